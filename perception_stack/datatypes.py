@@ -1,0 +1,299 @@
+"""What the steps hand to each other: frozen structures of arrays, checked when they are born.
+
+Frame and stamp belong to the collection, once. Row ``i`` of every array of one collection speaks
+of the same thing. An empty collection is a true answer ("nothing there"), never a failure.
+
+Frames: bodies are x ahead, y left, z up; cameras are optical, x right, y down, z ahead (REP 103).
+Time is an integer number of nanoseconds, that of the sensor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perception_stack.errors import ShapeError
+
+FloatArray = NDArray[np.float64]
+UNKNOWN = "unknown"
+"""Class of an object that is there but was not recognised."""
+
+
+class TrackState(IntEnum):
+    """How far a track is to be trusted; values as in ``msg/TrackedObject.msg``."""
+
+    TENTATIVE = 1
+    CONFIRMED = 2
+    COASTING = 3
+
+
+def check_shape(name: str, array: NDArray[Any], *shape: int | None) -> None:
+    """Compare an array's shape with the promised one; None stands for any length.
+
+    Raises:
+        ShapeError: they differ.
+    """
+    fits = array.ndim == len(shape) and all(
+        want is None or want == got for want, got in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        text = ", ".join("N" if want is None else str(want) for want in shape)
+        raise ShapeError(name, expected=f"[{text}]", received=array.shape)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointCloud:
+    """Points of one scan or one RGB-D image, finite or not.
+
+    Attributes:
+        frame_id: Frame of the coordinates.
+        stamp_ns: Stamp of the scan.
+        xyz_m: float32 [N, 3], metres; may hold NaN and infinities (REP 117).
+        intensity: float32 [N], unit of the sensor; None where the sensor gives none.
+    """
+
+    frame_id: str
+    stamp_ns: int
+    xyz_m: NDArray[np.float32]
+    intensity: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        check_shape("xyz_m", self.xyz_m, None, 3)
+        if self.intensity is not None:
+            check_shape("intensity", self.intensity, len(self.xyz_m))
+
+    def __len__(self) -> int:
+        return len(self.xyz_m)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColorImage:
+    """A colour image; the first pixel's centre is (0, 0).
+
+    Attributes:
+        frame_id: Optical frame of the camera.
+        stamp_ns: Stamp of the exposure.
+        bgr: uint8 [H, W, 3].
+    """
+
+    frame_id: str
+    stamp_ns: int
+    bgr: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        check_shape("bgr", self.bgr, None, None, 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepthImage:
+    """Depth along the optical axis (REP 118).
+
+    Attributes:
+        frame_id: Optical frame of the camera.
+        stamp_ns: Stamp of the exposure.
+        depth_m: float32 [H, W], metres; NaN where there is no measurement.
+    """
+
+    frame_id: str
+    stamp_ns: int
+    depth_m: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        check_shape("depth_m", self.depth_m, None, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detections2D:
+    """Boxes in one image.
+
+    Attributes:
+        frame_id: Optical frame of the camera.
+        stamp_ns: Stamp of the image.
+        xyxy_px: float64 [N, 4], left, top, right, bottom in pixels of the raw image.
+        score: float64 [N], in [0, 1].
+        labels: N class names.
+    """
+
+    frame_id: str
+    stamp_ns: int
+    xyxy_px: FloatArray
+    score: FloatArray
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check_shape("xyxy_px", self.xyxy_px, None, 4)
+        check_shape("score", self.score, len(self.xyxy_px))
+        check_shape("labels", np.empty(len(self.labels)), len(self.xyxy_px))
+
+    def __len__(self) -> int:
+        return len(self.xyxy_px)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boxes3D:
+    """Oriented 3-D boxes with what is believed of each: detections, ground truth, object poses.
+
+    Attributes:
+        frame_id: Frame of every pose.
+        stamp_ns: Stamp of the sensor data they are true at.
+        center_m: float64 [N, 3].
+        quat_xyzw: float64 [N, 4], unit; the box's x, y, z axes in ``frame_id``.
+        size_lwh_m: float64 [N, 3], full extents along the box's own x, y, z axes, positive.
+        covariance: float64 [N, 6, 6] of (x, y, z, rotation about the fixed axes x, y, z);
+            m², m·rad, rad².
+        score: float64 [N], probability in [0, 1] that there is an object.
+        classes: C class names, shared by all rows, without repetition.
+        class_probs: float64 [N, C], rows sum to 1.
+        sensors: N tuples, sorted, of the inputs that saw the object, e.g. ``("camera", "lidar")``.
+    """
+
+    frame_id: str
+    stamp_ns: int
+    center_m: FloatArray
+    quat_xyzw: FloatArray
+    size_lwh_m: FloatArray
+    covariance: FloatArray
+    score: FloatArray
+    classes: tuple[str, ...]
+    class_probs: FloatArray
+    sensors: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        num = len(self.center_m)
+        check_shape("center_m", self.center_m, None, 3)
+        check_shape("quat_xyzw", self.quat_xyzw, num, 4)
+        check_shape("size_lwh_m", self.size_lwh_m, num, 3)
+        check_shape("covariance", self.covariance, num, 6, 6)
+        check_shape("score", self.score, num)
+        check_shape("class_probs", self.class_probs, num, len(self.classes))
+        check_shape("sensors", np.empty(len(self.sensors)), num)
+
+    def __len__(self) -> int:
+        return len(self.center_m)
+
+    @classmethod
+    def empty(cls, *, frame_id: str, stamp_ns: int) -> Boxes3D:
+        """No boxes at all."""
+        return cls(
+            frame_id=frame_id,
+            stamp_ns=stamp_ns,
+            center_m=np.empty((0, 3)),
+            quat_xyzw=np.empty((0, 4)),
+            size_lwh_m=np.empty((0, 3)),
+            covariance=np.empty((0, 6, 6)),
+            score=np.empty(0),
+            classes=(UNKNOWN,),
+            class_probs=np.empty((0, 1)),
+            sensors=(),
+        )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The most probable class of each box; the first one of equals."""
+        return tuple(self.classes[i] for i in np.argmax(self.class_probs, axis=1))
+
+    def rows(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> Boxes3D:
+        """The boxes picked by an integer index or a mask, in that order."""
+        picked = np.arange(len(self))[index]
+        return Boxes3D(
+            frame_id=self.frame_id,
+            stamp_ns=self.stamp_ns,
+            center_m=self.center_m[picked],
+            quat_xyzw=self.quat_xyzw[picked],
+            size_lwh_m=self.size_lwh_m[picked],
+            covariance=self.covariance[picked],
+            score=self.score[picked],
+            classes=self.classes,
+            class_probs=self.class_probs[picked],
+            sensors=tuple(self.sensors[i] for i in picked),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackedObjects:
+    """The product: the tracked list at one stamp, in a fixed frame.
+
+    Attributes:
+        boxes: Poses, sizes, class probabilities and covariances of the objects; ``score`` is the
+            existence probability and ``sensors`` what saw the object in this frame.
+        ids: N identities, the same for an object in all frames of a run.
+        state: uint8 [N] of :class:`TrackState`.
+        velocity_mps: float64 [N, 3], of the centre, along the axes of the fixed frame.
+        angular_velocity_radps: float64 [N, 3], about the axes of the fixed frame.
+        twist_covariance: float64 [N, 6, 6] of (vx, vy, vz, wx, wy, wz).
+        acceleration_mps2: float64 [N, 3]; NaN where it is not estimated.
+        size_covariance: float64 [N, 3, 3], m².
+        orientation_known: bool [N]; False where yaw is only known up to a half turn.
+        stationary: bool [N]; velocity not distinguishable from zero.
+        num_detections: int64 [N], detections used since birth.
+        last_seen_ns: int64 [N], stamp of the newest detection used.
+    """
+
+    boxes: Boxes3D
+    ids: tuple[UUID, ...]
+    state: NDArray[np.uint8]
+    velocity_mps: FloatArray
+    angular_velocity_radps: FloatArray
+    twist_covariance: FloatArray
+    acceleration_mps2: FloatArray
+    size_covariance: FloatArray
+    orientation_known: NDArray[np.bool_]
+    stationary: NDArray[np.bool_]
+    num_detections: NDArray[np.int64]
+    last_seen_ns: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        num = len(self.boxes)
+        check_shape("ids", np.empty(len(self.ids)), num)
+        check_shape("state", self.state, num)
+        check_shape("velocity_mps", self.velocity_mps, num, 3)
+        check_shape("angular_velocity_radps", self.angular_velocity_radps, num, 3)
+        check_shape("twist_covariance", self.twist_covariance, num, 6, 6)
+        check_shape("acceleration_mps2", self.acceleration_mps2, num, 3)
+        check_shape("size_covariance", self.size_covariance, num, 3, 3)
+        check_shape("orientation_known", self.orientation_known, num)
+        check_shape("stationary", self.stationary, num)
+        check_shape("num_detections", self.num_detections, num)
+        check_shape("last_seen_ns", self.last_seen_ns, num)
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    @property
+    def stamp_ns(self) -> int:
+        """Stamp of the sensor frame the list is true at."""
+        return self.boxes.stamp_ns
+
+    @property
+    def frame_id(self) -> str:
+        """The fixed frame of every pose."""
+        return self.boxes.frame_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Processing time of one step on one frame, measured apart from the result."""
+
+    step: str
+    stamp_ns: int
+    duration_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameResult:
+    """Everything the chain says about one frame.
+
+    Attributes:
+        objects: The tracked list.
+        detections: The 3-D boxes it was updated with, in the fixed frame.
+        latencies: Processing time of the tracking of this frame.
+    """
+
+    objects: TrackedObjects
+    detections: Boxes3D
+    latencies: tuple[Latency, ...] = field(default=(), compare=False)

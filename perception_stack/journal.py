@@ -1,0 +1,99 @@
+"""Explainable silence: why something was dropped, how often, and the numbers behind the last case.
+
+Each step writes into the :class:`Journal` it was given; nodes publish it as diagnostics, the
+offline tools put it into the report. Nothing is dropped without a line here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Reason(str, Enum):
+    """Machine-readable reason codes; the text says what a person should understand by it."""
+
+    EMPTY_CLOUD = "empty_cloud", "the cloud has no points"
+    NO_VALID_POINTS = "no_valid_points", "every point is NaN, infinite or outside the crop region"
+    NON_FINITE_POINTS = (
+        "non_finite_points",
+        "points with NaN or infinite coordinates were left out",
+    )
+    CLUSTER_TOO_SMALL = "cluster_too_small", "clusters with fewer points than the minimum"
+    CLUSTER_TOO_LARGE = "cluster_too_large", "clusters larger than any object sought"
+    EMPTY_IMAGE = "empty_image", "the image has no pixels"
+    BELOW_THRESHOLD = "below_threshold", "detections with a score below the threshold"
+    NO_MODEL = "no_model", "no model is configured"
+    NO_CALIBRATION = "no_calibration", "no camera_info received yet"
+    NO_DEPTH = "no_depth", "no valid depth inside the 2-D box"
+    DEPTH_IMPLAUSIBLE = "depth_implausible", "depth values do not fit the unit of the encoding"
+    OUT_OF_VIEW = "out_of_view", "3-D boxes that no camera sees"
+    SYNC_MISS = "sync_miss", "no partner within the tolerance"
+    SYNC_TIMEOUT = "sync_timeout", "went on without a partner that did not come in time"
+    QUEUE_FULL = "queue_full", "the oldest entry was pushed out of a full queue"
+    STALE_STAMP = "stale_stamp", "the stamp is older than what was already processed"
+    STAMP_JUMP = "stamp_jump", "stamps jumped back; the state was reset"
+    NO_TRANSFORM = "no_transform", "no transform at the stamp"
+    FRAME_MISMATCH = "frame_mismatch", "data came in another frame than expected"
+    NO_MESH = "no_mesh", "no mesh for the class of the detection"
+    POSE_NOT_FOUND = "pose_not_found", "no pose hypothesis fits well enough"
+    BAD_SHAPE = "bad_shape", "an array or message has the wrong shape"
+    UNDECODABLE = "undecodable", "the message does not hold together"
+    BAD_CALIBRATION = "bad_calibration", "the calibration is missing, malformed or impossible"
+    BAD_CONFIG = "bad_config", "a parameter cannot be used"
+    BAD_MODEL = "bad_model", "the model cannot be used"
+    BAD_FILE = "bad_file", "the file cannot be read"
+    QOS_INCOMPATIBLE = "qos_incompatible", "a publisher offers a QoS that was not requested"
+    ERROR = "error", "an unforeseen error"
+
+    text: str
+
+    def __new__(cls, value: str, text: str) -> Reason:  # noqa: D102
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.text = text
+        return member
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """The last case of one reason: when, and the numbers behind it."""
+
+    stamp_ns: int
+    detail: str
+
+
+class Journal:
+    """Counts of each reason, and the newest case of each."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[Reason] = Counter()
+        self._last: dict[Reason, Entry] = {}
+
+    def count(self, reason: Reason, *, stamp_ns: int, detail: str, num: int = 1) -> None:
+        """Note that ``num`` things were dropped at ``stamp_ns``; zero notes nothing.
+
+        Args:
+            reason: Why.
+            stamp_ns: Stamp of the data concerned.
+            detail: The measured values behind it, e.g. ``"gap 83 ms, tolerance 50 ms"``.
+            num: How many things (points, boxes, frames) were dropped.
+        """
+        if num <= 0:
+            return
+        self._counts[reason] += num
+        self._last[reason] = Entry(stamp_ns=stamp_ns, detail=detail)
+
+    @property
+    def counts(self) -> dict[Reason, int]:
+        """Number of dropped things by reason, in the order of :class:`Reason`."""
+        return {reason: self._counts[reason] for reason in Reason if self._counts[reason]}
+
+    def last(self, reason: Reason) -> Entry:
+        """Newest case of a reason.
+
+        Raises:
+            KeyError: the reason never occurred.
+        """
+        return self._last[reason]
