@@ -9,7 +9,7 @@ Time is an integer number of nanoseconds, that of the sensor.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 from uuid import UUID
@@ -291,9 +291,7 @@ class FrameResult:
     Attributes:
         objects: The tracked list.
         detections: The 3-D boxes it was updated with, in the fixed frame.
-        latencies: Processing time of the tracking of this frame.
     """
 
     objects: TrackedObjects
     detections: Boxes3D
-    latencies: tuple[Latency, ...] = field(default=(), compare=False)

@@ -10,6 +10,8 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 
+from perception_stack.errors import PerceptionError
+
 
 class Reason(str, Enum):
     """Machine-readable reason codes; the text says what a person should understand by it."""
@@ -84,6 +86,17 @@ class Journal:
             return
         self._counts[reason] += num
         self._last[reason] = Entry(stamp_ns=stamp_ns, detail=detail)
+
+    def count_error(self, error: PerceptionError, *, stamp_ns: int, where: str) -> None:
+        """Note that something was dropped because of an error.
+
+        Args:
+            error: What went wrong.
+            stamp_ns: Stamp of the data concerned.
+            where: Topic or file it came from.
+        """
+        reason = Reason(error.reason)  # type: ignore[call-arg]  # looked up by value
+        self.count(reason, stamp_ns=stamp_ns, detail=f"{where}: {error}")
 
     @property
     def counts(self) -> dict[Reason, int]:

@@ -112,12 +112,11 @@ def project_boxes(boxes: Boxes3D, camera: CameraModel) -> tuple[FloatArray, NDAr
     num = len(boxes)
     ends = corners(boxes)[:, EDGES]  # [N, 12, 2, 3]
     depth = ends[..., 2]
-    # move the end behind the plane onto it along the edge
-    with np.errstate(divide="ignore", invalid="ignore"):
-        along = (_NEAR_M - depth) / (depth[..., ::-1] - depth)
-    cut = np.where(
-        (depth < _NEAR_M)[..., None], ends + along[..., None] * (ends[..., ::-1, :] - ends), ends
-    )
+    behind = (depth < _NEAR_M)[..., None]
+    # the end behind the plane moves onto it along the edge; edges wholly behind go below
+    drop = depth[..., ::-1] - depth
+    along = (_NEAR_M - depth) / np.where(drop == 0, 1.0, drop)
+    cut = np.where(behind, ends + along[..., None] * (ends[..., ::-1, :] - ends), ends)
     seen = np.any(depth >= _NEAR_M, axis=2)
     cut[~seen] = np.nan
     projected = camera.project(cut.reshape(-1, 3)).uv_px.reshape(num, -1, 2)

@@ -95,8 +95,36 @@ class FrameTree:
             UnconnectedFramesError: both are known but share no ancestor.
             ExtrapolationError: the stamp lies outside the samples of a frame on the way.
         """
+        up_target, up_source, common = self._paths(target, source, stamp_ns)
+        try:
+            common_from_target = self._climb(up_target, common, stamp_ns)
+            common_from_source = self._climb(up_source, common, stamp_ns)
+        except _OutOfRecordError as error:
+            raise ExtrapolationError(target, source, stamp_ns, why=str(error)) from None
+        return common_from_target.inverse() @ common_from_source
+
+    def latest_common_stamp(self, target: str, source: str) -> int | None:
+        """The newest stamp at which every moving frame between the two has been recorded.
+
+        It is what tf2 takes for "time zero". A frame that began to move later than another one
+        stopped makes the lookup at this stamp fail all the same.
+
+        Returns:
+            None where nothing between the two moves: any stamp will do.
+
+        Raises:
+            UnknownFrameError: one of the frames was never named.
+            UnconnectedFramesError: both are known but share no ancestor.
+        """
+        up_target, up_source, common = self._paths(target, source, 0)
+        path = up_target[: up_target.index(common)] + up_source[: up_source.index(common)]
+        links = [self._links[child] for child in path]
+        return min((link.stamps_ns[-1] for link in links if not link.static), default=None)
+
+    def _paths(self, target: str, source: str, stamp_ns: int) -> tuple[list[str], list[str], str]:
+        """The ways up from both frames, and the first frame that they share."""
         known = self.frames
-        for name in {target, source} if target != source else ():
+        for name in (target, source) if target != source else ():
             if name not in known:
                 why = f"frame '{name}' is unknown; known: {', '.join(sorted(known)) or 'none'}"
                 raise UnknownFrameError(target, source, stamp_ns, why=why)
@@ -105,12 +133,7 @@ class FrameTree:
         if common is None:
             why = f"'{up_target[-1]}' and '{up_source[-1]}' are roots of separate trees"
             raise UnconnectedFramesError(target, source, stamp_ns, why=why)
-        try:
-            common_from_target = self._climb(up_target, common, stamp_ns)
-            common_from_source = self._climb(up_source, common, stamp_ns)
-        except _OutOfRecordError as error:
-            raise ExtrapolationError(target, source, stamp_ns, why=str(error)) from None
-        return common_from_target.inverse() @ common_from_source
+        return up_target, up_source, common
 
     def _ancestors(self, frame: str) -> list[str]:
         """The frame itself and everything above it, nearest first."""

@@ -1,0 +1,107 @@
+"""``calib`` files: where camera and LiDAR are, and what the camera's pixels mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from perception_stack.datatypes import FloatArray
+from perception_stack.errors import CalibrationError, DataFileError
+from perception_stack.geometry.camera import CameraModel
+from perception_stack.geometry.transforms import RigidTransform
+
+VELODYNE, RECT, CAMERA = "velodyne", "camera_rect", "camera_optical"
+_NUM_VALUES = {"P2": 12, "R0_rect": 9, "Tr_velo_to_cam": 12}
+_OFFICIAL = {"R_rect": "R0_rect", "Tr_velo_cam": "Tr_velo_to_cam"}  # names in tracking files
+_ROUNDING = 1e-4  # how far from orthonormal a rotation with seven digits may be
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KittiCalibration:
+    """One ``calib`` file.
+
+    Attributes:
+        k: float64 [3, 3], intrinsics of the rectified left colour camera.
+        camera_from_rect: From the rectified reference camera to the left colour camera.
+        rect_from_velodyne: From the LiDAR to the rectified reference camera.
+    """
+
+    k: FloatArray
+    camera_from_rect: RigidTransform
+    rect_from_velodyne: RigidTransform
+
+    @property
+    def camera_from_velodyne(self) -> RigidTransform:
+        """From the LiDAR to the left colour camera."""
+        return self.camera_from_rect @ self.rect_from_velodyne
+
+    def camera(self, *, width_px: int, height_px: int) -> CameraModel:
+        """The left colour camera; its images are rectified, so without distortion."""
+        return CameraModel.pinhole(
+            frame_id=CAMERA, width_px=width_px, height_px=height_px, k=self.k
+        )
+
+
+def read_calibration(path: Path) -> KittiCalibration:
+    """Calibration of an object frame or a tracking sequence.
+
+    Points go to the image by ``P2 · R0_rect · Tr_velo_to_cam`` (Geiger et al., IJRR 2013, eq. 8);
+    ``P2 = K [I | t]`` holds the offset ``t`` of the colour camera from the reference camera.
+
+    Raises:
+        DataFileError: no such file.
+        CalibrationError: an entry is missing or is not what it should be.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise DataFileError(path, error.strerror or str(error)) from error
+    entries: dict[str, FloatArray] = {}
+    for line in lines:
+        name, *values = line.replace(":", " ").split() or [""]
+        name = _OFFICIAL.get(name, name)
+        if name in _NUM_VALUES:
+            try:
+                entries[name] = np.array(values, dtype=np.float64)
+            except ValueError as error:
+                raise CalibrationError(f"'{path}': {name}: {error}") from error
+    for name, num in _NUM_VALUES.items():
+        if name not in entries:
+            raise CalibrationError(f"'{path}' has no {name}")
+        if len(entries[name]) != num:
+            raise CalibrationError(f"'{path}': {name} has {len(entries[name])} values, not {num}")
+    projection = entries["P2"].reshape(3, 4)
+    k = projection[:, :3]
+    if abs(np.linalg.det(k)) < np.finfo(np.float64).eps:
+        raise CalibrationError(f"'{path}': P2 is no projection")
+    cam_from_velodyne = entries["Tr_velo_to_cam"].reshape(3, 4)
+    rect_from_cam = _rotation(entries["R0_rect"].reshape(3, 3), where=f"'{path}': R0_rect")
+    camera_from_rect_m: FloatArray = np.linalg.solve(k, projection[:, 3]).astype(np.float64)
+    where = f"'{path}': Tr_velo_to_cam"
+    return KittiCalibration(
+        k=k,
+        camera_from_rect=RigidTransform(
+            target=CAMERA,
+            source=RECT,
+            rotation=np.eye(3),
+            translation_m=camera_from_rect_m,
+        ),
+        rect_from_velodyne=RigidTransform(
+            target=RECT,
+            source=VELODYNE,
+            rotation=rect_from_cam @ _rotation(cam_from_velodyne[:, :3], where=where),
+            translation_m=rect_from_cam @ cam_from_velodyne[:, 3],
+        ),
+    )
+
+
+def _rotation(matrix: FloatArray, *, where: str) -> FloatArray:
+    """The rotation nearest to a matrix that was rounded when it was written."""
+    error = float(np.abs(matrix @ matrix.T - np.eye(3)).max())
+    if not error < _ROUNDING:  # written so that NaN fails
+        raise CalibrationError(f"{where} is not a rotation (error {error:.2g})")
+    left, _, right = np.linalg.svd(matrix)
+    rotation: FloatArray = left @ right
+    return rotation

@@ -1,0 +1,49 @@
+"""Messages to data types and back, without ROS.
+
+What reads takes any object with the right attributes: messages of a bag and of a running node
+alike, whatever holds their number arrays. What writes takes ``build``, a function that makes a
+message of a type name and its fields; the default makes messages for bags.
+"""
+
+from perception_stack.io.messages.boxes import (
+    boxes3d_from_msg,
+    boxes3d_to_msg,
+    truth_from_msg,
+    truth_to_msg,
+)
+from perception_stack.io.messages.cameras import camera_from_msg, camera_to_msg
+from perception_stack.io.messages.clouds import cloud_from_msg, cloud_to_msg
+from perception_stack.io.messages.detections import detections2d_from_msg, detections2d_to_msg
+from perception_stack.io.messages.headers import clock_to_msg, header_to_msg, stamp_ns
+from perception_stack.io.messages.images import (
+    depth_from_msg,
+    depth_to_msg,
+    image_from_msg,
+    image_to_msg,
+)
+from perception_stack.io.messages.objects import objects_from_msg, objects_to_msg
+from perception_stack.io.messages.transforms import transforms_from_msg, transforms_to_msg
+
+__all__ = [
+    "boxes3d_from_msg",
+    "boxes3d_to_msg",
+    "camera_from_msg",
+    "camera_to_msg",
+    "clock_to_msg",
+    "cloud_from_msg",
+    "cloud_to_msg",
+    "depth_from_msg",
+    "depth_to_msg",
+    "detections2d_from_msg",
+    "detections2d_to_msg",
+    "header_to_msg",
+    "image_from_msg",
+    "image_to_msg",
+    "objects_from_msg",
+    "objects_to_msg",
+    "stamp_ns",
+    "transforms_from_msg",
+    "transforms_to_msg",
+    "truth_from_msg",
+    "truth_to_msg",
+]

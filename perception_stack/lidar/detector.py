@@ -1,0 +1,113 @@
+"""The LiDAR detector step: a cloud in, oriented boxes of everything that stands on the ground out.
+
+The cloud is in the sensor's own frame, z up within some 20 degrees: the sensor is at its origin,
+which decides what of an object can be seen. Each scan is taken for itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from perception_stack.datatypes import Boxes3D, FloatArray, PointCloud
+from perception_stack.journal import Journal, Reason
+from perception_stack.lidar.box_fitting import fit_rectangles
+from perception_stack.lidar.boxes import boxes_from_rectangles
+from perception_stack.lidar.clustering import Clusters, find_clusters
+from perception_stack.lidar.columns import Columns, build_columns
+from perception_stack.lidar.config import LidarDetectorConfig
+from perception_stack.lidar.ground import ground_height
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segmentation:
+    """What each point of a cloud belongs to.
+
+    Attributes:
+        columns: The thinned cloud, K columns.
+        ground_m: float64 [K], z of the ground at each column.
+        clusters: What stands on it.
+    """
+
+    columns: Columns
+    ground_m: FloatArray
+    clusters: Clusters
+
+
+class LidarDetector:
+    """Boxes of what stands on the ground, by geometry alone.
+
+    Args:
+        config: Ranges, ground, gaps and sizes.
+        journal: Gets a reason for every cloud, point and cluster left out.
+    """
+
+    def __init__(self, config: LidarDetectorConfig, journal: Journal) -> None:
+        self._config = config
+        self._journal = journal
+
+    def warm_up(self) -> None:
+        """Compile everything, which would otherwise hold up the first scan for seconds."""
+        turn = np.linspace(0, 2 * np.pi, 400, dtype=np.float32)
+        ground = np.stack([9 * np.cos(turn), 9 * np.sin(turn), np.full_like(turn, -1.5)], axis=1)
+        thing = np.stack([np.full_like(turn, 5), turn / 8, turn / 4 - 1.5], axis=1)
+        cloud = PointCloud(frame_id="", stamp_ns=0, xyz_m=np.concatenate([ground, thing]))
+        LidarDetector(self._config, Journal()).detect(cloud)
+
+    def detect(self, cloud: PointCloud) -> Boxes3D:
+        """Boxes of one scan.
+
+        Yaw is only known up to a half turn, which the covariance says.
+
+        Args:
+            cloud: In the sensor's own frame, z up; intensity is not used.
+
+        Returns:
+            Boxes in ``cloud.frame_id`` with the sensors ``("lidar",)``; none where nothing stands
+            on the ground or the cloud holds nothing, which the journal tells apart.
+        """
+        segmentation = self.segment(cloud)
+        if segmentation is None:
+            return Boxes3D.empty(frame_id=cloud.frame_id, stamp_ns=cloud.stamp_ns)
+        clusters = segmentation.clusters
+        rectangles = fit_rectangles(segmentation.columns, clusters)
+        length_m = (rectangles.high_m - rectangles.low_m).max(axis=1, initial=0.0)
+        fits = length_m <= self._config.max_size_m
+        self._journal.count(
+            Reason.CLUSTER_TOO_LARGE,
+            stamp_ns=cloud.stamp_ns,
+            detail=f"up to {length_m.max(initial=0.0):.1f} m, limit {self._config.max_size_m} m",
+            num=int(np.count_nonzero(~fits)),
+        )
+        return boxes_from_rectangles(
+            rectangles.rows(fits),
+            clusters.ground_m[fits],
+            frame_id=cloud.frame_id,
+            stamp_ns=cloud.stamp_ns,
+        )
+
+    def segment(self, cloud: PointCloud) -> Segmentation | None:
+        """Ground and clusters of one scan; None where no point is left to look at."""
+        stamp_ns = cloud.stamp_ns
+        if len(cloud) == 0:
+            detail = f"frame '{cloud.frame_id}'"
+            self._journal.count(Reason.EMPTY_CLOUD, stamp_ns=stamp_ns, detail=detail)
+            return None
+        columns = build_columns(cloud.xyz_m, self._config)
+        bad = columns.num_non_finite
+        detail = f"{bad} of {len(cloud)} points"
+        self._journal.count(Reason.NON_FINITE_POINTS, stamp_ns=stamp_ns, detail=detail, num=bad)
+        if len(columns) == 0:
+            detail = f"{bad} of {len(cloud)} points not finite, the others cropped"
+            self._journal.count(Reason.NO_VALID_POINTS, stamp_ns=stamp_ns, detail=detail)
+            return None
+        ground_m = ground_height(columns, self._config)
+        clusters = find_clusters(columns, ground_m, self._config)
+        self._journal.count(
+            Reason.CLUSTER_TOO_SMALL,
+            stamp_ns=stamp_ns,
+            detail=f"fewer than {self._config.min_points} points",
+            num=clusters.num_too_small,
+        )
+        return Segmentation(columns=columns, ground_m=ground_m, clusters=clusters)

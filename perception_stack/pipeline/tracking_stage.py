@@ -1,0 +1,49 @@
+"""Tracking over time: takes boxes of any sensor frame to the fixed frame at their own stamp."""
+
+from __future__ import annotations
+
+from perception_stack.datatypes import Boxes3D, FrameResult
+from perception_stack.geometry.boxes import transform_boxes
+from perception_stack.geometry.frame_tree import FrameTree
+from perception_stack.journal import Journal
+from perception_stack.pipeline.transform_queue import TransformQueue
+from perception_stack.tracking.config import TrackerConfig
+from perception_stack.tracking.tracker import Tracker
+
+
+class TrackingStage:
+    """3-D boxes in, the tracked list out, one for each frame whose transform is known.
+
+    Args:
+        config: Parameters of the tracker step.
+        frames: Where the sensors were in the fixed frame.
+        journal: Told of everything dropped.
+    """
+
+    def __init__(self, config: TrackerConfig, frames: FrameTree, journal: Journal) -> None:
+        self._tracker = Tracker(config, journal)
+        self._waiting: TransformQueue[Boxes3D] = TransformQueue(
+            frames, journal, target=config.fixed_frame, timeout_s=config.transform_timeout_s
+        )
+
+    @property
+    def waiting(self) -> int:
+        """Number of frames that wait for their transform."""
+        return len(self._waiting)
+
+    def push(self, boxes: Boxes3D, *, arrival_ns: int) -> list[FrameResult]:
+        """Boxes of one frame; returns every list that can be given now."""
+        self._waiting.push(
+            boxes, frame_id=boxes.frame_id, stamp_ns=boxes.stamp_ns, arrival_ns=arrival_ns
+        )
+        return self.ready(arrival_ns)
+
+    def ready(self, now_ns: int | None) -> list[FrameResult]:
+        """Lists of the frames whose transform has become known; ``None``: nothing more comes."""
+        results = []
+        for boxes, fixed_from_boxes in self._waiting.ready(now_ns):
+            fixed = transform_boxes(boxes, fixed_from_boxes)
+            objects = self._tracker.update(fixed)
+            if objects is not None:
+                results.append(FrameResult(objects=objects, detections=fixed))
+        return results

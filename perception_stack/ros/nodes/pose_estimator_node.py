@@ -1,0 +1,64 @@
+"""Node ``pose_estimator``: detections and depth images in, 6-DoF poses of known objects out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sensor_msgs.msg import CameraInfo, Image
+from vision_msgs.msg import Detection2DArray, Detection3DArray
+
+from perception_stack.datatypes import Boxes3D
+from perception_stack.fusion.config import FusionConfig
+from perception_stack.io import messages
+from perception_stack.journal import Reason
+from perception_stack.pipeline.pose_stage import PoseStage
+from perception_stack.pose.config import PoseEstimatorConfig
+from perception_stack.ros import conversions, qos
+from perception_stack.ros.step_node import StepNode, arrival_ns, run
+
+_EXPIRE_PERIOD_S = 0.05
+
+
+class PoseEstimatorNode(StepNode):
+    """Turns ``detections`` and ``depth`` into ``object_poses``; without meshes it says so."""
+
+    def __init__(self, **node_options: Any) -> None:
+        super().__init__("pose_estimator", ("pose_estimator", "fusion"), **node_options)
+        config = self.config("pose_estimator", PoseEstimatorConfig)
+        journal = self.journals["pose_estimator"]
+        if not config.enabled:
+            text = "no meshes configured (parameter pose_estimator.mesh_dir); no poses"
+            self.get_logger().warning(text)
+            journal.count(Reason.NO_MESH, stamp_ns=0, detail=text)
+            return
+        self._stage = PoseStage(config, self.config("fusion", FusionConfig), journal)
+        self._poses = self.advertise(Detection3DArray, "object_poses", qos.RESULT)
+        self.subscribe(CameraInfo, "camera_info", self._on_camera_info, qos.SENSOR)
+        self.subscribe(Detection2DArray, "detections", self._on_detections, qos.RESULT)
+        self.subscribe(Image, "depth", self._on_depth, qos.SENSOR)
+        self.every(_EXPIRE_PERIOD_S, self._expire)
+
+    def _on_camera_info(self, msg: CameraInfo) -> None:
+        self._stage.set_camera(messages.camera_from_msg(msg))
+
+    def _on_detections(self, msg: Detection2DArray) -> None:
+        detections = messages.detections2d_from_msg(msg)
+        with self.timed("pose_estimator"):
+            self._publish(self._stage.push_detections(detections, arrival_ns=arrival_ns()))
+
+    def _on_depth(self, msg: Image) -> None:
+        depth = messages.depth_from_msg(msg)
+        with self.timed("pose_estimator"):
+            self._publish(self._stage.push_depth(depth, arrival_ns=arrival_ns()))
+
+    def _expire(self) -> None:
+        self._publish(self._stage.expire(arrival_ns()))
+
+    def _publish(self, frames: list[Boxes3D]) -> None:
+        for poses in frames:
+            self._poses.publish(conversions.boxes3d_msg(poses))
+
+
+def main() -> None:
+    """Entry point of ``ros2 run perception_stack pose_estimator``."""
+    run(PoseEstimatorNode)

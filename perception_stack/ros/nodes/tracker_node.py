@@ -1,0 +1,52 @@
+"""Node ``tracker``: stamped 3-D boxes in, the tracked list in a fixed frame out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vision_msgs.msg import Detection3DArray
+
+from perception_stack.geometry.frame_tree import FrameTree
+from perception_stack.io import messages
+from perception_stack.pipeline.tracking_stage import TrackingStage
+from perception_stack.ros import qos
+from perception_stack.ros.frames import FrameListener
+from perception_stack.ros.outputs import ObjectOutputs
+from perception_stack.ros.step_node import StepNode, arrival_ns, run
+from perception_stack.tracking.config import TrackerConfig
+
+_EXPIRE_PERIOD_S = 0.05
+
+
+class TrackerNode(StepNode):
+    """Turns ``detections_3d`` into ``objects`` and what is derived from them."""
+
+    def __init__(self, **node_options: Any) -> None:
+        super().__init__("tracker", ("tracker",), **node_options)
+        config = self.config("tracker", TrackerConfig)
+        frames, journal = FrameTree(), self.journals["tracker"]
+        self._stage = TrackingStage(config, frames, journal)
+        self._outputs = ObjectOutputs(self, obstacle_spacing_m=config.obstacle_spacing_m)
+        self._listener = FrameListener(self, frames, journal, on_change=self._publish_ready)
+        self.subscribe(Detection3DArray, "detections_3d", self._on_boxes, qos.RESULT)
+        self.every(_EXPIRE_PERIOD_S, self._publish_ready)
+
+    @property
+    def waiting(self) -> int:
+        """Number of frames that wait for their transform."""
+        return self._stage.waiting
+
+    def _on_boxes(self, msg: Detection3DArray) -> None:
+        with self.timed("tracker"):
+            boxes = messages.boxes3d_from_msg(msg)
+            for result in self._stage.push(boxes, arrival_ns=arrival_ns()):
+                self._outputs.publish(result)
+
+    def _publish_ready(self) -> None:
+        for result in self._stage.ready(arrival_ns()):
+            self._outputs.publish(result)
+
+
+def main() -> None:
+    """Entry point of ``ros2 run perception_stack tracker``."""
+    run(TrackerNode)

@@ -1,0 +1,44 @@
+"""Publishes the tracked list in every form its users want: typed, standard, visible, avoidable."""
+
+from __future__ import annotations
+
+from sensor_msgs.msg import PointCloud2
+from vision_msgs.msg import Detection3DArray
+from visualization_msgs.msg import MarkerArray
+
+from perception_stack.datatypes import FrameResult
+from perception_stack.msg import TrackedObjectArray
+from perception_stack.ros import conversions, qos
+from perception_stack.ros.markers import ObjectMarkers
+from perception_stack.ros.step_node import StepNode
+from perception_stack.tracking.obstacles import obstacle_points
+
+
+class ObjectOutputs:
+    """The topics that carry the tracked list.
+
+    Args:
+        node: Publishes.
+        obstacle_spacing_m: Distance between the points on the walls of an obstacle.
+    """
+
+    def __init__(self, node: StepNode, *, obstacle_spacing_m: float) -> None:
+        self._spacing_m = obstacle_spacing_m
+        self._markers = ObjectMarkers()
+        self._objects = node.advertise(TrackedObjectArray, "objects", qos.RESULT)
+        self._vision = node.advertise(Detection3DArray, "objects/vision", qos.RESULT)
+        self._marker_array = node.advertise(MarkerArray, "markers", qos.RESULT)
+        self._obstacles = node.advertise(PointCloud2, "obstacles", qos.RESULT)
+
+    def publish(self, result: FrameResult) -> None:
+        """Publish one list; derived forms are only built when someone listens."""
+        objects = result.objects
+        self._objects.publish(conversions.objects_msg(objects))
+        if self._vision.get_subscription_count():
+            ids = tuple(str(one) for one in objects.ids)
+            self._vision.publish(conversions.identified_boxes_msg(objects.boxes, ids))
+        if self._marker_array.get_subscription_count():
+            self._marker_array.publish(self._markers.update(objects))
+        if self._obstacles.get_subscription_count():
+            cloud = obstacle_points(objects, spacing_m=self._spacing_m)
+            self._obstacles.publish(conversions.cloud_msg(cloud))

@@ -1,0 +1,162 @@
+"""Plays a recording through running nodes and takes down what they say, with believable latency.
+
+Player and recorder live in one process, so both ends of a latency are read off one clock: from the
+moment a sensor message is handed to the middleware to the moment its result is back.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+from perception_stack.datatypes import Boxes3D, TrackedObjects
+from perception_stack.errors import PerceptionError
+from perception_stack.io import messages
+from perception_stack.io.bags import BagReader
+from perception_stack.msg import TrackedObjectArray
+from perception_stack.ros.player import Player
+
+_KEEP_ALL = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
+_POLL_S = 0.02
+
+
+class NotReadyError(PerceptionError):
+    """The nodes did not come up, or did not find each other, in time."""
+
+    reason = "sync_timeout"
+
+
+@dataclass(slots=True)
+class OnlineRun:
+    """What came back while a recording was played.
+
+    Attributes:
+        objects: The tracked list of each frame, in order of arrival.
+        detections: The fused boxes of each frame, in their sensor's frame.
+        latency_ns: By stamp, from sending the leading sensor message to having its list.
+        num_sent: Leading sensor messages that were played.
+        diagnostics: The last values of each status, by its name.
+    """
+
+    objects: list[TrackedObjects] = field(default_factory=list)
+    detections: list[Boxes3D] = field(default_factory=list)
+    latency_ns: dict[int, int] = field(default_factory=dict)
+    num_sent: int = 0
+    diagnostics: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+class _Recorder(Node):
+    """Subscribes to the results and keeps them."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder")
+        self.run = OnlineRun()
+        self.sent_ns: dict[int, int] = {}
+        self._add(TrackedObjectArray, "objects", self._on_objects)
+        self._add(DiagnosticArray, "/diagnostics", self._on_diagnostics)
+
+    def _add(self, msg_type: Any, topic: str, callback: Callable[[Any], None]) -> None:
+        self.create_subscription(msg_type, topic, callback, _KEEP_ALL)
+
+    def _on_objects(self, msg: TrackedObjectArray) -> None:
+        now_ns = time.monotonic_ns()
+        objects = messages.objects_from_msg(msg)
+        self.run.objects.append(objects)
+        if (sent_ns := self.sent_ns.get(objects.stamp_ns)) is not None:
+            self.run.latency_ns[objects.stamp_ns] = now_ns - sent_ns
+
+    def _on_diagnostics(self, msg: DiagnosticArray) -> None:
+        for status in msg.status:
+            self.run.diagnostics[status.name] = {one.key: one.value for one in status.values}
+
+
+def play_and_record(
+    reader: BagReader,
+    *,
+    leading: str,
+    is_ready: Callable[[dict[str, dict[str, str]]], bool],
+    ready_timeout_s: float = 60.0,
+    settle_s: float = 10.0,
+    on_frame: Callable[[], None] = lambda: None,
+) -> OnlineRun:
+    """Play a recording at its own pace and keep what the running nodes answer.
+
+    Args:
+        reader: The recording.
+        leading: Topic whose every message should give one list.
+        is_ready: Told the diagnostics by status name; says when the nodes have found each other.
+        ready_timeout_s: How long to wait for that.
+        settle_s: How long to wait for the last results.
+        on_frame: Called for each leading message, for a progress bar.
+
+    Raises:
+        NotReadyError: the nodes were not ready in time.
+    """
+    rclpy.init(args=[])
+    recorder, executor = _Recorder(), SingleThreadedExecutor()
+    executor.add_node(recorder)
+    spinner = threading.Thread(target=_spin, args=(executor,), daemon=True)
+    spinner.start()
+
+    def on_publish(topic: str, log_time_ns: int) -> None:
+        if topic == leading:
+            recorder.sent_ns[log_time_ns] = time.monotonic_ns()
+            on_frame()
+
+    player = Player(reader, on_publish=on_publish)
+    try:
+        _wait(
+            lambda: is_ready(recorder.run.diagnostics),
+            ready_timeout_s,
+            lambda: f"nodes not ready; diagnostics: {recorder.run.diagnostics or 'none'}",
+        )
+        lonely = player.wait_for_subscribers([leading], timeout_s=ready_timeout_s)
+        if lonely:
+            raise NotReadyError(f"nobody listens to {', '.join(lonely)}")
+        player.play()
+        recorder.run.num_sent = len(recorder.sent_ns)
+        end = time.monotonic() + settle_s
+        while len(recorder.run.latency_ns) < recorder.run.num_sent and time.monotonic() < end:
+            time.sleep(_POLL_S)
+        # the diagnostics of the last second
+        _wait_for_next_diagnostics(recorder)
+    finally:
+        executor.shutdown()
+        player.destroy_node()
+        recorder.destroy_node()
+        rclpy.try_shutdown()
+        spinner.join()
+    return recorder.run
+
+
+def _spin(executor: SingleThreadedExecutor) -> None:
+    with suppress(ExternalShutdownException):
+        executor.spin()
+
+
+def _wait(done: Callable[[], bool], timeout_s: float, why: Callable[[], str]) -> None:
+    end = time.monotonic() + timeout_s
+    while not done():
+        if time.monotonic() > end:
+            raise NotReadyError(why())
+        time.sleep(_POLL_S)
+
+
+def _wait_for_next_diagnostics(recorder: _Recorder) -> None:
+    names = set(recorder.run.diagnostics)
+    before = {name: recorder.run.diagnostics[name] for name in names}
+    end = time.monotonic() + 3.0
+    while time.monotonic() < end and any(
+        recorder.run.diagnostics[name] is before[name] for name in names
+    ):
+        time.sleep(_POLL_S)

@@ -1,0 +1,208 @@
+"""``perception-stack live``: launches the nodes, plays a recording over DDS, keeps the answers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perception_stack.errors import ConfigError, DataFileError
+from perception_stack.evaluation.latency import percentiles
+from perception_stack.io.bags import BagReader
+from perception_stack.io.results import write_objects
+from perception_stack.tools.console import progress, say, table
+from perception_stack.tools.ros_environment import RosMissingError, require_ros
+from perception_stack.tools.run import OBJECTS
+
+if TYPE_CHECKING:
+    from perception_stack.ros.session import OnlineRun
+
+EXAMPLES = """examples:
+  perception-stack live --bag road.mcap --no-detector --out out/live
+  perception-stack live --bag kitti/ --model config/models/yolox_nano.yaml --out out/live
+  perception-stack live --bag table/ --mode grasping --one-process --out out/live
+
+The nodes run in their own ROS domain, so other robots and sessions are not disturbed.
+"""
+DIAGNOSTICS, LATENCY = "diagnostics.json", "online_latency.json"
+_STOP_S = 15.0
+_LEADING = {"navigation": "/points", "grasping": "/depth"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("--bag", type=Path, required=True, help="rosbag2 folder, .mcap or .db3")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--mode", choices=sorted(_LEADING), default="navigation")
+    parser.add_argument("--one-process", action="store_true", help="the whole chain in one node")
+    parser.add_argument("--params-file", type=Path, help="parameter file (default: of the mode)")
+    parser.add_argument("--model", type=Path, help="manifest of the image detector")
+    parser.add_argument("--mesh-dir", type=Path, help="meshes of known objects")
+    parser.add_argument(
+        "--no-detector",
+        action="store_true",
+        help="start no image detector; detections of the recording are used, if any",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Launch, play, record, report; the exit code is 1 if a frame was lost."""
+    arguments = {
+        "mode": args.mode,
+        "one_process": str(args.one_process).lower(),
+        "detector": str(not args.no_detector).lower(),
+    }
+    for name in ("params_file", "model", "mesh_dir"):
+        if (value := getattr(args, name)) is not None:
+            arguments[name] = str(value.resolve())
+    answers = run_online(BagReader(args.bag), arguments, out=args.out)
+    say(summary(answers))
+    return int(len(answers.latency_ns) < answers.num_sent)
+
+
+def run_online(reader: BagReader, launch_arguments: dict[str, str], *, out: Path) -> OnlineRun:
+    """Play a recording through freshly launched nodes and write what they answered.
+
+    Args:
+        reader: The recording.
+        launch_arguments: Arguments of ``perception.launch.xml``.
+        out: Folder for ``objects.jsonl``, ``diagnostics.json``, ``online_latency.json`` and the
+            log of the nodes.
+
+    Raises:
+        RosMissingError: there is no ROS.
+        DataFileError: the recording has no topic that could lead.
+        PerceptionError: the nodes did not come up.
+    """
+    require_ros()
+    leading = _LEADING[launch_arguments.get("mode", "navigation")]
+    if not reader.counts.get(leading):
+        raise DataFileError(reader.path, f"no messages on {leading}")
+    # chosen before the first node of this process exists
+    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+    _use_shipped_profile()
+    from perception_stack.ros.session import play_and_record
+
+    out.mkdir(parents=True, exist_ok=True)
+    with (
+        _launched(launch_arguments, log=out / "nodes.log"),
+        progress(reader.counts[leading], "play", "frame") as bar,
+    ):
+        answers = play_and_record(
+            reader,
+            leading=leading,
+            is_ready=lambda statuses: _is_ready(statuses, reader, launch_arguments),
+            on_frame=lambda: bar.update(1),
+        )
+    write_objects(out / OBJECTS, answers.objects)
+    (out / DIAGNOSTICS).write_text(json.dumps(answers.diagnostics, indent=1), encoding="utf-8")
+    latency_ms = {str(stamp): ns / 1e6 for stamp, ns in answers.latency_ns.items()}
+    (out / LATENCY).write_text(json.dumps(latency_ms, indent=1), encoding="utf-8")
+    return answers
+
+
+def summary(answers: OnlineRun) -> str:
+    """Frames, latency and drops of an online run, for people."""
+    came = len(answers.latency_ns)
+    lines = [f"{came} of {answers.num_sent} frames came back"]
+    rows = []
+    if came:
+        end_to_end = percentiles(list(answers.latency_ns.values()))
+        rows.append(("end to end", came, *(value / 1e6 for value in end_to_end)))
+    for name, values in sorted(answers.diagnostics.items()):
+        if "processing_p50_ms" in values:
+            figures = (float(values[f"processing_p{percent}_ms"]) for percent in (50, 95, 99))
+            rows.append((name, int(values["frames"]), *figures))
+    lines.append(table(("latency", "frames", "p50 ms", "p95 ms", "p99 ms"), rows))
+    drops = [
+        (
+            name,
+            key.removeprefix("dropped."),
+            int(value),
+            values[f"last.{key.removeprefix('dropped.')}"],
+        )
+        for name, values in sorted(answers.diagnostics.items())
+        for key, value in values.items()
+        if key.startswith("dropped.")
+    ]
+    if drops:
+        lines.append(table(("node: step", "reason", "count", "last case"), drops))
+    return "\n\n".join(lines)
+
+
+@contextmanager
+def _launched(arguments: dict[str, str], *, log: Path) -> Iterator[None]:
+    ros2 = shutil.which("ros2")
+    if ros2 is None:
+        raise RosMissingError("the ros2 command")
+    command = [ros2, "launch", "perception_stack", "perception.launch.xml"]
+    command += [f"{name}:={value}" for name, value in arguments.items()]
+    with log.open("w", encoding="utf-8") as stream:
+        process = subprocess.Popen(
+            command, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            yield
+            if process.poll() is not None:
+                raise ConfigError(f"the nodes ended with code {process.returncode}; see {log}")
+        finally:
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _is_ready(
+    statuses: dict[str, dict[str, str]], reader: BagReader, arguments: dict[str, str]
+) -> bool:
+    """Whether every node is up and has found whom it listens to and whom it talks to."""
+    one_process = arguments.get("one_process") == "true"
+    nodes = _nodes(arguments)
+    if not nodes <= {name.split(":")[0] for name in statuses}:
+        return False
+    inner = set() if one_process else {"/detections_3d"}
+    if "lidar_detector" in nodes:
+        inner.add("/clusters")
+    if "detector" in nodes and arguments.get("model"):
+        inner.add("/detections")
+    talks = {f"subscribers.{topic}" for topic in inner | {"/objects"}}
+    listens = {f"publishers.{topic}" for topic in inner | set(reader.topics)}
+    return all(
+        value != "0"
+        for values in statuses.values()
+        for key, value in values.items()
+        if key in talks or key in listens
+    )
+
+
+def _nodes(arguments: dict[str, str]) -> set[str]:
+    if arguments.get("one_process") == "true":
+        return {"perception"}
+    grasping = arguments.get("mode") == "grasping"
+    nodes = {"fusion", "tracker", "pose_estimator" if grasping else "lidar_detector"}
+    return nodes | ({"detector"} if arguments.get("detector") != "false" else set())
+
+
+def _use_shipped_profile() -> None:
+    """The same Fast DDS profile for this process as the launch file sets for the nodes."""
+    from ament_index_python.packages import get_package_share_directory
+
+    profile = Path(get_package_share_directory("perception_stack")) / "config" / "fastdds.xml"
+    for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+        os.environ.setdefault(name, str(profile))
+    sys.stdout.flush()

@@ -1,0 +1,64 @@
+"""The command line ``perception-stack``: one subcommand per module of this folder."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+from perception_stack.errors import PerceptionError
+
+COMMANDS = {
+    "demo": "simulate, launch the nodes, replay over DDS, evaluate: everything at once",
+    "run": "run the chain over a recording, offline and reproducibly",
+    "evaluate": "score a run against the truth and write a report",
+    "play": "publish a recording over DDS",
+    "record": "play a recording through running nodes and keep what they answer",
+    "convert": "make a rosbag2 recording of a data set",
+    "simulate": "make a rosbag2 recording of a simulated scene with exact truth",
+    "doctor": "list what is usable on this machine and what to type for what is missing",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands; a command's own module is loaded when it is chosen."""
+    top = argparse.ArgumentParser(
+        prog="perception-stack",
+        description="One fused, tracked list of 3-D objects from camera, depth and LiDAR.",
+        epilog="Each command explains itself: perception-stack COMMAND --help",
+    )
+    top.add_argument("--verbose", action="store_true", help="say more about what is going on")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, text in COMMANDS.items():
+        commands.add_parser(name, help=text, add_help=False)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code. Bad input ends in one line that says what to do."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    args, rest = parser().parse_known_args(given)
+    level = logging.INFO if args.verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)s: %(message)s")
+    module = importlib.import_module(f"perception_stack.tools.{args.command}")
+    command = argparse.ArgumentParser(
+        prog=f"perception-stack {args.command}",
+        description=COMMANDS[args.command].capitalize() + ".",
+        epilog=module.EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(command)
+    try:
+        code: int = module.run(command.parse_args(rest))
+    except PerceptionError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""Parameters of the tracker step.
+
+Lengths, speeds and accelerations are given per size of the object, the diagonal of its box, so
+that one set of values serves a truck and a cup: the tracker does not know which unit it works in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from perception_stack.config import StepConfig, param
+from perception_stack.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerConfig(StepConfig):
+    """What is assumed of the objects, of the detector, and what is published."""
+
+    fixed_frame: str = param("odom", "Frame that does not move; objects are tracked in it.")
+    transform_timeout_s: float = param(
+        0.2, "Longest wait for the transform to the fixed frame.", unit="s", low=0.0, high=10.0
+    )
+    reset_s: float = param(
+        1.0, "A stamp this far back starts anew.", unit="s", low=0.01, high=3600.0
+    )
+    publish_tentative: bool = param(False, "Also list objects that are not confirmed yet.")
+
+    # how objects move
+    speed_per_size: float = param(
+        2.0, "Speed of a new object, standard deviation, sizes per second.", unit="1/s", low=0.0
+    )
+    acceleration_per_size: float = param(
+        0.4, "Change of speed in one second, sizes per second.", unit="1/s", low=1e-3
+    )
+    turn_rate_radps: float = param(
+        0.3, "Turn rate of a new object, standard deviation.", unit="rad/s", low=0.0
+    )
+    turn_acceleration_radps: float = param(
+        0.5, "Change of turn rate in one second.", unit="rad/s", low=1e-3
+    )
+    size_change: float = param(
+        0.005, "Change of a side in one second, relative to it.", low=1e-6, high=1.0
+    )
+
+    # how well they are measured, added to what the detections say themselves
+    position_noise_per_size: float = param(
+        0.02, "Least position noise of a detection, in sizes.", low=1e-4, high=1.0
+    )
+    rotation_noise_rad: float = param(
+        0.05, "Least rotation noise of a detection.", unit="rad", low=1e-4, high=1.0
+    )
+    axis_noise_rad: float = param(
+        0.2,
+        "Yaw noise of a detection of unknown heading, once turned to the nearest side.",
+        unit="rad",
+        low=1e-3,
+        high=1.0,
+    )
+    size_noise: float = param(0.2, "Noise of a measured side, relative to it.", low=1e-3, high=1.0)
+
+    # what belongs together
+    strong_score: float = param(
+        0.3, "Detections from this score on choose first and may start objects.", low=0.0, high=1.0
+    )
+    gate_probability: float = param(
+        0.995, "Share of an object's own detections that its gate lets in.", low=0.5, high=0.999999
+    )
+    duplicate_overlap: float = param(
+        0.3, "Overlap with an object from which on a detection starts none.", low=0.0, high=1.0
+    )
+
+    # whether it is there
+    birth_odds: float = param(
+        0.5, "Odds that a detection of score 0.5 without a past is an object.", low=1e-3, high=10.0
+    )
+    hit_odds: float = param(
+        2.5,
+        "Odds of an object where a track and a detection of score 0.5 meet.",
+        low=0.1,
+        high=1e2,
+    )
+    persistence_s: float = param(
+        0.1, "Time for which errors of a detector persist.", unit="s", low=1e-3, high=1e2
+    )
+    unseen_s: float = param(
+        0.2, "Time without detection that divides the odds by e.", unit="s", low=1e-3, high=1e3
+    )
+    existence_memory_s: float = param(
+        0.5, "Time after which evidence of existence counts a third.", unit="s", low=0.01, high=1e6
+    )
+    confirm_existence: float = param(
+        0.85, "Existence probability that confirms an object.", low=0.01, high=0.999
+    )
+    list_existence: float = param(
+        0.8, "Existence probability below which an object is not listed.", low=0.001, high=0.99
+    )
+    remove_existence: float = param(
+        0.02, "Existence probability below which it is forgotten.", low=0.001, high=0.99
+    )
+
+    # what it is and where it heads
+    class_memory_s: float = param(
+        2.0, "Time after which old class evidence counts a third.", unit="s", low=0.01, high=1e6
+    )
+    class_confusion: float = param(
+        0.05, "Share of class probabilities that may be any class.", low=1e-4, high=1.0
+    )
+    flip_probability: float = param(
+        0.1, "Share of detections whose heading is wrong by a half turn.", low=1e-4, high=0.5
+    )
+    stationary_probability: float = param(
+        0.95,
+        "Confidence with which a moving object is told from a standing one.",
+        low=0.5,
+        high=1.0,
+    )
+
+    def __post_init__(self) -> None:
+        # zero-argument super() fails in slotted dataclasses before Python 3.12
+        StepConfig.__post_init__(self)
+        if not self.remove_existence < self.confirm_existence:
+            msg = (
+                f"TrackerConfig: remove_existence {self.remove_existence} must be below "
+                f"confirm_existence {self.confirm_existence}"
+            )
+            raise ConfigError(msg)

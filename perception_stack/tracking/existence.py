@@ -1,0 +1,73 @@
+"""Whether the tracked thing is there: recursive Bayes on the log odds, in continuous time.
+
+With ``l`` the log odds of an object being there::
+
+    dl/dt = (rest - l) / memory                        always: objects come and go
+    dl/dt = ... - 1 / unseen                           while none of its detections comes
+    dl/dt = ... + (log odds of score + hit) / persistence          while it is detected
+
+Detections are taken as a process in time, not per frame. Errors of a detector persist: a bush
+taken for a person is so again in the next frame. So what counts is how long and how surely a
+thing was seen or missed, and ten frames in a second say no more than five.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from perception_stack.datatypes import FloatArray
+from perception_stack.tracking.config import TrackerConfig
+
+_SCORE_RANGE = (0.01, 0.99)
+_MOST_SURE = 7.0  # log odds, 0.999
+_AT_REST = -3.0  # log odds of an object in a place of which nothing is known
+
+
+def aged(log_odds: FloatArray, dt_s: float, config: TrackerConfig) -> FloatArray:
+    """Log odds after a time in which nobody looked."""
+    return _drawn(log_odds, 0.0, dt_s, config)
+
+
+def missed(log_odds: FloatArray, dt_s: float, config: TrackerConfig) -> FloatArray:
+    """Log odds after a time in which detections were looked for and none came."""
+    return _drawn(log_odds, -1 / config.unseen_s, dt_s, config)
+
+
+def seen(
+    log_odds: FloatArray, score: FloatArray, dt_s: float, config: TrackerConfig
+) -> FloatArray:
+    """Log odds after a time at whose end a detection of the given score fell to the track."""
+    rate_hz = (_log_odds(score) + np.log(config.hit_odds)) / config.persistence_s
+    return np.minimum(_drawn(log_odds, rate_hz, dt_s, config), _MOST_SURE)
+
+
+def born(score: FloatArray, config: TrackerConfig) -> FloatArray:
+    """Log odds of a detection without a track being an object."""
+    log_odds: FloatArray = _log_odds(score) + np.log(config.birth_odds)
+    return log_odds
+
+
+def probability(log_odds: FloatArray) -> FloatArray:
+    """Existence probability."""
+    likely: FloatArray = 1 / (1 + np.exp(-log_odds))
+    return likely
+
+
+def log_odds_of(probability: float) -> float:
+    """Log odds of one probability."""
+    return float(np.log(probability / (1 - probability)))
+
+
+def _drawn(
+    log_odds: FloatArray, rate_hz: FloatArray | float, dt_s: float, config: TrackerConfig
+) -> FloatArray:
+    """Solution of dl/dt = (rest - l) / memory + rate."""
+    rest = _AT_REST + rate_hz * config.existence_memory_s
+    drawn: FloatArray = rest + (log_odds - rest) * np.exp(-dt_s / config.existence_memory_s)
+    return drawn
+
+
+def _log_odds(score: FloatArray) -> FloatArray:
+    probability = np.clip(score, *_SCORE_RANGE)
+    log_odds: FloatArray = np.log(probability / (1 - probability))
+    return log_odds

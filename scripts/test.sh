@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# All checks, tests last. Arguments go to pytest. A failed check does not stop the ones after it.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+cd "$ROOT"
+set +u && source "$ROS/setup.sh" && set -u
+
+failed=()
+check() { # check NAME COMMAND...
+  local name=$1
+  shift
+  say "── $name"
+  "$@" || failed+=("$name")
+}
+
+check "ruff check" ruff check .
+check "ruff format" ruff format --check .
+check "imports" lint-imports --no-logo
+check "types" mypy
+((${#failed[@]} == 0)) || say "── failed before the tests: ${failed[*]}"
+check "tests" python -m pytest "$@"
+((${#failed[@]} == 0))
