@@ -83,8 +83,6 @@ hash="$(cd "$ROOT" && fingerprint "$(<"$STAMPS/env")" "$(contents package.xml CM
   "$(names perception_stack launch config rviz)")"
 if ! is_done build "$hash" || [[ ! -f "$ROS/setup.sh" || ! -x "$VENV/bin/perception-stack" ]]; then
   say "building the messages and installing the package below .ros/install"
-  grep -qsxF "$ROOT" "$ROS/colcon/root" || rm -rf "$ROS/colcon" "$INSTALL" # CMake's caches hold the path
-  mkdir -p "$ROS/colcon" && echo "$ROOT" > "$ROS/colcon/root"
   build || fail "colcon build failed: $(grep -m1 -iE '(^| )(fatal )?error[: ]' "$LOGS/build.log" || tail -n 1 "$LOGS/build.log") (log: .ros/log/build.log)"
   find "$INSTALL" -xtype l -delete # links to files that are gone
   write_setup

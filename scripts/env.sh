@@ -50,10 +50,19 @@ CHECK
   fail "Python 3.11 is needed for the pinned ROS wheels; install it or say PYTHON=/path/to/python3.11"
 }
 
+# Neither a virtual environment nor CMake's caches survive a move, and what was built without ROS
+# must not hide the packages of a ROS that is sourced now.
+forget_other_places() {
+  local place="$ROOT, ROS: ${ROS_DISTRO:-none}"
+  if [[ -f "$STAMPS/place" ]] && ! is_done place "$place"; then
+    rm -rf "$VENV" "$ROS/colcon" "$ROS/install"
+  fi
+  mark_done place "$place"
+}
+
 make_venv() { # make_venv PYTHON OPTION...
   local python=$1
   shift
-  # A virtual environment does not survive a move: it holds its own path.
   if [[ "$("$VENV/bin/python" -c 'import pip, sys; print(sys.prefix)' 2> /dev/null)" != "$VENV" ]]; then
     rm -rf "$VENV"
     logged venv "$python" -m venv "$@" "$VENV" || fail "python -m venv failed (log: .ros/log/venv.log)"
@@ -83,6 +92,7 @@ without_ros() {
   install_debian_packages
   local python hash
   python="$(find_python)"
+  forget_other_places
   hash="$(fingerprint "$("$python" -VV)" "$(contents "$ROOT/requirements/python.lock" "$ROOT/scripts/env.sh")")"
   if ! is_done env "$hash" || [[ ! -x "$VENV/bin/python" ]]; then
     say "installing the Python packages of requirements/python.lock"
@@ -97,7 +107,8 @@ with_ros() {
   python3 -c 'import rclpy' 2> /dev/null ||
     fail "ROS_DISTRO is $ROS_DISTRO but python3 cannot import rclpy: apt-get install ros-$ROS_DISTRO-ros-base, or unset ROS_DISTRO"
   command -v colcon > /dev/null || fail "colcon is missing: apt-get install python3-colcon-common-extensions"
-  command -v c++ > /dev/null && command -v cmake > /dev/null || fail "a compiler is missing: apt-get install g++ cmake"
+  type c++ cmake > /dev/null 2>&1 || fail "a compiler is missing: apt-get install g++ cmake"
+  forget_other_places
   local hash
   hash="$(fingerprint "$ROS_DISTRO" "$(python3 -VV)" "$(contents "$ROOT/requirements" "$ROOT/scripts/env.sh")")"
   if ! is_done env "$hash" || [[ ! -x "$VENV/bin/python" ]]; then

@@ -59,7 +59,7 @@ def add_m(truth: Poses, estimate: Poses, points_m: FloatArray) -> FloatArray:
     error = np.empty(len(truth))
     for start in range(0, len(truth), _CHUNK):
         rows = slice(start, start + _CHUNK)
-        offset = np.einsum("nij,pj->npi", turn[rows], points_m) + shift[rows, None]
+        offset = points_m @ np.swapaxes(turn[rows], 1, 2) + shift[rows, None]
         error[rows] = np.linalg.norm(offset, axis=2).mean(axis=1)
     return error
 

@@ -88,7 +88,9 @@ def make_scenes(
     true_by_stamp = {one.stamp_ns: one for one in truth}
     by_stamp = {one.stamp_ns: one for one in objects}
     stamps = sorted(t for t in by_stamp if t in true_by_stamp and (not views or t in views))
-    picked = np.linspace(0, len(stamps) - 1, num + 2).round().astype(int)[1:-1] if stamps else []
+    picked: Sequence[int] = ()
+    if stamps:
+        picked = np.linspace(0, len(stamps) - 1, num + 2).round().astype(int)[1:-1].tolist()
     return tuple(
         _scene(
             true_by_stamp[stamp],

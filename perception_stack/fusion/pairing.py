@@ -17,15 +17,30 @@ within each stream give the same sequence of sets. The rules that make it so:
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from perception_stack.errors import ConfigError
-from perception_stack.fusion.config import FusionConfig
 from perception_stack.journal import Journal, Reason
 
 _S = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Companion:
+    """A stream whose messages are looked for near each reference.
+
+    Attributes:
+        name: Name of the stream.
+        tolerance_s: Largest difference of stamps within a pair, inclusive.
+        offset_s: Added to the stream's stamps before comparing; e.g. the camera's offset where a
+            LiDAR leads, but not where its own depth images lead.
+    """
+
+    name: str
+    tolerance_s: float
+    offset_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +69,7 @@ class _Message:
 class _Queue:
     """Waiting messages of one stream by rising stamp, and the newest stamp ever seen."""
 
+    tolerance_ns: int = 0
     offset_ns: int = 0
     expected: bool = True
     newest_ns: int | None = None
@@ -87,43 +103,41 @@ class Pairing:
 
     Args:
         reference: Name of the stream that sets the pace: one set per message.
-        companions: Names of the streams whose messages are looked for.
-        config: ``tolerance_s``, the largest difference of stamps within a pair, inclusive;
-            ``timeout_s`` after which :meth:`expire` lets a reference go; ``queue_size``, messages
-            kept of each stream (a reference pushed out is not lost but comes out with the partners
-            there are); ``reset_s``, a stream whose stamp falls back by more than this starts anew,
-            and what the other streams hold that is newer by more than this is cleared.
+        companions: The streams whose messages are looked for.
+        timeout_s: How long after its arrival a reference may wait; see :meth:`expire`.
+        queue_size: Messages kept of each stream. A reference pushed out is not lost: it comes out
+            with the partners there are.
+        reset_s: A stream whose stamp falls back by more than this starts anew, and what the other
+            streams hold that is newer by more than this is cleared; waiting references come out.
         journal: Gets a reason for every partner that is missing and every message dropped.
-        offsets_s: Added to the stamps of a companion before comparing, zero where not named; e.g.
-            the camera's offset where a LiDAR leads, but not where its own depth images lead.
 
     Raises:
-        ConfigError: two streams of the same name, or an offset of no companion.
+        ConfigError: two streams of the same name.
     """
 
     def __init__(
         self,
         reference: str,
-        companions: Sequence[str],
-        config: FusionConfig,
-        journal: Journal,
+        companions: Sequence[Companion],
         *,
-        offsets_s: Mapping[str, float] | None = None,
+        timeout_s: float,
+        queue_size: int,
+        reset_s: float,
+        journal: Journal,
     ) -> None:
-        offsets_s = offsets_s or {}
         self._references = _Queue()
         self._companions = {
-            name: _Queue(offset_ns=round(offsets_s.get(name, 0.0) * _S)) for name in companions
+            one.name: _Queue(
+                tolerance_ns=round(one.tolerance_s * _S), offset_ns=round(one.offset_s * _S)
+            )
+            for one in companions
         }
         self._queues = {reference: self._references, **self._companions}
         if len(self._queues) != 1 + len(companions):
             raise ConfigError(f"two streams of the same name: {reference}, {companions}")
-        if not self._companions.keys() >= offsets_s.keys():
-            raise ConfigError(f"offsets of {list(offsets_s)}, companions are {list(companions)}")
-        self._tolerance_ns = round(config.tolerance_s * _S)
-        self._timeout_ns = round(config.timeout_s * _S)
-        self._reset_ns = round(config.reset_s * _S)
-        self._queue_size = config.queue_size
+        self._timeout_ns = round(timeout_s * _S)
+        self._reset_ns = round(reset_s * _S)
+        self._queue_size = queue_size
         self._journal = journal
 
     @property
@@ -225,10 +239,10 @@ class Pairing:
         detail = f"{name}: none there{waited}"
         if index is not None:
             gap_ns = queue.stamps_ns[index] - stamp_ns
-            if abs(gap_ns) <= self._tolerance_ns:
+            if abs(gap_ns) <= queue.tolerance_ns:
                 queue.messages[index].used = True
                 return queue.messages[index].item
-            tolerance_ms = self._tolerance_ns / 1e6
+            tolerance_ms = queue.tolerance_ns / 1e6
             gap = f"gap {gap_ns / 1e6:+.1f} ms, tolerance {tolerance_ms:.1f} ms"
             detail = f"{name}: {gap}{waited}"
         self._journal.count(reason, stamp_ns=stamp_ns, detail=detail)

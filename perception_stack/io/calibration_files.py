@@ -74,11 +74,11 @@ def read_camera_info(path: Path) -> CameraModel:
             frame_id=str(name),
             width_px=int(_get(content, "image_width", path)),
             height_px=int(_get(content, "image_height", path)),
-            k=_matrix(content, "camera_matrix", path).reshape(3, 3),
+            k=_matrix(content, "camera_matrix", path, 3, 3),
             distortion_model=str(_get(content, "distortion_model", path)),
-            distortion=_matrix(content, "distortion_coefficients", path).ravel(),
-            rectification=_matrix(content, "rectification_matrix", path).reshape(3, 3),
-            projection=_matrix(content, "projection_matrix", path).reshape(3, 4),
+            distortion=_matrix(content, "distortion_coefficients", path, 1, None)[0],
+            rectification=_matrix(content, "rectification_matrix", path, 3, 3),
+            projection=_matrix(content, "projection_matrix", path, 3, 4),
         )
     except CalibrationError as error:
         raise _in_file(error, path) from error
@@ -191,16 +191,20 @@ def _get(content: dict[str, Any], key: str, path: Path) -> Any:
     return content[key]
 
 
-def _matrix(content: dict[str, Any], key: str, path: Path) -> FloatArray:
+def _matrix(
+    content: dict[str, Any], key: str, path: Path, rows: int, cols: int | None
+) -> FloatArray:
     """The ``rows``, ``cols``, ``data`` of one matrix."""
     table = _get(content, key, path)
     if not isinstance(table, dict) or not {"rows", "cols", "data"} <= set(table):
         raise CalibrationError(f"'{path}': {key} needs rows, cols and data")
     try:
         shape = int(table["rows"]), int(table["cols"])
-        return np.array(table["data"], dtype=np.float64).reshape(shape)
+        matrix = np.array(table["data"], dtype=np.float64).reshape(shape)
+        check_shape(key, matrix, rows, cols)
     except (TypeError, ValueError) as error:
         raise CalibrationError(f"'{path}': {key}: {error}") from error
+    return matrix
 
 
 def _table(matrix: FloatArray) -> dict[str, Any]:

@@ -29,7 +29,7 @@ _RING_GAP_M = 0.8  # between rings on one upright face, 64 beams at 80 m
 _TIGHT_M = 0.25
 _TIGHT_PER_M = 0.002
 # what looks like a whole person: width across, height, and where it begins above the ground
-_PERSON_WIDTH_M = 1.1
+_PERSON_WIDTH_M = (0.2, 1.1)
 _PERSON_HEIGHT_M = (1.2, 2.2)
 _PERSON_START_M = 0.8
 
@@ -202,9 +202,11 @@ def _looks_like_person(
     """Which pieces have the size of a person, bool [K], indexed by piece."""
     extent = _extent(piece, xy_m, bottom_m, top_m)
     width_m = np.hypot(extent[:, 1] - extent[:, 0], extent[:, 3] - extent[:, 2])
+    thin_m, broad_m = _PERSON_WIDTH_M
     low_m, high_m = _PERSON_HEIGHT_M
     person: NDArray[np.bool_] = (
-        (width_m < _PERSON_WIDTH_M)
+        (width_m > thin_m)
+        & (width_m < broad_m)
         & (extent[:, 5] > low_m)
         & (extent[:, 5] < high_m)
         & (extent[:, 4] < _PERSON_START_M)

@@ -23,15 +23,15 @@ def compiled(function: FunctionT) -> FunctionT:
     @cache
     def machine_code() -> Callable[..., Any]:
         try:
-            from numba import njit
+            import numba
         except ImportError as error:
             raise ConfigError("the LiDAR detector needs Numba: pip install numba") from error
         # "numpy" leaves out checks for division by zero
-        options = {"nogil": True, "error_model": "numpy"}
+        options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
         try:
-            code = njit(cache=True, **options)(function)
+            code: FunctionT = numba.njit(cache=True, **options)(function)
         except RuntimeError:  # no folder for the cache, e.g. a read-only install without a home
-            code = njit(**options)(function)
+            code = numba.njit(**options)(function)
         return code
 
     @wraps(function)

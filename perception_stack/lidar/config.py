@@ -39,7 +39,7 @@ class LidarDetectorConfig(StepConfig):
         high=2.0,
     )
     max_slope: float = param(
-        0.12,
+        0.2,
         "Steepest change of the ground, rise over run, beyond its mean plane.",
         low=0.0,
         high=1.0,

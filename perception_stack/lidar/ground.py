@@ -49,7 +49,8 @@ def ground_height(columns: Columns, config: LidarDetectorConfig) -> FloatArray:
         range_m,
         sector,
         ring,
-        np.empty((_NUM_SECTORS, int(ring.max()) + 2)),
+        _NUM_SECTORS,
+        _RING_START_M * _RING_GROWTH ** (np.arange(int(ring.max()) + 2) + 0.5),
         config.ground_step_m,
         config.max_slope,
         _LONGEST_GAP_M,
@@ -134,13 +135,15 @@ def _follow(
     range_m: Any,
     sector: Any,
     ring: Any,
-    ground_m: Any,
+    num_sectors: int,
+    middle_m: Any,
     step_m: float,
     slope: float,
     longest_gap_m: float,
 ) -> Any:
-    """Ground above the mean plane, by sector and ring; filled into ``ground_m`` and returned."""
-    num_sectors, num_rings = ground_m.shape
+    """Ground above the mean plane at the middle of each ring, by sector."""
+    num_rings = len(middle_m)
+    ground_m = np.zeros((num_sectors, num_rings))
     lowest_m = np.full((num_sectors, num_rings), np.inf)
     at_m = np.zeros((num_sectors, num_rings))
     for i in range(len(residual_m)):
@@ -149,14 +152,17 @@ def _follow(
             lowest_m[s, k] = residual_m[i]
             at_m[s, k] = range_m[i]
     for s in range(num_sectors):
-        last, last_m, last_k = 0.0, 0.0, -1
+        last, last_m, last_k = 0.0, 0.0, 0
         for k in range(num_rings):
             allowed_m = step_m + slope * min(at_m[s, k] - last_m, longest_gap_m)
             if not abs(lowest_m[s, k] - last) <= allowed_m:  # also where there is none
                 continue
-            for gap in range(last_k + 1, k + 1):
-                part = (gap - last_k) / (k - last_k)
-                ground_m[s, gap] = last + part * (lowest_m[s, k] - last)
+            # a lowest point may lie anywhere in its ring, the ring's ground is that of its middle
+            rise = (lowest_m[s, k] - last) / (at_m[s, k] - last_m)
+            for between in range(last_k, k + 1):
+                if between > last_k or middle_m[between] > last_m:
+                    along_m = min(max(middle_m[between], last_m), at_m[s, k]) - last_m
+                    ground_m[s, between] = last + rise * along_m
             last, last_m, last_k = lowest_m[s, k], at_m[s, k], k
         ground_m[s, last_k + 1 :] = last
     return ground_m
@@ -180,7 +186,7 @@ def _vote(ground_m: Any, sector: Any, ring: Any) -> Any:
             voted_m[s, k] = around[2]
     result_m = np.empty(len(ring))
     for i in range(len(ring)):
-        position = max(ring[i] - 0.5, 0.0)  # a ring's ground is that of its middle
+        position = max(ring[i] - 0.5, 0.0)
         k = int(position)
         part = position - k
         result_m[i] = (1 - part) * voted_m[sector[i], k] + part * voted_m[sector[i], k + 1]

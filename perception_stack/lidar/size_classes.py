@@ -1,10 +1,11 @@
 """What a rectangle may be, by its size alone, and how long its hidden sides then are.
 
 A side that is seen whole has the length of its class, normally distributed; of a side that is
-seen in part any part may show. With ``e`` the extent seen, ``m`` and ``s`` mean and deviation of
-the class, ``v`` the probability that the side is seen whole:
+seen in part anything up to its length may show, and how much says nothing of the class. With
+``e`` the extent seen, ``m`` and ``s`` mean and deviation of the class, ``v`` the probability that
+the side is seen whole, ``n`` the noise of an extent, ``d`` a constant:
 
-    p(e | class) = v N(e; m, s² + n²) + (1 - v) Phi((m - e) / s) / m
+    p(e | class) = v N(e; m, s² + n²) + (1 - v) Phi((m - e) / s) / d
 
 An unknown thing may have any size, all orders of magnitude being equally likely. Both ways round
 (which side is the length) are weighed against each other by the same formula.
@@ -32,6 +33,7 @@ _SIZES = (
 _UNKNOWN_PRIOR = 0.6
 _UNKNOWN_RANGE_M = (0.1, 16.0)
 _EXTENT_NOISE_M = 0.15
+_PART_M = 2.0
 _TINY = 1e-300  # where a size fits so badly that its density vanishes
 
 CLASSES = ("car", "cyclist", "pedestrian", "truck", UNKNOWN)
@@ -75,7 +77,7 @@ def believe(extent_m: FloatArray, whole: FloatArray) -> SizeBelief:
     noisy = np.hypot(spread, _EXTENT_NOISE_M)
     seen_whole = whole[:, None, None, :] * _normal((extent - both) / noisy) / noisy
     short = (both - extent) / spread
-    seen_part = (1 - whole[:, None, None, :]) * ndtr(short) / both
+    seen_part = (1 - whole[:, None, None, :]) * ndtr(short) / _PART_M
     prior = np.array([row[3] for row in _SIZES])
     weight = 0.5 * prior[:, None] * (seen_whole + seen_part).prod(axis=3)  # [M, row, way round]
 

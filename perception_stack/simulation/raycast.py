@@ -20,6 +20,7 @@ from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.camera import CameraModel
 
 _NEAREST = 0.02
+_EPSILON_PX = 1e-6
 _EPSILON_RAD = 1e-9
 _WIDEST_RAD = 3.0
 
@@ -93,7 +94,11 @@ class View:
 
 
 class PinholeRays:
-    """One ray per pixel, scaled to depth 1: distances are depths along the optical axis."""
+    """One ray per pixel, scaled to depth 1: distances are depths along the optical axis.
+
+    Args:
+        camera: Without distortion.
+    """
 
     def __init__(self, camera: CameraModel) -> None:
         self._camera = camera
@@ -112,7 +117,7 @@ class PinholeRays:
         ends = corners[[[0, 1], [1, 2], [2, 0]]]  # [3 edges, 2, T, 3]
         depth = ends[..., 2]
         ahead = depth >= _NEAREST
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             # an end behind the camera is moved along its edge to just ahead of it
             along = (_NEAREST - depth) / (depth[:, ::-1] - depth)
             moved = ends + along[..., None] * (ends[:, ::-1] - ends)
@@ -125,8 +130,8 @@ class PinholeRays:
         first, last = np.fmin.reduce(uv), np.fmax.reduce(uv)
         seen = np.isfinite(first).all(axis=1) & np.isfinite(last).all(axis=1)
         result = np.zeros((len(triangles_m), 4), dtype=np.int64)
-        start = np.ceil(np.clip(first[seen] - _EPSILON_RAD, 0, size))
-        stop = np.floor(np.clip(last[seen] + _EPSILON_RAD, -1, size - 1)) + 1
+        start = np.ceil(np.clip(first[seen] - _EPSILON_PX, 0, size))
+        stop = np.floor(np.clip(last[seen] + _EPSILON_PX, -1, size - 1)) + 1
         result[seen] = np.column_stack([start[:, 1], stop[:, 1], start[:, 0], stop[:, 0]])
         return result
 
@@ -170,8 +175,8 @@ class SpinningRays:
         first_rad, last_rad = azimuth[0] + turn.min(axis=0), azimuth[0] + turn.max(axis=0)
         around |= last_rad - first_rad > _WIDEST_RAD
         offset = np.pi / self._step_rad - 0.5
-        col = np.ceil(first_rad / self._step_rad + offset - _EPSILON_RAD).astype(np.int64)
-        end_col = np.floor(last_rad / self._step_rad + offset + _EPSILON_RAD).astype(np.int64) + 1
+        col = np.ceil(first_rad / self._step_rad + offset - _EPSILON_PX).astype(np.int64)
+        end_col = np.floor(last_rad / self._step_rad + offset + _EPSILON_PX).astype(np.int64) + 1
         back = np.where(col < 0, self._num_azimuths, 0)
         col, end_col = col + back, end_col + back
         col[around], end_col[around] = 0, self._num_azimuths

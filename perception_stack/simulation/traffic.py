@@ -27,7 +27,7 @@ _SURGE_M, _SURGE_S = 1.5, 8.0
 
 _CROSSING_MPS = 1.5
 _CROSSING_EDGE_M = CARRIAGEWAY_M - 0.3
-_CLEAR_ALONG_M, _CLEAR_ASIDE_M = 7.0, 2.0
+_CLEAR_ALONG_M, _CLEAR_ASIDE_M = 5.5, 1.9
 _PARKING_BAN_M = 7.0
 _NUM_TRIES = 400
 _SAMPLE_S = 0.1
@@ -91,7 +91,7 @@ def _drivers(stretch: Stretch, stock: Stock, rng: np.random.Generator) -> Iterat
     lanes = (
         (np.array([-rng.uniform(16, 24)]), -_DRIVING_LANE_M, pace_mps),
         (_spread(22, stretch.end_m, (26, 50), rng), -_DRIVING_LANE_M, pace_mps),
-        (_spread(12, far_m, (28, 60), rng), _DRIVING_LANE_M, oncoming_mps),
+        (_spread(12, far_m, (35, 65), rng), _DRIVING_LANE_M, oncoming_mps),
     )
     for starts_m, aside_m, lane_mps in lanes:
         for idx, start_m in enumerate(starts_m):
@@ -154,7 +154,7 @@ def _find_gap(
     times_s = np.arange(0.0, stretch.duration_s, _SAMPLE_S)
     ways = np.array([[place(time) for time in times_s] for place in others])  # [J, T, 2]
     for _ in range(_NUM_TRIES):
-        along_m, start_s = rng.uniform(20, 75), rng.uniform(0, max(1.0, stretch.duration_s - 4))
+        along_m, start_s = rng.uniform(18, 80), rng.uniform(-2, max(1, stretch.duration_s - 4))
         own = np.array([_cross(along_m, start_s)(time) for time in times_s])
         apart = np.abs(ways - own)
         if not ((apart[..., 0] < _CLEAR_ALONG_M) & (apart[..., 1] < _CLEAR_ASIDE_M)).any():

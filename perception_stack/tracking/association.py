@@ -8,10 +8,13 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import FloatArray
 from perception_stack.tracking.classification import compatibility
 from perception_stack.tracking.config import TrackerConfig
+from perception_stack.tracking.filter import size_noise_m2
 from perception_stack.tracking.measurements import Measurements
 from perception_stack.tracking.tracks import PLACE, Tracks
 
 IntArray = NDArray[np.intp]
+
+_MOST_SIDES = 10.0  # squared distance of sides beyond which they say no more
 
 
 def associate(
@@ -50,8 +53,9 @@ def pair_costs(
 ) -> tuple[IntArray, IntArray, FloatArray]:
     """Pairs within the gate and what each costs.
 
-    The cost is minus twice the log likelihood ratio of "same object" to "just inside the gate":
-    squared Mahalanobis distance of the centres, and how well the classes agree.
+    The cost is minus twice the log likelihood of the detection, given the track: normal in place
+    and sides, the latter with a bound, since of a thing partly hidden any part may show; and how
+    well the classes agree.
 
     Returns:
         track index int [K], detection index int [K], cost float64 [K], negative: the less the
@@ -70,27 +74,34 @@ def pair_costs(
     offset_m = offset_m[rows, columns]
     total = tracks.covariance[rows, PLACE, PLACE] + measurements.noise[columns, PLACE, PLACE]
     squared = np.sum(offset_m * np.linalg.solve(total, offset_m[..., None])[..., 0], axis=1)
-    same_class = compatibility(track_likelihood[rows], measurements.class_likelihood[columns])
-    import os
-    ow=float(os.environ.get('OW','0')); sw=float(os.environ.get('SW','0')); ld=float(os.environ.get('LD','0'))
-    cost = squared - 2 * np.log(same_class)
-    if ow:
-        from perception_stack.tracking.births import _level
-        from perception_stack.geometry.overlap import giou_3d
-        cost = cost - ow*giou_3d(_level(tracks),_level(measurements))[rows,columns]
-    if ld and len(cost):
-        d=np.log(np.linalg.det(total)); cost=cost+ld*(d-d.max())
-    if sw:
-        from perception_stack.tracking.filter import size_noise
-        n=size_noise(measurements,measurements.quat_xyzw,measurements.size_lwh_m,config)[columns]
-        a=np.sort(tracks.size_lwh_m[rows][:,:2],axis=1); b=np.sort(measurements.size_lwh_m[columns][:,:2],axis=1)
-        v=tracks.size_variance_m2[rows]+n
-        dd=(a-b)**2; vv=v[:,:2].mean(axis=1,keepdims=True)
-        q=(dd/vv).sum(axis=1)+(tracks.size_lwh_m[rows,2]-measurements.size_lwh_m[columns,2])**2/v[:,2]
-        cost=cost+sw*np.minimum(q,10)
-    worst = ow+10*sw+gate - 2 * np.log(config.class_confusion / track_likelihood.shape[1])
     inside = squared <= gate
-    return rows[inside], columns[inside], cost[inside] - worst
+    rows, columns, squared, total = rows[inside], columns[inside], squared[inside], total[inside]
+
+    sides = _squared_side_distance(tracks, rows, measurements, columns, config)
+    log_volume = np.log(np.linalg.det(total))
+    same_class = compatibility(track_likelihood[rows], measurements.class_likelihood[columns])
+    least_same = config.class_confusion / track_likelihood.shape[1]
+    cost = squared + np.minimum(sides, _MOST_SIDES) + log_volume - 2 * np.log(same_class)
+    worst = gate + _MOST_SIDES + np.max(log_volume, initial=-np.inf) - 2 * np.log(least_same)
+    return rows, columns, cost - worst
+
+
+def _squared_side_distance(
+    tracks: Tracks,
+    rows: IntArray,
+    measurements: Measurements,
+    columns: IntArray,
+    config: TrackerConfig,
+) -> FloatArray:
+    """Squared Mahalanobis distance of the sides, longer with longer whatever is called length."""
+    size, measured = tracks.size_lwh_m[rows], measurements.size_lwh_m[columns]
+    noise = size_noise_m2(measurements.ends_noise_m2[columns], size, config)
+    variance = tracks.size_variance_m2[rows] + noise
+    flat = np.sort(size[:, :2], axis=1) - np.sort(measured[:, :2], axis=1)
+    flat_variance = np.mean(variance[:, :2], axis=1, keepdims=True)
+    height = size[:, 2] - measured[:, 2]
+    squared: FloatArray = np.sum(flat**2 / flat_variance, axis=1) + height**2 / variance[:, 2]
+    return squared
 
 
 def assign(rows: IntArray, columns: IntArray, cost: FloatArray) -> tuple[IntArray, IntArray]:

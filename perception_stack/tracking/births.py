@@ -12,7 +12,7 @@ from perception_stack.geometry.overlap import iou_3d
 from perception_stack.geometry.transforms import quat_from_yaw, yaw_from_quat
 from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.existence import born, log_odds_of
-from perception_stack.tracking.filter import size_noise
+from perception_stack.tracking.filter import size_noise_m2
 from perception_stack.tracking.heading import gathered, votes
 from perception_stack.tracking.measurements import Measurements
 from perception_stack.tracking.tracks import POSE, TURN_RATE, VELOCITY, Tracks, object_array
@@ -57,8 +57,8 @@ def births(measurements: Measurements, *, stamp_ns: int, config: TrackerConfig) 
         twist=np.zeros((num, 6)),
         covariance=covariance,
         size_lwh_m=measurements.size_lwh_m,
-        size_variance_m2=size_noise(
-            measurements, measurements.quat_xyzw, measurements.size_lwh_m, config
+        size_variance_m2=size_noise_m2(
+            measurements.ends_noise_m2, measurements.size_lwh_m, config
         ),
         log_odds=log_odds,
         confirmed=log_odds >= log_odds_of(config.confirm_existence),

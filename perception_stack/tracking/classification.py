@@ -38,17 +38,16 @@ def likelihood(
 
     Args:
         probs: float64 [N, V], rows sum to 1.
-        vocabulary: V names.
+        vocabulary: V names, "unknown" among them.
         config: The share confused.
 
     Returns:
         float64 [N, V], rows sum to 1, nowhere zero.
     """
+    column = vocabulary.index(UNKNOWN)
     told = probs.copy()
-    if UNKNOWN in vocabulary:
-        column = vocabulary.index(UNKNOWN)
-        told[:, column] = 0.0
-        told += probs[:, [column]] / len(vocabulary)
+    told[:, column] = 0.0
+    told += probs[:, [column]] / len(vocabulary)
     return (1 - config.class_confusion) * told + config.class_confusion / len(vocabulary)
 
 
@@ -57,7 +56,8 @@ def fused(
 ) -> FloatArray:
     """Class probabilities after one more detection (Bayes with forgetting).
 
-    Old evidence is raised to a power that falls with its age, so that early errors are forgotten.
+    Old evidence is raised to a power that falls with its age, so that early errors are forgotten,
+    and never outweighs more than two clear detections of another class.
 
     Args:
         probs: float64 [N, V], of the tracks.
@@ -68,9 +68,9 @@ def fused(
     Returns:
         float64 [N, V], rows sum to 1.
     """
-    floor = config.class_confusion / probs.shape[1]
+    floor = config.class_confusion**2
     weight = np.exp(-unseen_s / config.class_memory_s)[:, None]
-    posterior = ((1 - config.class_confusion) * probs + floor) ** weight * like
+    posterior = ((1 - floor) * probs + floor / probs.shape[1]) ** weight * like
     normalised: FloatArray = posterior / np.sum(posterior, axis=1, keepdims=True)
     return normalised
 

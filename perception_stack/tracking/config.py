@@ -42,6 +42,13 @@ class TrackerConfig(StepConfig):
         0.005, "Change of a side in one second, relative to it.", low=1e-6, high=1.0
     )
 
+    lost_spread: float = param(
+        3.0,
+        "Uncertainty of place, in sizes, from which on an object is lost.",
+        low=0.1,
+        high=100.0,
+    )
+
     # how well they are measured, added to what the detections say themselves
     position_noise_per_size: float = param(
         0.02, "Least position noise of a detection, in sizes.", low=1e-4, high=1.0

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.geometry.transforms import matrix_from_quat, quat_multiply
+from perception_stack.geometry.transforms import quat_multiply
 from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.heading import gathered, votes
 from perception_stack.tracking.measurements import Measurements
@@ -19,18 +19,19 @@ from perception_stack.tracking.rotations import (
     inverse,
     quarters_to,
     quat_from_vector,
+    sides_after_quarters,
     turned_by_quarters,
     vector_from_quat,
 )
 from perception_stack.tracking.tracks import POSE, Tracks
 
+_MOST_SURPRISE = 4.0  # squared distance from which on a size counts as an outlier
+
 
 def updated(tracks: Tracks, measurements: Measurements, config: TrackerConfig) -> Tracks:
     """Tracks after one detection each; row i of one belongs to row i of the other."""
     num_quarters = quarters_to(measurements.quat_xyzw, tracks.quat_xyzw)
-    measured_quat, measured_size = turned_by_quarters(
-        measurements.quat_xyzw, measurements.size_lwh_m, num_quarters
-    )
+    measured_quat = turned_by_quarters(measurements.quat_xyzw, num_quarters)
     residual = np.concatenate(
         [
             measurements.center_m - tracks.center_m,
@@ -44,8 +45,11 @@ def updated(tracks: Tracks, measurements: Measurements, config: TrackerConfig) -
     correction = np.einsum("nij,ni->nj", gain_t, residual)
     covariance = tracks.covariance - np.swapaxes(seen_part, 1, 2) @ gain_t
 
+    ends_noise = sides_after_quarters(measurements.ends_noise_m2, num_quarters)
     size, size_variance = _updated_size(
-        tracks, measured_size, size_noise(measurements, measured_quat, measured_size, config)
+        tracks,
+        sides_after_quarters(measurements.size_lwh_m, num_quarters),
+        size_noise_m2(ends_noise, tracks.size_lwh_m, config),
     )
     return replace(
         tracks,
@@ -61,29 +65,20 @@ def updated(tracks: Tracks, measurements: Measurements, config: TrackerConfig) -
     )
 
 
-def size_noise(
-    measurements: Measurements,
-    quat_xyzw: FloatArray,
-    size_lwh_m: FloatArray,
-    config: TrackerConfig,
+def size_noise_m2(
+    ends_noise_m2: FloatArray, size_lwh_m: FloatArray, config: TrackerConfig
 ) -> FloatArray:
-    """Variance of measured sides.
-
-    Boxes carry no covariance of their size, but where the centre is uncertain along an axis, it
-    is because an end was not seen; the side is then twice as uncertain.
-
-    Returns:
-        float64 [M, 3], m², along the box's axes.
-    """
-    axes = matrix_from_quat(quat_xyzw)
-    along = np.einsum("nij,nik,nkj->nj", axes, measurements.noise[:, :3, :3], axes)
-    variance: FloatArray = 4 * along + (config.size_noise * size_lwh_m) ** 2
+    """Variance of measured sides of things of a given size, float64 [N, 3]."""
+    variance: FloatArray = ends_noise_m2 + (config.size_noise * size_lwh_m) ** 2
     return variance
 
 
 def _updated_size(
     tracks: Tracks, measured_m: FloatArray, noise_m2: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    gain = tracks.size_variance_m2 / (tracks.size_variance_m2 + noise_m2)
-    size = tracks.size_lwh_m + gain * (measured_m - tracks.size_lwh_m)
-    return size, (1 - gain) * tracks.size_variance_m2
+    """Sides and their variance, hardly moved by a detection that saw something else."""
+    residual = measured_m - tracks.size_lwh_m
+    variance = tracks.size_variance_m2
+    surprise = residual**2 / (variance + noise_m2) / _MOST_SURPRISE
+    gain = variance / (variance + noise_m2 * np.maximum(surprise, 1.0))
+    return tracks.size_lwh_m + gain * residual, (1 - gain) * variance

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.transforms import matrix_from_quat
 from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.rotations import turned_by_quarters
+from perception_stack.tracking.rotations import sides_after_quarters, turned_by_quarters
 from perception_stack.tracking.tracks import VELOCITY, Tracks
 
 UNKNOWN_HEADING_RAD = np.pi / 4
@@ -90,15 +90,12 @@ def settled(tracks: Tracks) -> Tracks:
     turn = np.where(belief[np.arange(len(best)), best] - belief[:, 0] > _SWITCH_EVIDENCE, best, 0)
     if not turn.any():
         return tracks
-    quat, size = turned_by_quarters(tracks.quat_xyzw, tracks.size_lwh_m, turn)
     order = (np.arange(4) + turn[:, None]) % 4
-    odd = (turn % 2 == 1)[:, None]
-    variance = tracks.size_variance_m2
     return replace(
         tracks,
-        quat_xyzw=quat,
-        size_lwh_m=size,
-        size_variance_m2=np.where(odd, variance[:, [1, 0, 2]], variance),
+        quat_xyzw=turned_by_quarters(tracks.quat_xyzw, turn),
+        size_lwh_m=sides_after_quarters(tracks.size_lwh_m, turn),
+        size_variance_m2=sides_after_quarters(tracks.size_variance_m2, turn),
         heading=np.take_along_axis(tracks.heading, order, axis=1),
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import Boxes3D, FloatArray
+from perception_stack.geometry.transforms import matrix_from_quat
 from perception_stack.journal import Journal, Reason
 from perception_stack.tracking.classification import likelihood, spread
 from perception_stack.tracking.config import TrackerConfig
@@ -26,6 +27,7 @@ class Measurements:
         quat_xyzw: float64 [M, 4], unit, upright.
         size_lwh_m: float64 [M, 3].
         noise: float64 [M, 6, 6] of the pose, positive definite.
+        ends_noise_m2: float64 [M, 3], variance of each side for ends that were not seen.
         yaw_variance_rad2: float64 [M], as the detector states it.
         score: float64 [M].
         class_probs: float64 [M, V] over the tracker's vocabulary.
@@ -37,6 +39,7 @@ class Measurements:
     quat_xyzw: FloatArray
     size_lwh_m: FloatArray
     noise: FloatArray
+    ends_noise_m2: FloatArray
     yaw_variance_rad2: FloatArray
     score: FloatArray
     class_probs: FloatArray
@@ -71,11 +74,13 @@ def measurements_from_boxes(
     probs = spread(usable.class_probs, usable.classes, vocabulary=vocabulary)
     norm = np.sqrt(np.sum(usable.quat_xyzw**2, axis=1, keepdims=True))
     quat, size = upright(usable.quat_xyzw / norm, usable.size_lwh_m)
+    noise = _noise(usable.covariance, size, config)
     measurements = Measurements(
         center_m=usable.center_m,
         quat_xyzw=quat,
         size_lwh_m=size,
-        noise=_noise(usable.covariance, size, config),
+        noise=noise,
+        ends_noise_m2=_ends_noise(noise, quat),
         yaw_variance_rad2=usable.covariance[:, 5, 5],
         score=usable.score,
         class_probs=probs,
@@ -130,6 +135,17 @@ def _noise(covariance: FloatArray, size_lwh_m: FloatArray, config: TrackerConfig
     ) ** 2
     noise[:, turn, turn] += config.rotation_noise_rad**2
     return noise
+
+
+def _ends_noise(noise: FloatArray, quat_xyzw: FloatArray) -> FloatArray:
+    """Variance of measured sides, as far as the pose tells.
+
+    Boxes carry no covariance of their size, but where the centre is uncertain along an axis, it
+    is because an end was not seen; the side is then twice as uncertain.
+    """
+    axes = matrix_from_quat(quat_xyzw)
+    along: FloatArray = np.einsum("nij,nik,nkj->nj", axes, noise[:, :3, :3], axes)
+    return 4 * along
 
 
 def _positive_definite(measurements: Measurements) -> Measurements:

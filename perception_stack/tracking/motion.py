@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.geometry.transforms import quat_multiply
 from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.rotations import quat_from_vector
-from perception_stack.tracking.tracks import POSE, TWIST, Tracks
+from perception_stack.tracking.tracks import PLACE, POSE, TWIST, Tracks
 
 
 def predict(tracks: Tracks, dt_s: float, config: TrackerConfig) -> Tracks:
@@ -55,3 +56,14 @@ def predict(tracks: Tracks, dt_s: float, config: TrackerConfig) -> Tracks:
         size_variance_m2=tracks.size_variance_m2
         + (config.size_change * tracks.size_lwh_m) ** 2 * dt_s,
     )
+
+
+def is_lost(tracks: Tracks, config: TrackerConfig) -> NDArray[np.bool_]:
+    """Which tracks could be anywhere by now, so that any detection would seem to be theirs.
+
+    Returns:
+        bool [N].
+    """
+    variance = np.trace(tracks.covariance[:, PLACE, PLACE], axis1=1, axis2=2) / 3
+    lost: NDArray[np.bool_] = np.sqrt(variance) > config.lost_spread * tracks.scale_m
+    return lost

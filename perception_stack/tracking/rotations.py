@@ -50,17 +50,25 @@ def inverse(quat_xyzw: FloatArray) -> FloatArray:
     return conjugate
 
 
-def turned_by_quarters(
-    quat_xyzw: FloatArray, size_lwh_m: FloatArray, num_quarters: NDArray[np.intp]
-) -> tuple[FloatArray, FloatArray]:
-    """The same boxes, with their x axes ``num_quarters`` quarter turns further about their z.
+def turned_by_quarters(quat_xyzw: FloatArray, num_quarters: NDArray[np.intp]) -> FloatArray:
+    """Rotations of boxes whose x axes are taken quarter turns further about their own z.
 
-    Returns:
-        quat_xyzw float64 [N, 4] and size_lwh_m float64 [N, 3].
+    Args:
+        quat_xyzw: float64 [N, 4].
+        num_quarters: int [N].
     """
-    quat = quat_multiply(quat_xyzw, _QUARTER_TURNS[num_quarters % 4])
+    return quat_multiply(quat_xyzw, _QUARTER_TURNS[num_quarters % 4])
+
+
+def sides_after_quarters(sides: FloatArray, num_quarters: NDArray[np.intp]) -> FloatArray:
+    """What belongs to length, width and height, once boxes are turned by quarters.
+
+    Args:
+        sides: float64 [N, 3].
+        num_quarters: int [N].
+    """
     odd = (num_quarters % 2 == 1)[:, None]
-    return quat, np.where(odd, size_lwh_m[:, [1, 0, 2]], size_lwh_m)
+    return np.where(odd, sides[:, [1, 0, 2]], sides)
 
 
 def quarters_to(quat_xyzw: FloatArray, nearest_to_xyzw: FloatArray) -> NDArray[np.intp]:

@@ -18,7 +18,7 @@ from perception_stack.tracking.filter import updated
 from perception_stack.tracking.heading import settled
 from perception_stack.tracking.listing import listed
 from perception_stack.tracking.measurements import Measurements, measurements_from_boxes
-from perception_stack.tracking.motion import predict
+from perception_stack.tracking.motion import is_lost, predict
 from perception_stack.tracking.tracks import Tracks, no_tracks, object_array
 
 
@@ -43,6 +43,24 @@ class Tracker:
         self._vocabulary: tuple[str, ...] = (UNKNOWN,)
         self._tracks = no_tracks(len(self._vocabulary))
         self._newest_ns: int | None = None
+
+    def warm_up(self) -> None:
+        """Import and compile everything, which would otherwise hold up a frame for seconds."""
+        config = self._config
+        one = Boxes3D.empty(frame_id=config.fixed_frame, stamp_ns=0)
+        two = replace(
+            one,
+            center_m=np.zeros((2, 3)),
+            quat_xyzw=np.tile([0.0, 0.0, 0.0, 1.0], (2, 1)),
+            size_lwh_m=np.ones((2, 3)),
+            covariance=np.tile(np.eye(6), (2, 1, 1)),
+            score=np.ones(2),
+            class_probs=np.ones((2, 1)),
+            sensors=((), ()),
+        )
+        trial = Tracker(config, Journal())
+        for num in (1, 2):  # the second of two in one place is looked at more closely
+            trial.update(replace(two.rows(np.arange(num)), stamp_ns=num))
 
     def update(self, boxes: Boxes3D) -> TrackedObjects | None:
         """The tracked list after one more frame, also when nothing was detected in it.
@@ -73,6 +91,7 @@ class Tracker:
             boxes, vocabulary=self._vocabulary, config=config, journal=self._journal
         )
         tracks = predict(self._tracks, dt_s, config)
+        tracks = tracks.rows(~is_lost(tracks, config))
         track_like = likelihood(tracks.class_probs, self._vocabulary, config)
         seen_tracks, used = associate(tracks, track_like, found, config)
         hits = self._with_detections(tracks.rows(seen_tracks), found.rows(used), stamp_ns, dt_s)

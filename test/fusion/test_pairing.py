@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from perception_stack.errors import ConfigError
 from perception_stack.fusion.config import FusionConfig
-from perception_stack.fusion.pairing import PairedSet, Pairing
+from perception_stack.fusion.pairing import Companion, PairedSet, Pairing
 from perception_stack.journal import Journal, Reason
 
 MS = 1_000_000
@@ -15,9 +15,14 @@ MS = 1_000_000
 def pairing(
     journal: Journal | None = None, *, offset_ms: float = 0, queue_size: int = 10
 ) -> Pairing:
-    config = FusionConfig(tolerance_s=0.02, timeout_s=0.3, queue_size=queue_size, reset_s=1.0)
-    offsets_s = {"detections": offset_ms / 1e3}
-    return Pairing("clusters", ["detections"], config, journal or Journal(), offsets_s=offsets_s)
+    return Pairing(
+        "clusters",
+        [Companion(name="detections", tolerance_s=0.02, offset_s=offset_ms / 1e3)],
+        timeout_s=0.3,
+        queue_size=queue_size,
+        reset_s=1.0,
+        journal=journal or Journal(),
+    )
 
 
 def feed(sync: Pairing, *messages: tuple[str, float]) -> list[PairedSet]:
@@ -72,7 +77,8 @@ def test_miss_tells_the_measured_gap() -> None:
 
 def test_half_a_second_is_no_partner() -> None:
     """A peer pairs whatever lies within 0.5 s."""
-    sync = Pairing(C, [D], FusionConfig(), Journal())
+    assert FusionConfig().tolerance_s < 0.05
+    sync = pairing()
     done = feed(sync, (D, 100), (C, 550), (D, 600))
     assert partners(done) == [("clusters@550", None)]
 
@@ -160,10 +166,9 @@ def test_flush_lets_everything_out_in_order() -> None:
 
 
 def test_repeated_name_is_refused() -> None:
+    companions = [Companion(name=C, tolerance_s=0.1)]
     with pytest.raises(ConfigError, match="same name"):
-        Pairing(C, [C], FusionConfig(), Journal())
-    with pytest.raises(ConfigError, match="offsets"):
-        Pairing(C, [D], FusionConfig(), Journal(), offsets_s={"detection": 0.1})
+        Pairing(C, companions, timeout_s=1, queue_size=1, reset_s=1, journal=Journal())
 
 
 stamps = st.lists(st.integers(0, 400), unique=True, max_size=15).map(sorted)
@@ -180,9 +185,11 @@ def test_output_does_not_depend_on_the_interleaving(
     outputs, journals = [], []
     for _ in range(2):
         journal = Journal()
-        config = FusionConfig(tolerance_s=0.02, queue_size=50, reset_s=10.0)
-        offsets_s = {"right": 0.013}
-        sync = Pairing("clusters", ["left", "right"], config, journal, offsets_s=offsets_s)
+        companions = [
+            Companion(name="left", tolerance_s=0.02),
+            Companion(name="right", tolerance_s=0.05, offset_s=0.013),
+        ]
+        sync = Pairing(C, companions, timeout_s=1, queue_size=50, reset_s=10, journal=journal)
         waiting = {name: iter(queue_of[name]) for name in names}
         done = []
         for name in data.draw(st.permutations(slots)):

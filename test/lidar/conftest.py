@@ -19,7 +19,7 @@ def scan() -> Scan:
 
 def _scan(
     *blocks: tuple[Any, ...],
-    height_m: float = 1.7,
+    height_m: float = 1.55,
     slope: tuple[float, float] = (0.0, 0.0),
     num_beams: int = 64,
     noise_m: float = 0.0,
@@ -41,7 +41,9 @@ def _scan(
         with np.errstate(divide="ignore", invalid="ignore"):
             origin = turn @ -np.array([x, y, bottom + height / 2])
             half = np.array([length, width, height]) / 2
-            sides = np.stack([(-half - origin) / (rays @ turn.T), (half - origin) / (rays @ turn.T)])
+            sides = np.stack(
+                [(-half - origin) / (rays @ turn.T), (half - origin) / (rays @ turn.T)]
+            )
         enter, leave = sides.min(axis=0).max(axis=1), sides.max(axis=0).min(axis=1)
         range_m = np.where((enter <= leave) & (enter > 0), np.minimum(range_m, enter), range_m)
     hit = range_m < 80

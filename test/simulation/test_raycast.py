@@ -50,13 +50,13 @@ def cast_all(rays: RayGrid, triangles_m: FloatArray, *, farthest: float = 100.0)
 
 
 def distance_to_box(directions, size_m, rotation, center_m):
-    """Slab method (Kay and Kajiya 1986); infinite where missed or when inside."""
+    """Slab method (Kay and Kajiya 1986); infinite where missed, inside or nearer than 0.02."""
     start, along = -center_m @ rotation, directions @ rotation
     with np.errstate(divide="ignore", invalid="ignore"):
         walls = (np.array([[-0.5], [0.5]]) * size_m - start) / along[..., None, :]
     enter = np.nanmax(walls.min(axis=-2), axis=-1)
     leave = np.nanmin(walls.max(axis=-2), axis=-1)
-    return np.where((enter <= leave) & (enter > 0), enter, np.inf)
+    return np.where((enter <= leave) & (enter >= 0.02), enter, np.inf)
 
 
 @GRIDS

@@ -19,28 +19,25 @@ _LISTS = {f"list_of_{name}": kind for name, kind in _SCALARS.items()}
 _Perform = Callable[[Template], str]
 
 
-def parameters_of(param: Element, perform: _Perform) -> dict[str, Any]:
-    """What one ``<param name=...>`` sets, nested as its tags are.
+def parameters_of(param: Element, perform: _Perform) -> dict[str, Scalar | list[Scalar]]:
+    """What one ``<param name=...>`` sets; names of nested tags are joined by dots.
 
     Raises:
         LaunchError: a value of the wrong type, or both or neither of value and nested tags.
     """
-    name = param.attributes.get("name")
     text = param.attributes.get("value")
-    if name is None or "from" in param.attributes:
+    if "name" not in param.attributes or "from" in param.attributes:
         raise param.error("a nested <param> needs the attribute 'name' and cannot have 'from'")
     if (text is None) == (not param.children):
         raise param.error("<param> needs either the attribute 'value' or <param> tags in it")
+    name = perform(parse(param.attributes["name"]))
     if text is None:
-        value: Any = {}
-        for child in param.children:
-            value.update(parameters_of(child, perform))
-    else:
-        try:
-            value = parameter_value(text, param.attributes.get("type", "yaml"), perform)
-        except LaunchError as error:
-            raise error.at(param.where) from None
-    return {perform(parse(name)): value}
+        nested = [parameters_of(child, perform) for child in param.children]
+        return {f"{name}.{inner}": value for each in nested for inner, value in each.items()}
+    try:
+        return {name: parameter_value(text, param.attributes.get("type", "yaml"), perform)}
+    except LaunchError as error:
+        raise error.at(param.where) from None
 
 
 def parameter_value(text: str, kind: str, perform: _Perform) -> Scalar | list[Scalar]:

@@ -1,0 +1,39 @@
+"""FastestDet: one grid; objectness, centre offsets, relative sizes and class scores per cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perception_stack.datatypes import FloatArray
+from perception_stack.detection.decoders import grid
+from perception_stack.detection.manifest import Manifest
+
+# how the network's authors weigh objectness against class
+_OBJECT_POWER, _CLASS_POWER = 0.6, 0.4
+
+
+def shapes(manifest: Manifest) -> list[tuple[int, ...]]:
+    """One tensor, [1, 1 + 4 + classes, rows, columns]."""
+    ((rows, columns),) = grid.sizes(manifest)
+    return [(1, 5 + len(manifest.classes), rows, columns)]
+
+
+def decode(
+    outputs: Sequence[NDArray[np.float32]], manifest: Manifest
+) -> tuple[FloatArray, FloatArray]:
+    """Candidate boxes and scores by class."""
+    raw = outputs[0][0].astype(np.float64)
+    _, rows, columns = raw.shape
+    per_cell = raw.reshape(len(raw), -1).T
+    stride = manifest.strides[0]
+    center = (grid.cells(rows, columns) + np.tanh(per_cell[:, 1:3])) * stride
+    size = np.array([manifest.input.width_px, manifest.input.height_px])
+    half = size / 2 / (1 + np.exp(-per_cell[:, 3:5]))
+    scores = np.maximum(per_cell[:, :1], 0) ** _OBJECT_POWER
+    return (
+        np.hstack([center - half, center + half]),
+        scores * np.maximum(per_cell[:, 5:], 0) ** _CLASS_POWER,
+    )

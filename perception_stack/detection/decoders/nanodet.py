@@ -1,0 +1,42 @@
+"""NanoDet with distribution boxes (Li et al. 2020, generalised focal loss).
+
+Each side's distance from the cell's centre is the mean of a discrete distribution over bins, in
+strides. Class scores come with the sigmoid applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perception_stack.datatypes import FloatArray
+from perception_stack.detection.decoders import grid
+from perception_stack.detection.manifest import Manifest
+
+_NUM_BINS = 8
+
+
+def shapes(manifest: Manifest) -> list[tuple[int, ...]]:
+    """Scores of each grid, [1, cells, classes], then distances of each, [1, cells, 4 * bins]."""
+    nums = [rows * columns for rows, columns in grid.sizes(manifest)]
+    scores = [(1, num, len(manifest.classes)) for num in nums]
+    return [*scores, *((1, num, 4 * _NUM_BINS) for num in nums)]
+
+
+def decode(
+    outputs: Sequence[NDArray[np.float32]], manifest: Manifest
+) -> tuple[FloatArray, FloatArray]:
+    """Candidate boxes and scores by class."""
+    num_grids = len(manifest.strides)
+    boxes = []
+    for (rows, columns), stride, raw in zip(
+        grid.sizes(manifest), manifest.strides, outputs[num_grids:], strict=True
+    ):
+        center = (grid.cells(rows, columns) + 0.5) * stride
+        bins = raw[0].astype(np.float64).reshape(-1, 4, _NUM_BINS)
+        distance = grid.softmax(bins) @ np.arange(_NUM_BINS) * stride
+        boxes.append(np.hstack([center - distance[:, :2], center + distance[:, 2:]]))
+    scores = np.concatenate([one[0] for one in outputs[:num_grids]]).astype(np.float64)
+    return np.concatenate(boxes), scores

@@ -1,0 +1,31 @@
+"""YOLOX (Ge et al. 2021): centre offsets and log sizes per cell, objectness times class score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perception_stack.datatypes import FloatArray
+from perception_stack.detection.decoders import grid
+from perception_stack.detection.manifest import Manifest
+
+
+def shapes(manifest: Manifest) -> list[tuple[int, ...]]:
+    """One tensor, [1, cells of all grids, 4 + 1 + classes]."""
+    num_cells = sum(rows * columns for rows, columns in grid.sizes(manifest))
+    return [(1, num_cells, 5 + len(manifest.classes))]
+
+
+def decode(
+    outputs: Sequence[NDArray[np.float32]], manifest: Manifest
+) -> tuple[FloatArray, FloatArray]:
+    """Candidate boxes and scores by class."""
+    raw = outputs[0][0].astype(np.float64)
+    grids = grid.sizes(manifest)
+    cells = np.concatenate([grid.cells(*size) for size in grids])
+    strides = np.repeat(manifest.strides, [rows * columns for rows, columns in grids])[:, None]
+    center = (raw[:, :2] + cells) * strides
+    half = np.exp(np.clip(raw[:, 2:4], -20, 20)) * strides / 2
+    return np.hstack([center - half, center + half]), raw[:, 4:5] * raw[:, 5:]

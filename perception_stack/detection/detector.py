@@ -1,0 +1,94 @@
+"""The image detector: any model that has a manifest, one code path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from perception_stack.datatypes import ColorImage, Detections2D
+from perception_stack.detection.config import DetectorConfig
+from perception_stack.detection.decoders import DECODERS
+from perception_stack.detection.manifest import load_manifest
+from perception_stack.detection.preprocess import feed
+from perception_stack.detection.runtime import OnnxModel
+from perception_stack.detection.suppression import best_of_each
+from perception_stack.errors import ConfigError, ModelLoadError
+from perception_stack.journal import Journal, Reason
+
+
+class Detector:
+    """Finds objects in images.
+
+    Args:
+        config: Parameters; ``model`` names a manifest.
+        journal: Told of empty images.
+
+    Raises:
+        ModelLoadError: the model or its manifest cannot be used.
+        ConfigError: no model, or a class to keep that the model never reports.
+    """
+
+    def __init__(self, config: DetectorConfig, journal: Journal) -> None:
+        if not config.enabled:
+            raise ConfigError("no model configured; set detector.model to a manifest")
+        path = Path(config.model).expanduser()
+        folder = Path(config.model_dir).expanduser() if config.model_dir else None
+        manifest = load_manifest(path, model_dir=folder)
+        if manifest.family not in DECODERS:
+            why = f"family '{manifest.family}' is not one of {', '.join(DECODERS)}"
+            raise ModelLoadError(path, why)
+        self._labels = tuple(manifest.class_map.get(one, one) for one in manifest.classes)
+        if strangers := sorted(set(config.classes) - set(self._labels)):
+            raise ConfigError(
+                f"detector.classes: {manifest.name} never reports {', '.join(strangers)}"
+            )
+        self._manifest = manifest
+        self._decoder = DECODERS[manifest.family]
+        self._model = OnnxModel(
+            manifest, self._decoder.shapes(manifest), num_threads=config.num_threads
+        )
+        self._threshold = config.score_threshold or manifest.score_threshold
+        kept = [not config.classes or label in config.classes for label in self._labels]
+        self._kept = np.flatnonzero(kept)
+        # classes that come out under one name are duplicates of each other
+        self._groups = np.unique(np.array(self._labels)[self._kept], return_inverse=True)[1]
+        self._journal = journal
+
+    def detect(self, image: ColorImage) -> Detections2D:
+        """Boxes of one image, best first, in pixels of the image."""
+        height, width = image.bgr.shape[:2]
+        if not height * width:
+            self._journal.count(
+                Reason.EMPTY_IMAGE, stamp_ns=image.stamp_ns, detail=f"{width}x{height} pixels"
+            )
+            return _detections(image, np.empty((0, 4)), np.empty(0), ())
+        fed = feed(image.bgr, self._manifest.input)
+        boxes, scores = self._decoder.decode(self._model.run(fed.tensor), self._manifest)
+        scores = scores[:, self._kept]
+        # a cell stands for one object: its best class
+        best = np.argmax(scores, axis=1)
+        score = scores[np.arange(len(scores)), best]
+        strong = np.flatnonzero(score >= self._threshold)
+        boxes = fed.to_image(boxes[strong])
+        kept = best_of_each(
+            boxes,
+            score[strong],
+            self._groups[best[strong]],
+            iou=self._manifest.nms_iou,
+            most=self._manifest.max_detections,
+        )
+        labels = tuple(self._labels[i] for i in self._kept[best[strong[kept]]])
+        return _detections(image, boxes[kept], np.minimum(score[strong[kept]], 1.0), labels)
+
+
+def _detections(
+    image: ColorImage, xyxy_px: np.ndarray, score: np.ndarray, labels: tuple[str, ...]
+) -> Detections2D:
+    return Detections2D(
+        frame_id=image.frame_id,
+        stamp_ns=image.stamp_ns,
+        xyxy_px=xyxy_px,
+        score=score,
+        labels=labels,
+    )

@@ -1,0 +1,156 @@
+"""The model manifest: one YAML file says how a network is fed and how its output is read.
+
+See ``config/models/`` for examples. Every key is checked; an unknown one is refused by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from perception_stack.errors import ModelLoadError
+
+RESIZES = ("letterbox", "stretch")
+COLOURS = ("bgr", "rgb")
+_REQUIRED = frozenset({"name", "file", "family", "input", "strides", "classes", "licence", "card"})
+_OPTIONAL = frozenset({"class_map", "score_threshold", "nms_iou", "max_detections"})
+_INPUT_REQUIRED = frozenset({"name", "width_px", "height_px", "colour", "resize"})
+_INPUT_OPTIONAL = frozenset({"pad", "mean", "std"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputSpec:
+    """How an image becomes the network's input, float32 [1, 3, height_px, width_px].
+
+    Attributes:
+        name: Name of the tensor.
+        width_px: Width.
+        height_px: Height.
+        colour: Channel order, one of :data:`COLOURS`.
+        resize: ``letterbox`` keeps the aspect ratio, image at the top left; ``stretch`` does not.
+        pad: Grey value beside the image.
+        mean: Subtracted from each channel, in grey values.
+        std: Each channel is divided by it.
+    """
+
+    name: str
+    width_px: int
+    height_px: int
+    colour: str
+    resize: str
+    pad: float = 114.0
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Everything there is to know about one model.
+
+    Attributes:
+        name: Of the model.
+        file: The ONNX file.
+        family: How the output is read, a key of ``decoders.DECODERS``.
+        input: How the network is fed.
+        strides: Pixels of input per cell of each output grid, finest first.
+        classes: Names by class index, as the network was trained.
+        class_map: Other names for some classes on the way out.
+        score_threshold: Least score of a detection.
+        nms_iou: Overlap from which the weaker of two boxes of a class is a duplicate.
+        max_detections: Most detections of one image, best first.
+        licence: SPDX identifier of the weights' licence.
+        card: The model card.
+    """
+
+    name: str
+    file: Path
+    family: str
+    input: InputSpec
+    strides: tuple[int, ...]
+    classes: tuple[str, ...]
+    class_map: dict[str, str]
+    score_threshold: float
+    nms_iou: float
+    max_detections: int
+    licence: str
+    card: str
+
+
+def load_manifest(path: Path, *, model_dir: Path | None = None) -> Manifest:
+    """Read and check a manifest.
+
+    Args:
+        path: The YAML file.
+        model_dir: Folder of the model file; that of the manifest if None.
+
+    Raises:
+        ModelLoadError: the manifest cannot be read, lacks something or has something unknown.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ModelLoadError(path, f"no readable manifest: {error}") from error
+    _check_keys(content, _REQUIRED, _OPTIONAL, path, "the manifest")
+    _check_keys(content["input"], _INPUT_REQUIRED, _INPUT_OPTIONAL, path, "'input'")
+    try:
+        return Manifest(
+            name=str(content["name"]),
+            file=(model_dir or path.parent) / str(content["file"]),
+            family=str(content["family"]),
+            input=_input(content["input"], path),
+            strides=tuple(int(one) for one in content["strides"]),
+            classes=_classes(content["classes"], path),
+            class_map={str(a): str(b) for a, b in content.get("class_map", {}).items()},
+            score_threshold=float(content.get("score_threshold", 0.3)),
+            nms_iou=float(content.get("nms_iou", 0.45)),
+            max_detections=int(content.get("max_detections", 300)),
+            licence=str(content["licence"]),
+            card=str(content["card"]),
+        )
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ModelLoadError(path, f"malformed manifest: {error}") from error
+
+
+def _input(content: dict[str, Any], path: Path) -> InputSpec:
+    spec = InputSpec(
+        **{
+            **content,
+            "mean": tuple(map(float, content.get("mean", (0, 0, 0)))),
+            "std": tuple(map(float, content.get("std", (1, 1, 1)))),
+        }
+    )
+    if spec.colour not in COLOURS or spec.resize not in RESIZES:
+        text = f"colour is one of {', '.join(COLOURS)}; resize is one of {', '.join(RESIZES)}"
+        raise ModelLoadError(path, text)
+    if len(spec.mean) != 3 or len(spec.std) != 3 or not all(one > 0 for one in spec.std):
+        raise ModelLoadError(path, "mean and std have three values, those of std above 0")
+    return spec
+
+
+def _classes(content: Any, path: Path) -> tuple[str, ...]:
+    """A list of names, or a text file with one name a line beside the manifest."""
+    if isinstance(content, str):
+        file = path.parent / content
+        try:
+            content = file.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise ModelLoadError(path, f"class names: {error}") from error
+    names = tuple(str(one).strip() for one in content if str(one).strip())
+    if len(set(names)) != len(names) or not names:
+        raise ModelLoadError(path, "class names are missing or repeated")
+    return names
+
+
+def _check_keys(
+    content: Any, required: frozenset[str], optional: frozenset[str], path: Path, what: str
+) -> None:
+    if not isinstance(content, dict):
+        raise ModelLoadError(path, f"{what} is not a mapping")
+    if missing := sorted(required - set(content)):
+        raise ModelLoadError(path, f"{what} lacks {', '.join(missing)}")
+    if unknown := sorted(set(content) - required - optional):
+        known = ", ".join(sorted(required | optional))
+        raise ModelLoadError(path, f"{what} has unknown {', '.join(unknown)}; known: {known}")

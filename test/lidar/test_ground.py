@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from perception_stack.lidar.columns import build_columns
+from perception_stack.lidar.config import LidarDetectorConfig
+from perception_stack.lidar.ground import ground_height, ground_plane
+
+CONFIG = LidarDetectorConfig()
+
+
+def ground_error_m(cloud, truth_of) -> np.ndarray:
+    columns = build_columns(cloud.xyz_m, CONFIG)
+    return ground_height(columns, CONFIG) - truth_of(columns.xy_m)
+
+
+@pytest.mark.parametrize("height_m", [0.4, 1.0, 1.73, 3.0])
+def test_mounting_height_is_found(scan, height_m: float) -> None:
+    cloud = scan((8, 3, 4, 1.8, 1.5, 20), height_m=height_m, noise_m=0.02)
+    error_m = ground_error_m(cloud, lambda _: -height_m)
+    assert np.abs(error_m).max() < 0.12
+
+
+@pytest.mark.parametrize("slope", [(0.1, 0.0), (0.0, -0.15), (0.18, 0.1)])
+@pytest.mark.parametrize("num_beams", [16, 64])
+def test_tilted_ground_is_followed(scan, slope: tuple[float, float], num_beams: int) -> None:
+    cloud = scan((8, 3, 4, 1.8, 1.5, 20), slope=slope, num_beams=num_beams, noise_m=0.02)
+    error_m = ground_error_m(cloud, lambda xy_m: xy_m @ slope - 1.55)
+    assert np.percentile(np.abs(error_m), 98) < 0.15
+
+
+def test_hill_and_dip_are_followed() -> None:
+    """One plane, as the peers fit, would be off by up to 1 m."""
+    x, y = np.meshgrid(np.arange(-40, 40, 0.25), np.arange(-40, 40, 0.25))
+    noise = np.random.default_rng(0).normal(0, 0.02, x.shape)
+    xyz_m = np.stack([x, y, np.sin(x / 10) - 1.7 + noise], axis=-1).reshape(-1, 3)
+    columns = build_columns(xyz_m.astype(np.float32), CONFIG)
+    truth_m = np.sin(columns.xy_m[:, 0] / 10) - 1.7
+    error_m = ground_height(columns, CONFIG) - truth_m
+    assert np.percentile(np.abs(error_m), 95) < 0.15
+
+
+def test_reflections_below_the_ground_do_not_pull_it_down(scan) -> None:
+    cloud = scan(noise_m=0.02)
+    below = cloud.xyz_m.copy()
+    random = np.random.default_rng(0)
+    stray = random.random(len(below)) < 0.002
+    below[stray, 2] -= random.uniform(0.5, 5, np.count_nonzero(stray)).astype(np.float32)
+    columns = build_columns(below, CONFIG)
+    error_m = ground_height(columns, CONFIG) + 1.55
+    assert np.abs(error_m).max() < 0.2
+
+
+def test_kerb_is_ground_and_a_wall_is_not(scan) -> None:
+    columns = build_columns(
+        scan((10, 20, 60, 20, 0.12, 0), (-10, -6, 20, 1, 1.2, 0), noise_m=0.01).xyz_m, CONFIG
+    )
+    ground_m = ground_height(columns, CONFIG)
+    x, y = columns.xy_m.T
+    pavement = (y > 10.5) & (y < 14) & (np.abs(x - 10) < 25)
+    assert np.median(ground_m[pavement]) == pytest.approx(-1.43, abs=0.06)
+    wall = (np.abs(y + 6) < 0.6) & (np.abs(x + 10) < 9)
+    assert ground_m[wall].max() < -1.3
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), num=st.integers(1, 50))
+def test_any_points_give_a_finite_plane(seed: int, num: int) -> None:
+    random = np.random.default_rng(seed)
+    xy_m = random.integers(-3, 4, (num, 2)) * 0.2
+    plane = ground_plane(xy_m, random.normal(0, 5, num))
+    assert np.isfinite(plane).all()

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chi2
+
+from perception_stack.journal import Journal
+from perception_stack.tracking.association import assign, associate, pair_costs
+from perception_stack.tracking.births import births
+from perception_stack.tracking.classification import likelihood
+from perception_stack.tracking.config import TrackerConfig
+from perception_stack.tracking.measurements import Measurements, measurements_from_boxes
+
+CONFIG = TrackerConfig()
+VOCABULARY = ("car", "pedestrian", "unknown")
+
+
+def read(boxes) -> Measurements:
+    return measurements_from_boxes(boxes, vocabulary=VOCABULARY, config=CONFIG, journal=Journal())
+
+
+def pairs(track_boxes, detection_boxes, config=CONFIG) -> dict[tuple, tuple]:
+    """Position of each track that got a detection, and that of the detection."""
+    tracks = births(read(track_boxes), stamp_ns=0, config=config)
+    found = read(detection_boxes)
+    like = likelihood(tracks.class_probs, VOCABULARY, config)
+    rows, columns = associate(tracks, like, found, config)
+    return {
+        tuple(tracks.center_m[i]): tuple(found.center_m[j])
+        for i, j in zip(rows, columns, strict=True)
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), num_rows=st.integers(0, 4), num_columns=st.integers(0, 4))
+def test_assignment_is_the_cheapest_of_all(seed, num_rows, num_columns):
+    rng = np.random.default_rng(seed)
+    table = np.where(
+        rng.random((num_rows, num_columns)) < 0.6, -rng.random((num_rows, num_columns)), 0.0
+    )
+    rows, columns = np.nonzero(table)
+    got = assign(rows, columns, table[rows, columns])
+    assert len(set(got[0])) == len(got[0])
+    assert len(set(got[1])) == len(got[1])
+    # every way to give each row a column or one of as many blanks
+    wide = np.hstack([table, np.zeros((num_rows, num_rows))])
+    best = min(
+        (
+            sum(wide[i, j] for i, j in enumerate(choice))
+            for choice in permutations(range(wide.shape[1]), num_rows)
+        ),
+        default=0.0,
+    )
+    assert table[got].sum() == pytest.approx(best)
+
+
+@pytest.mark.parametrize(("factor", "matched"), [(0.99, True), (1.01, False)])
+def test_the_gate_is_a_probability(make_boxes, factor, matched):
+    # sides and classes agree, so only the gate decides
+    noise = read(make_boxes((0, 0, 0))).noise[0, 0, 0]
+    limit_m = np.sqrt(chi2.ppf(CONFIG.gate_probability, 3) * 2 * noise)
+    found = pairs(make_boxes((0, 0, 0)), make_boxes((factor * limit_m, 0, 0)))
+    assert bool(found) == matched
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_no_pair_within_the_gate_is_overlooked(random_frames, seed):
+    first, second = random_frames(seed, num_frames=2, num_things=8)
+    tracks, found = births(read(first), stamp_ns=0, config=CONFIG), read(second)
+    like = likelihood(tracks.class_probs, VOCABULARY, CONFIG)
+    rows, columns, cost = pair_costs(tracks, like, found, CONFIG)
+    limit = chi2.ppf(CONFIG.gate_probability, 3)
+    expected = set()
+    for i in range(len(tracks)):
+        for j in range(len(found)):
+            offset = found.center_m[j] - tracks.center_m[i]
+            total = tracks.covariance[i, :3, :3] + found.noise[j, :3, :3]
+            if offset @ np.linalg.inv(total) @ offset <= limit:
+                expected.add((i, j))
+    assert set(zip(rows.tolist(), columns.tolist(), strict=True)) == expected
+    assert (cost < 0).all()
+
+
+def test_a_weak_detection_takes_no_track_from_a_strong_one(make_boxes):
+    found = pairs(make_boxes((0, 0, 0)), make_boxes((0, 0, 0), (0.3, 0, 0), score=[0.2, 0.9]))
+    assert found == {(0, 0, 0): (0.3, 0, 0)}
+
+
+def test_a_weak_detection_goes_to_a_track_that_is_left(make_boxes):
+    found = pairs(
+        make_boxes((0, 0, 0), (5, 0, 0)),
+        make_boxes((0, 0, 0), (5.1, 0, 0), score=[0.9, 0.2]),
+    )
+    assert found == {(0, 0, 0): (0, 0, 0), (5, 0, 0): (5.1, 0, 0)}
+
+
+def test_the_class_decides_between_equals(make_boxes):
+    found = pairs(
+        make_boxes((0, 0, 0)),
+        make_boxes((0.2, 0, 0), (-0.2, 0, 0), label=["pedestrian", "car"]),
+    )
+    assert found == {(0, 0, 0): (-0.2, 0, 0)}
+
+
+def test_the_size_decides_between_equals(make_boxes):
+    big, small = make_boxes((0.2, 0, 0)), make_boxes((-0.2, 0, 0), size_m=(1, 0.5, 0.5))
+    both = type(big)(
+        frame_id="odom",
+        stamp_ns=0,
+        classes=big.classes,
+        sensors=big.sensors + small.sensors,
+        **{
+            name: np.concatenate([getattr(small, name), getattr(big, name)])
+            for name in (
+                "center_m",
+                "quat_xyzw",
+                "size_lwh_m",
+                "covariance",
+                "score",
+                "class_probs",
+            )
+        },
+    )
+    assert pairs(make_boxes((0, 0, 0)), both) == {(0, 0, 0): (0.2, 0, 0)}
+
+
+def test_no_tracks_or_no_detections_give_no_pairs(make_boxes):
+    assert pairs(make_boxes(), make_boxes((0, 0, 0))) == {}
+    assert pairs(make_boxes((0, 0, 0)), make_boxes()) == {}
+    assert pairs(make_boxes(), make_boxes()) == {}
