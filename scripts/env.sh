@@ -113,7 +113,7 @@ with_ros() {
   hash="$(fingerprint "$ROS_DISTRO" "$(python3 -VV)" "$(contents "$ROOT/requirements" "$ROOT/scripts/env.sh")")"
   if ! is_done env "$hash" || [[ ! -x "$VENV/bin/python" ]]; then
     say "adding to ROS 2 $ROS_DISTRO the Python packages it lacks"
-    make_venv "$(command -v python3)" --system-site-packages
+    make_venv "$(python3 -c 'import sys; print(sys._base_executable)')" --system-site-packages
     # Not the lock: numpy and OpenCV must stay those that the ROS packages were built with.
     pip_install -r "$ROOT/requirements/core.in"
     pip_install --no-deps -r "$ROOT/requirements/no-deps.in"

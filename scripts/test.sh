@@ -20,4 +20,4 @@ check "imports" lint-imports --no-logo
 check "types" mypy
 ((${#failed[@]} == 0)) || say "── failed before the tests: ${failed[*]}"
 check "tests" python -m pytest "$@"
-((${#failed[@]} == 0))
+((${#failed[@]} == 0)) || exit 1

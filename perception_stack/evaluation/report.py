@@ -44,11 +44,13 @@ class Picture:
         uri: Data URI.
         alt: What is to be seen.
         wide: Whether it takes the whole width.
+        caption: Line above it.
     """
 
     uri: str
     alt: str
     wide: bool = False
+    caption: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +123,8 @@ def _sections(results: Evaluation) -> list[Section]:
     sections.append(
         Section(
             title="Dropped, and why",
-            intro="Nothing is dropped without a line here; the last column has the numbers of the "
-            "newest case."
+            intro="Nothing is dropped without a line here; the newest case is given with its "
+            "numbers."
             if results.drops
             else "Nothing was dropped.",
             tables=(drop_table(results.drops),) if results.drops else (),
@@ -135,8 +137,8 @@ def _sections(results: Evaluation) -> list[Section]:
 
 def _tracking_section(scores: TrackingScores) -> Section:
     return Section(
-        title="Tracking",
-        intro=f"A hit is: {scores.rule}. Over {scores.coverage.num_frames} frames with truth. "
+        title=f"Tracking: {scores.rule}",
+        intro=f"What counts as a hit, over {scores.coverage.num_frames} frames with truth. "
         "“Any class” compares all boxes whatever they are called; the other rows truth and "
         "objects of one class. HOTA, DetA, AssA, LocA, MOTA, MOTP, IDF1, recall and precision in "
         "percent.",
@@ -153,9 +155,9 @@ def _tracking_section(scores: TrackingScores) -> Section:
 
 def _detection_section(scores: DetectionScores) -> Section:
     return Section(
-        title="Detection",
-        intro=f"Boxes before tracking, one by one. A hit is: {scores.rule}. AP is the average "
-        "precision over 40 recall points; precision and recall are those of all boxes.",
+        title=f"Detection: {scores.rule}",
+        intro="Boxes before tracking, one by one. AP is the average precision over 40 recall "
+        "points; precision and recall are those of all boxes.",
         tables=(detection_table(scores),),
         pictures=(
             Picture(
@@ -169,15 +171,17 @@ def _detection_section(scores: DetectionScores) -> Section:
 
 def _latency_section(results: Evaluation) -> Section:
     timing = results.timing
-    rhythm = (
-        f" Frames come at {timing.rate_hz:.1f} Hz with {timing.jitter_ms:.1f} ms of jitter; the "
-        f"longest interval is {timing.longest_ms:.0f} ms, and {timing.num_gaps} intervals are so "
-        "long that a frame must be missing."
-        if timing
-        else ""
-    )
+    rhythm = ""
+    if timing is not None:
+        gaps = "no frame is missing"
+        if timing.num_gaps:
+            gaps = f"{timing.num_gaps} intervals are so long that a frame must be missing"
+        rhythm = (
+            f" Frames come at {timing.rate_hz:.1f} Hz with {timing.jitter_ms:.1f} ms of jitter; "
+            f"the longest interval is {timing.longest_ms:.0f} ms, and {gaps}."
+        )
     pictures = (
-        (Picture(uri=latency_figure(results.latency), alt="time of each step", wide=True),)
+        (Picture(uri=latency_figure(results.latency), alt="Time of each step", wide=True),)
         if results.latency
         else ()
     )
@@ -196,10 +200,10 @@ def _scene_section(results: Evaluation) -> Section:
         when = f"stamp {scene.stamp_ns / 1e9:.3f} s"
         if scene.stamp_ns != first_ns:
             when += f", {(scene.stamp_ns - first_ns) / 1e9:.1f} s after the first picture"
-        pictures.append(Picture(uri=bird_view(scene), alt=f"From above, {when}", wide=True))
+        pictures.append(_photo(bird_view(scene), f"From above, {when}"))
         camera = camera_picture(scene)
         if camera is not None:
-            pictures.append(Picture(uri=camera, alt=f"Camera, {when}", wide=True))
+            pictures.append(_photo(camera, f"Camera, {when}"))
     return Section(
         title="Pictures",
         intro="Truth is dashed, objects are filled; blue is right, orange false, red missed. A "
@@ -207,6 +211,10 @@ def _scene_section(results: Evaluation) -> Section:
         "a thin line where it came from.",
         pictures=tuple(pictures),
     )
+
+
+def _photo(uri: str, caption: str) -> Picture:
+    return Picture(uri=uri, alt=caption, wide=True, caption=caption)
 
 
 def _coverage_warnings(coverage: Coverage) -> tuple[str, ...]:

@@ -182,8 +182,10 @@ class Pairing:
         queue.append(stamp_ns, _Message(item, arrival_ns))
         done += self._finished()
         if len(queue.stamps_ns) > self._queue_size:
-            detail = f"{stream}: more than {self._queue_size} waiting"
-            self._journal.count(Reason.QUEUE_FULL, stamp_ns=queue.stamps_ns[0], detail=detail)
+            # where no reference has ever come, nobody has asked for its partners
+            if self._references.newest_ns is not None:
+                detail = f"{stream}: more than {self._queue_size} waiting"
+                self._journal.count(Reason.QUEUE_FULL, stamp_ns=queue.stamps_ns[0], detail=detail)
             if queue is self._references:
                 done.append(self._release())
                 done += self._finished()

@@ -337,10 +337,9 @@ def _prism_volume_m3(
         low, high = center_m[2] - half_a_m[2], center_m[2] + half_a_m[2]
         other_m = _footprint_m(center_m, turn, half_a_m)
     else:
-        corners_m = _corners_m(center_m, turn, half_a_m)
-        low, high = corners_m[:, 2].min(), corners_m[:, 2].max()
-        other_m = corners_m[:, :2]
-    points_m = np.empty((len(other_m) + 4, 2))
+        other_m = _corners_m(center_m, turn, half_a_m)
+        low, high = other_m[:, 2].min(), other_m[:, 2].max()
+    points_m = np.empty((4 + len(other_m), 2))
     for i in range(4):
         points_m[i, 0] = half_b_m[0] if i in (0, 3) else -half_b_m[0]
         points_m[i, 1] = half_b_m[1] if i < 2 else -half_b_m[1]

@@ -43,11 +43,15 @@ class FrameTree:
 
     Args:
         history_s: How far back of the newest sample of a frame samples are kept.
+        reset_s: A sample that falls back by more than this begins the frame's record anew: a
+            recording looped or a simulation was reset, and poses must not be mixed across that.
+            None: never, as in tf2.
     """
 
-    def __init__(self, *, history_s: float = 10.0) -> None:
+    def __init__(self, *, history_s: float = 10.0, reset_s: float | None = None) -> None:
         self._links: dict[str, _Link] = {}
         self._history_ns = round(history_s * _S)
+        self._reset_ns = None if reset_s is None else round(reset_s * _S)
 
     @property
     def frames(self) -> frozenset[str]:
@@ -64,7 +68,7 @@ class FrameTree:
         """Record where a child frame is.
 
         A sample at a stamp already present replaces it. Samples older than the history are let
-        go without a word, as tf2 does.
+        go without a word, as tf2 does, unless stamps falling back mean a new beginning.
 
         Raises:
             FrameMismatchError: the child is its own parent or ancestor, which would be a loop.
@@ -80,12 +84,20 @@ class FrameTree:
             link.stamps_ns.clear()
             link.samples.clear()
             stamp_ns = 0
+        elif self._is_new_beginning(link, stamp_ns):
+            link.stamps_ns.clear()
+            link.samples.clear()
         if stamp_ns not in link.samples:
             insort(link.stamps_ns, stamp_ns)
         link.samples[stamp_ns] = (parent_from_child.quat_xyzw, parent_from_child.translation_m)
         oldest_ns = link.stamps_ns[-1] - self._history_ns
         while link.stamps_ns[0] < oldest_ns:
             del link.samples[link.stamps_ns.pop(0)]
+
+    def _is_new_beginning(self, link: _Link, stamp_ns: int) -> bool:
+        if self._reset_ns is None or not link.stamps_ns:
+            return False
+        return stamp_ns < link.stamps_ns[-1] - self._reset_ns
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> RigidTransform:
         """The transform that takes ``source`` to ``target`` at a stamp.

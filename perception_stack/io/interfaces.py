@@ -111,12 +111,15 @@ def is_known(name: str, definition: str = "") -> bool:
         definition: The ``.msg`` text that came with the data; empty when none did. Another
             version of a known type would decode to nonsense, so it counts as unknown.
     """
-    from rosbags.typesys import get_types_from_msg
+    from rosbags.typesys import TypesysError, get_types_from_msg
 
     store = typestore()
     if name not in store.fielddefs or not definition:
         return name in store.fielddefs
-    theirs = get_types_from_msg(definition, name)
+    try:
+        theirs = get_types_from_msg(definition, name)
+    except TypesysError:  # not in the language of .msg files
+        return False
     return all(
         store.fielddefs[part][1] == fields
         for part, (_, fields) in theirs.items()

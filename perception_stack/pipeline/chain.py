@@ -44,7 +44,7 @@ class Chain:
     """
 
     def __init__(self, config: ChainConfig, journals: dict[str, Journal]) -> None:
-        self.frames = FrameTree()
+        self.frames = FrameTree(reset_s=config.tracker.reset_s)
         self._latencies: list[Latency] = []
         self._poses: list[Boxes3D] = []
         self._lidar = LidarDetector(config.lidar_detector, journals["lidar_detector"])

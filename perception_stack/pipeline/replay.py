@@ -59,6 +59,7 @@ class Replay:
         """
         chain = Chain(self.config, self.journals)
         inputs = self._inputs()
+        chain.warm_up()
         chain.expect_detections(
             ("image" if chain.detects_in_images else "detections") in inputs.values()
         )

@@ -12,11 +12,12 @@ from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import quat_from_matrix
 from perception_stack.journal import Journal, Reason
 from perception_stack.pose.config import PoseEstimatorConfig
+from perception_stack.pose.alignment import align, closest
 from perception_stack.pose.hypotheses import guess_poses
 from perception_stack.pose.models import ObjectModel, load_model, model_paths
-from perception_stack.pose.refinement import covariance_of, refine
+from perception_stack.pose.uncertainty import covariance_of
 from perception_stack.pose.region import object_points
-from perception_stack.pose.surface import surface_of_view
+from perception_stack.pose.surface import thinned_mean
 from perception_stack.pose.verification import explained
 
 SENSORS = ("camera", "depth")
@@ -78,32 +79,47 @@ class PoseEstimator:
         """Pose, covariance and score of one detection; None, and the reason noted, without."""
         config = self._config
         points = object_points(
-            depth.depth_m, xyxy_px, camera, diameter_m=model.diameter_m, border=config.border
+            depth.depth_m, xyxy_px, camera, diameter_m=model.diameter_m, border=config.border, noise_m=config.depth_noise_m, seed=config.seed,
         )
         if len(points) < config.min_points:
             detail = f"{model.name}: {len(points)} depth pixels, {config.min_points} needed"
             self._drop(depth, Reason.NO_DEPTH, detail)
             return None
-        scene = surface_of_view(points, model.surface.spacing_m)
-        guesses = guess_poses(
-            model.surface,
-            scene,
-            num_triplets=config.num_triplets,
-            num_kept=config.num_refined,
-            seed=config.seed,
-        )
-        poses = [refine(model.surface, scene.points_m, one) for one in guesses]
-        scores = [explained(model.surface, one, depth.depth_m, camera) for one in poses]
-        best = int(np.argmax(scores)) if scores else -1
-        if best < 0 or scores[best] < config.min_score:
-            reached = f"{scores[best]:.2f}" if scores else "no hypothesis"
-            detail = f"{model.name}: {reached}, {config.min_score:.2f} needed"
+        seen_m = thinned_mean(points, model.surface.spacing_m)
+        poses, support = self._candidates(model, seen_m, depth, camera)
+        best = int(np.argmax(support))
+        score = float(support[best])
+        if score < config.min_score:
+            detail = f"{model.name}: {score:.2f}, {config.min_score:.2f} needed"
             self._drop(depth, Reason.POSE_NOT_FOUND, detail)
             return None
-        covariance = covariance_of(
-            model.surface, scene.points_m, poses[best], noise_m=config.depth_noise_m
-        )
-        return poses[best], covariance, scores[best]
+        covariance = covariance_of(model, seen_m, poses[best], noise_m=config.depth_noise_m)
+        return poses[best], covariance, score
+
+    def _candidates(self, model, seen_m, depth, camera):
+        P = self.P
+        d = model.diameter_m
+        poses = guess_poses(model.surface, seen_m.mean(axis=0), P["n"])
+        few = seen_m[:: -(-len(seen_m) // P["few"])]
+        poses = align(model.nearest, few, poses, d * np.geomspace(P["l0"], P["l1"], P["it1"]))
+        rank = self._rank(model, few, poses, depth, camera, P["tol1"] * d)
+        keep = np.argsort(-rank, kind="stable")[: P["keep1"]]
+        poses = align(model.nearest, seen_m, poses[keep], d * np.geomspace(P["l1"], P["l2"], P["it2"]))
+        rank = self._rank(model, seen_m, poses, depth, camera, P["tol2"] * d)
+        keep = np.argsort(-rank, kind="stable")[: P["keep2"]]
+        poses = align(model.fine, seen_m, poses[keep], d * np.full(P["it3"], P["l2"]))
+        rank = self._rank(model, seen_m, poses, depth, camera, P["tol2"] * d)
+        self.dbg = rank
+        best = np.argsort(-rank, kind="stable")
+        return poses[best], rank[best]
+
+    def _rank(self, model, seen_m, poses, depth, camera, tol):
+        shown = explained(model.surface, poses, depth.depth_m, camera, tolerance_m=tol)
+        found = closest(model.nearest, seen_m, poses)
+        fit = (np.abs(found.distance_m) < 1.0*tol+0.5*model.surface.spacing_m).mean(axis=1)
+        return shown * fit ** self.P["e"]
+
+    P = dict(n=1000, few=80, l0=0.3, l1=0.15, it1=6, tol1=0.05, keep1=60, l2=0.06, it2=10, tol2=0.04, keep2=8, it3=8, e=0.5)
 
     def _model(self, label: str) -> ObjectModel:
         if label not in self._models:

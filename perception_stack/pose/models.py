@@ -9,7 +9,7 @@ import numpy as np
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import DataFileError
-from perception_stack.pose.surface import Surface, surface_of_cloud, surface_of_mesh
+from perception_stack.pose.surface import Nearest, Surface, surface_of_cloud, surface_of_mesh
 
 _SUFFIXES = (".ply", ".obj", ".stl", ".xyz")
 
@@ -28,6 +28,8 @@ class ObjectModel:
 
     name: str
     surface: Surface
+    nearest: Nearest
+    fine: Nearest
     diameter_m: float
     size_lwh_m: FloatArray
 
@@ -62,15 +64,16 @@ def load_model(path: Path, *, scale: float, resolution: float) -> ObjectModel:
     Raises:
         DataFileError: the file cannot be read or holds no surface.
     """
-    corners_m, surface = (
-        surface_of_cloud(path, scale, resolution)
-        if path.suffix.lower() == ".xyz"
-        else surface_of_mesh(path, scale, resolution)
-    )
+    read = surface_of_cloud if path.suffix.lower() == ".xyz" else surface_of_mesh
+    corners_m, surface = read(path, scale, resolution)
+    _, fine = read(path, scale, resolution / 3)
     low, high = corners_m.min(axis=0), corners_m.max(axis=0)
+    diameter_m = float(np.linalg.norm(high - low))
     return ObjectModel(
         name=path.stem,
         surface=surface,
-        diameter_m=float(np.linalg.norm(high - low)),
+        nearest=Nearest(surface, margin_m=0.3 * diameter_m),
+        fine=Nearest(fine, margin_m=0.1 * diameter_m),
+        diameter_m=diameter_m,
         size_lwh_m=2 * np.maximum(np.abs(low), np.abs(high)),
     )

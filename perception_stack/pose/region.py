@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.camera import CameraModel
+from perception_stack.pose.support import above_support
 
 _CENTRE_SHARE = 0.5
 _FOREGROUND_PERCENTILE = 20.0
+_RING_SHARE = 0.4
+_MOST_PIXELS = 20_000
 
 
 def object_points(
-    depth_m: np.ndarray,
+    depth_m: NDArray[np.float32],
     xyxy_px: FloatArray,
     camera: CameraModel,
     *,
     diameter_m: float,
     border: float,
+    noise_m: float,
+    seed: int,
 ) -> FloatArray:
     """Points that may lie on an object, in the camera's frame.
 
     The front of the object is looked for in the middle of its box; what is farther behind or
-    before it than the object is large belongs to something else.
+    before it than the object is large belongs to something else, and so does the plane that most
+    of the surroundings lie on.
 
     Args:
         depth_m: float32 [H, W], NaN where not measured.
@@ -30,24 +37,35 @@ def object_points(
         camera: Of the depth image.
         diameter_m: How large the object is.
         border: How far the box is grown on each side, relative to it.
+        noise_m: Standard deviation of a depth.
+        seed: Of the search for the plane.
 
     Returns:
         float64 [N, 3]; N is 0 where nothing is measured.
     """
-    height, width = depth_m.shape
     size = xyxy_px[2:] - xyxy_px[:2]
-    low = np.maximum(np.floor(xyxy_px[:2] - border * size), 0).astype(int)
-    high = np.minimum(np.ceil(xyxy_px[2:] + border * size) + 1, (width, height)).astype(int)
-    if (high <= low).any():
+    uv_px, depth = _pixels(depth_m, xyxy_px, (border + _RING_SHARE) * size)
+    off_middle = np.abs(uv_px - (xyxy_px[:2] + xyxy_px[2:]) / 2) / size
+    inside = (off_middle <= 0.5 + border).all(axis=1)
+    if not inside.any():
         return np.empty((0, 3))
-    patch = depth_m[low[1] : high[1], low[0] : high[0]].astype(np.float64)
-    v, u = np.nonzero(patch > 0)  # False for NaN
-    if not len(u):
-        return np.empty((0, 3))
-    uv_px = np.stack([u, v], axis=1) + low
-    depth = patch[v, u]
-    middle = (xyxy_px[:2] + xyxy_px[2:]) / 2
-    central = (np.abs(uv_px - middle) <= _CENTRE_SHARE / 2 * size).all(axis=1)
-    front = np.percentile(depth[central] if central.any() else depth, _FOREGROUND_PERCENTILE)
+    central = (off_middle <= _CENTRE_SHARE / 2).all(axis=1)
+    front = np.percentile(depth[central if central.any() else inside], _FOREGROUND_PERCENTILE)
     near = np.abs(depth - front) <= diameter_m
-    return camera.rays(uv_px[near].astype(np.float64)) * depth[near, None]
+    points_m = camera.rays(uv_px[near]) * depth[near, None]
+    return above_support(
+        points_m[inside[near]], points_m[~inside[near]], noise_m=noise_m, seed=seed
+    )
+
+
+def _pixels(
+    depth_m: NDArray[np.float32], xyxy_px: FloatArray, margin_px: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Measured pixels [N, 2] and depths [N] around a box, thinned evenly where there are many."""
+    height, width = depth_m.shape
+    low = np.clip(np.floor(xyxy_px[:2] - margin_px), 0, (width, height)).astype(int)
+    high = np.clip(np.ceil(xyxy_px[2:] + margin_px) + 1, 0, (width, height)).astype(int)
+    stride = int(np.ceil(np.sqrt(max(np.prod(high - low), 1) / _MOST_PIXELS)))
+    patch = depth_m[low[1] : high[1] : stride, low[0] : high[0] : stride].astype(np.float64)
+    v, u = np.nonzero((patch > 0) & np.isfinite(patch))
+    return np.stack([u, v], axis=1) * float(stride) + low, patch[v, u]

@@ -15,7 +15,8 @@ from perception_stack.errors import DataFileError, ModelLoadError
 
 _SAMPLES_PER_SPACING = 6.0
 _MOST_SAMPLES = 200_000
-_NORMAL_SPACINGS, _FEATURE_SPACINGS = 2.0, 5.0
+_NORMAL_SPACINGS = 2.0
+_CELL_SPACINGS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,20 +43,34 @@ class Surface:
 
         return cKDTree(self.points_m)
 
-    @cached_property
-    def features(self) -> FloatArray:
-        """Fast point feature histograms (Rusu 2009), float64 [N, 33]."""
-        open3d = import_open3d()
-        radius = _FEATURE_SPACINGS * self.spacing_m
-        search = open3d.geometry.KDTreeSearchParamHybrid(radius=radius, max_nn=100)
-        found = open3d.pipelines.registration.compute_fpfh_feature(self._cloud(), search)
-        return np.asarray(found.data).T.copy()
 
-    def _cloud(self) -> Any:
-        open3d = import_open3d()
-        cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(self.points_m))
-        cloud.normals = open3d.utility.Vector3dVector(self.normals)
-        return cloud
+
+class Nearest:
+    """Nearest point of a surface for very many queries: looked up in a grid of cells.
+
+    Exact at the middle of a cell, at most a cell wrong elsewhere; outside of the grid the answer
+    is that of the border.
+    """
+
+    def __init__(self, surface: Surface, *, margin_m: float) -> None:
+        from scipy.spatial import cKDTree
+
+        self.surface = surface
+        self._cell_m = _CELL_SPACINGS * surface.spacing_m
+        self._low_m = surface.points_m.min(axis=0) - margin_m
+        extent_m = surface.points_m.max(axis=0) + margin_m - self._low_m
+        self._shape = np.ceil(extent_m / self._cell_m).astype(np.int64)
+        cells = np.stack(np.unravel_index(np.arange(self._shape.prod()), self._shape), axis=1)
+        middles_m = self._low_m + (cells + 0.5) * self._cell_m
+        self._index = cKDTree(surface.points_m).query(middles_m)[1].astype(np.int32)
+
+    def index(self, points_m: FloatArray) -> NDArray[np.int32]:
+        """Rows of the surface nearest to points [..., 3], int32 [...]."""
+        cells = ((points_m - self._low_m) / self._cell_m).astype(np.int64)
+        np.clip(cells, 0, self._shape - 1, out=cells)
+        flat = (cells[..., 0] * self._shape[1] + cells[..., 1]) * self._shape[2] + cells[..., 2]
+        found: NDArray[np.int32] = self._index[flat]
+        return found
 
 
 def import_open3d() -> Any:
@@ -96,9 +111,7 @@ def surface_of_mesh(path: Path, scale: float, resolution: float) -> tuple[FloatA
     u, v = np.where(folded, 1 - u, u), np.where(folded, 1 - v, v)
     points = a[face] + u * (b - a)[face] + v * (c - a)[face]
     normals = cross[face] / (2 * area[face][:, None])
-    kept = thinned(points, spacing_m)
-    surface = Surface(points_m=points[kept], normals=normals[kept], spacing_m=spacing_m)
-    return vertices_m, surface
+    return vertices_m, _thinned_surface(points, normals, spacing_m)
 
 
 def surface_of_cloud(path: Path, scale: float, resolution: float) -> tuple[FloatArray, Surface]:
@@ -117,15 +130,10 @@ def surface_of_cloud(path: Path, scale: float, resolution: float) -> tuple[Float
     normals = estimated_normals(points, spacing_m)
     outward = np.einsum("ni,ni->n", normals, points - points.mean(axis=0))
     normals = np.where(outward[:, None] < 0, -normals, normals)
-    kept = thinned(points, spacing_m)
-    return points, Surface(points_m=points[kept], normals=normals[kept], spacing_m=spacing_m)
+    return points, _thinned_surface(points, normals, spacing_m)
 
 
-def surface_of_view(points_m: FloatArray, spacing_m: float) -> Surface:
-    """Surface of points seen from the origin, normals towards it."""
-    normals = estimated_normals(points_m, spacing_m)
-    away = np.einsum("ni,ni->n", normals, points_m) > 0
-    normals[away] *= -1
+def _thinned_surface(points_m: FloatArray, normals: FloatArray, spacing_m: float) -> Surface:
     kept = thinned(points_m, spacing_m)
     return Surface(points_m=points_m[kept], normals=normals[kept], spacing_m=spacing_m)
 
@@ -141,7 +149,21 @@ def estimated_normals(points_m: FloatArray, spacing_m: float) -> FloatArray:
 
 def thinned(points_m: FloatArray, spacing_m: float) -> NDArray[np.intp]:
     """One point of each cubic cell, the first in order, by rising index."""
+    keys = _cells(points_m, spacing_m)
+    return np.sort(np.unique(keys, return_index=True)[1])
+
+
+def thinned_mean(points_m: FloatArray, spacing_m: float) -> FloatArray:
+    """Mean of the points of each cubic cell, float64 [K, 3]."""
+    keys = _cells(points_m, spacing_m)
+    _, group, count = np.unique(keys, return_inverse=True, return_counts=True)
+    sums = [np.bincount(group.ravel(), weights=axis) for axis in points_m.T]
+    return np.stack(sums, axis=1) / count[:, None]
+
+
+def _cells(points_m: FloatArray, spacing_m: float) -> NDArray[np.int64]:
+    """One number for each point, the same for points of the same cubic cell."""
     cells = np.floor((points_m - points_m.min(axis=0)) / spacing_m).astype(np.int64)
     extent = cells.max(axis=0) + 1
-    keys = (cells[:, 0] * extent[1] + cells[:, 1]) * extent[2] + cells[:, 2]
-    return np.sort(np.unique(keys, return_index=True)[1])
+    keys: NDArray[np.int64] = (cells[:, 0] * extent[1] + cells[:, 1]) * extent[2] + cells[:, 2]
+    return keys

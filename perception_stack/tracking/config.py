@@ -24,6 +24,9 @@ class TrackerConfig(StepConfig):
         1.0, "A stamp this far back starts anew.", unit="s", low=0.01, high=3600.0
     )
     publish_tentative: bool = param(False, "Also list objects that are not confirmed yet.")
+    obstacle_spacing_m: float = param(
+        0.2, "Distance of the points on the walls of an obstacle.", unit="m", low=1e-3, high=10.0
+    )
 
     # how objects move
     speed_per_size: float = param(
@@ -41,7 +44,6 @@ class TrackerConfig(StepConfig):
     size_change: float = param(
         0.005, "Change of a side in one second, relative to it.", low=1e-6, high=1.0
     )
-
     lost_spread: float = param(
         3.0,
         "Uncertainty of place, in sizes, from which on an object is lost.",
@@ -102,7 +104,7 @@ class TrackerConfig(StepConfig):
         0.8, "Existence probability below which an object is not listed.", low=0.001, high=0.99
     )
     remove_existence: float = param(
-        0.02, "Existence probability below which it is forgotten.", low=0.001, high=0.99
+        0.05, "Existence probability below which it is forgotten.", low=0.05, high=0.99
     )
 
     # what it is and where it heads

@@ -2,9 +2,10 @@
 
 With ``l`` the log odds of an object being there::
 
-    dl/dt = (rest - l) / memory                        always: objects come and go
-    dl/dt = ... - 1 / unseen                           while none of its detections comes
-    dl/dt = ... + (log odds of score + hit) / persistence          while it is detected
+    dl/dt = (rest - l) / memory - 1 / unseen                           while it is not detected
+    dl/dt = (rest - l) / memory + (log odds of score + hit) / persistence      while it is
+
+The first term says that objects come and go, so that old evidence fades.
 
 Detections are taken as a process in time, not per frame. Errors of a detector persist: a bush
 taken for a person is so again in the next frame. So what counts is how long and how surely a
@@ -21,11 +22,6 @@ from perception_stack.tracking.config import TrackerConfig
 _SCORE_RANGE = (0.01, 0.99)
 _MOST_SURE = 7.0  # log odds, 0.999
 _AT_REST = -3.0  # log odds of an object in a place of which nothing is known
-
-
-def aged(log_odds: FloatArray, dt_s: float, config: TrackerConfig) -> FloatArray:
-    """Log odds after a time in which nobody looked."""
-    return _drawn(log_odds, 0.0, dt_s, config)
 
 
 def missed(log_odds: FloatArray, dt_s: float, config: TrackerConfig) -> FloatArray:

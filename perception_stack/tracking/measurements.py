@@ -165,6 +165,7 @@ def _order(measurements: Measurements) -> NDArray[np.intp]:
             measurements.size_lwh_m,
             measurements.quat_xyzw,
             measurements.class_probs,
+            np.diagonal(measurements.noise, axis1=1, axis2=2),
         ],
         axis=1,
     )

@@ -129,9 +129,19 @@ def test_full_queue_lets_references_out_and_companions_go() -> None:
     assert partners(feed(sync, (C, 100), (C, 200), (C, 300))) == [("clusters@100", None)]
     assert journal.counts == {Reason.SYNC_MISS: 1, Reason.QUEUE_FULL: 1}
 
+
+def test_companions_pile_up_unless_nobody_ever_asked_for_them() -> None:
+    journal = Journal()
+    asked = pairing(journal, queue_size=2)
+    assert partners(feed(asked, (C, 100), (D, 100), (D, 200), (D, 300), (D, 400))) == [
+        ("clusters@100", "detections@100")
+    ]
+    assert journal.counts == {Reason.QUEUE_FULL: 2}
+
+    journal = Journal()
     silent = pairing(journal, queue_size=2)
     assert feed(silent, (D, 100), (D, 200), (D, 300)) == []
-    assert journal.counts[Reason.QUEUE_FULL] == 2
+    assert journal.counts == {}
     assert silent.num_unused == {D: 1}
 
 

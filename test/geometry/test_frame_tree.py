@@ -249,3 +249,16 @@ def test_where_nothing_moves_any_stamp_is_common(target: str, source: str) -> No
     tree.add(link("base", "arm"), stamp_ns=10 * S)
     tree.add(link("arm", "hand"), stamp_ns=0, static=True)
     assert tree.latest_common_stamp(target, source) is None
+
+
+def test_a_loop_begins_anew_where_it_is_asked_for() -> None:
+    tree = FrameTree(history_s=10.0, reset_s=1.0)
+    for each_s in (5, 6, 7):
+        tree.add(link("a", "b", xyz=(each_s, 0, 0)), stamp_ns=each_s * S)
+    tree.add(link("a", "b", xyz=(60, 0, 0)), stamp_ns=6 * S)
+    assert place(tree, "a", "b", 7) == [7, 0, 0]
+    for each_s in (5, 6):
+        tree.add(link("a", "b", xyz=(-each_s, 0, 0)), stamp_ns=each_s * S)
+    assert place(tree, "a", "b", 5) == [-5, 0, 0]
+    with pytest.raises(ExtrapolationError, match="after the newest"):
+        tree.lookup("a", "b", 7 * S)

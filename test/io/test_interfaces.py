@@ -73,4 +73,5 @@ def test_other_version_of_a_known_type_is_unknown() -> None:
     ours, _ = interfaces.typestore().generate_msgdef(name, ros_version=2)
     assert interfaces.is_known(name, ours)
     assert not interfaces.is_known(name, ours.replace("string id", "string tracking_id"))
+    assert not interfaces.is_known(name, "no ] definition {")
     assert not interfaces.is_known("some_msgs/msg/Other", "int8 a")

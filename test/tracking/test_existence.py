@@ -52,9 +52,10 @@ def test_a_surer_detection_makes_surer_and_a_miss_less_sure(log_odds, dt_s, low,
     assert missed(one, dt_s, CONFIG) < seen(one, np.array([0.5]), dt_s, CONFIG)
 
 
-def test_belief_in_the_unseen_ends_below_the_threshold_of_removal():
-    end = missed(np.array([7.0]), 1e3, CONFIG)
-    assert end < log_odds_of(CONFIG.remove_existence)
+@pytest.mark.parametrize("unseen_s", [0.01, 1.0, 1e3])
+def test_belief_in_the_unseen_ends_below_the_threshold_of_removal(unseen_s):
+    config = TrackerConfig(unseen_s=unseen_s, remove_existence=0.05)
+    assert missed(np.array([7.0]), 1e3, config) < log_odds_of(config.remove_existence)
 
 
 def test_scores_of_zero_and_one_are_not_taken_literally():

@@ -72,7 +72,9 @@ def precision_recall_figure(curves: Mapping[str, PrecisionRecall]) -> str:
             label = f"{name}  AP {100 * one.average_precision:.1f}"
             recall = np.concatenate([[0.0], one.recall])
             precision = np.concatenate([one.precision[:1], one.precision])
-            axes.plot(100 * recall, 100 * precision, color=color, lw=1.8, label=label)
+            axes.plot(
+                100 * recall, 100 * precision, color=color, lw=1.8, label=label, clip_on=False
+            )
         axes.set(
             title="Detection: precision over recall",
             xlabel="recall [%]",

@@ -29,14 +29,22 @@ _MAX_POINTS = 40_000
 _NEAR_M = 0.1
 _JPEG_QUALITY = 88
 _SHADOW_PX = 2
-# half the width of the view, at least and at most
-_REACH_M = (1.0, 70.0)
+_FARTHEST_M = 50.0
+# height over width of the view from above
+_FLATTEST, _TALLEST = 0.33, 0.75
 
 
 def bird_view(scene: Scene) -> str:
     """The frame from above, x to the right and y up, as SVG."""
-    with new_figure(width_in=11.4, height_in=6.6) as (figure, (axes,)):
-        _limit(axes, scene)
+    low, high = _window_m(scene)
+    left_in, bottom_in, axes_in = 0.75, 0.6, 8.7
+    above_in = axes_in * (high[1] - low[1]) / (high[0] - low[0])
+    size_in = (11.4, bottom_in + above_in + 0.15)
+    with new_figure(width_in=size_in[0], height_in=size_in[1]) as (figure, (axes,)):
+        # placed by hand: metres are as long along y as along x
+        place = np.array([[left_in, bottom_in], [axes_in, above_in]]) / size_in
+        axes.set_position(place.ravel().tolist())
+        axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
         _draw_points(axes, scene)
         truth, objects = scene.truth, scene.objects
         quiet = truth.ignored & ~scene.truth_found
@@ -89,30 +97,30 @@ def camera_picture(scene: Scene) -> str | None:
     return data_uri(content.tobytes(), "image/jpeg") if ok else None
 
 
-def _limit(axes: Axes, scene: Scene) -> None:
-    """Show the sensor, all truth and all objects that are not far away."""
+def _window_m(scene: Scene) -> tuple[FloatArray, FloatArray]:
+    """Corners of the part to show: the sensor and all boxes that are not far from it."""
     middle = scene.truth.sensor_m[:2]
-    positions = np.concatenate([scene.truth.boxes.center_m, scene.objects.boxes.center_m])[:, :2]
-    positions = positions[np.isfinite(positions).all(axis=1)]
-    near = positions[np.abs(positions - middle).max(axis=1, initial=0.0) < _REACH_M[1]]
+    boxes = (scene.truth.boxes, scene.objects.boxes)
+    positions = np.concatenate([one.center_m[:, :2] for one in boxes])
+    # written so that NaN is left out
+    near = positions[np.abs(positions - middle).max(axis=1, initial=0.0) < _FARTHEST_M]
     shown = np.concatenate([near, middle[None, :]])
-    sizes = np.concatenate([scene.truth.boxes.size_lwh_m, scene.objects.boxes.size_lwh_m])
-    margin = min(_MARGIN_M, 2 * float(np.median(sizes)) if len(sizes) else _MARGIN_M)
+    sizes = np.concatenate([one.size_lwh_m.ravel() for one in boxes])
+    margin = min(_MARGIN_M, 2 * float(np.median(sizes))) if len(sizes) else _MARGIN_M
     low, high = shown.min(axis=0) - margin, shown.max(axis=0) + margin
-    # a road is long and narrow: some height is left to see what is beside it
-    height = max(high[1] - low[1], 0.45 * (high[0] - low[0]))
-    center_y = (low[1] + high[1]) / 2
-    axes.set_xlim(low[0], high[0])
-    axes.set_ylim(center_y - height / 2, center_y + height / 2)
-    axes.set_aspect("equal", adjustable="box")
+    # neither a slit nor a tower
+    middle, extent = (low + high) / 2, high - low
+    extent = np.maximum(extent, [extent[1] / _TALLEST, extent[0] * _FLATTEST])
+    return middle - extent / 2, middle + extent / 2
 
 
 def _draw_points(axes: Axes, scene: Scene) -> None:
     if scene.cloud is None:
         return
-    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    low, high = _window_m(scene)
     x, y = scene.cloud.xyz_m[:, 0], scene.cloud.xyz_m[:, 1]
-    shown = np.flatnonzero((x > left) & (x < right) & (y > low) & (y < high))
+    inside = (scene.cloud.xyz_m[:, :2] > low) & (scene.cloud.xyz_m[:, :2] < high)
+    shown = np.flatnonzero(inside.all(axis=1))
     shown = shown[:: len(shown) // _MAX_POINTS + 1]
     # as pixels: ten thousands of points would make the report slow to open
     axes.scatter(x[shown], y[shown], s=0.5, color="#9aa5b1", lw=0, rasterized=True, zorder=1)
@@ -146,6 +154,8 @@ def _draw_boxes(
 
 
 def _draw_motion(axes: Axes, scene: Scene, row: int, color: str) -> None:
+    from matplotlib.patheffects import withStroke
+
     trail = scene.trails_m[row]
     axes.plot(trail[:, 0], trail[:, 1], color=color, lw=1.0, alpha=0.6, zorder=3)
     center = scene.objects.boxes.center_m[row, :2]
@@ -166,8 +176,9 @@ def _draw_motion(axes: Axes, scene: Scene, row: int, color: str) -> None:
         xy=(center[0], center[1]),
         xytext=(4, 7),
         textcoords="offset points",
-        fontsize=7.5,
+        fontsize=6.5,
         color=color,
+        path_effects=[withStroke(linewidth=2, foreground="white")],
         annotation_clip=True,
         zorder=6,
     )
@@ -177,12 +188,12 @@ def _edges_px(boxes: Boxes3D, view: CameraView) -> NDArray[np.int32]:
     """Edges of the boxes in the image, cut where they pass behind the camera; int32 [K, 2, 2]."""
     ends: FloatArray = corners(transform_boxes(boxes, view.camera_from_scene))[:, EDGES]
     ends = ends.reshape(-1, 2, 3)
+    ends = ends[(ends[..., 2] > _NEAR_M).any(axis=1)]
     depth = ends[..., 2]
-    ends, depth = ends[(depth > _NEAR_M).any(axis=1)], depth[(depth > _NEAR_M).any(axis=1)]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = (_NEAR_M - depth) / (depth[:, ::-1] - depth)
-    cut = ends + share[..., None] * (ends[:, ::-1] - ends)
-    ends = np.where((depth < _NEAR_M)[..., None], cut, ends)
+    behind = depth < _NEAR_M
+    share = np.zeros_like(depth)
+    np.divide(_NEAR_M - depth, depth[:, ::-1] - depth, out=share, where=behind)
+    ends = ends + share[..., None] * (ends[:, ::-1] - ends)
     pixels = view.camera.project(ends.reshape(-1, 3)).uv_px.reshape(-1, 2, 2)
     # OpenCV draws wrongly far outside of 16 bits
     fits = (np.abs(pixels) < 2**14).all(axis=(1, 2))

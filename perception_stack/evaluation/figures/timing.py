@@ -22,6 +22,8 @@ _MANY = 200
 
 def latency_figure(latencies: Sequence[StepLatency]) -> str:
     """Left: middle half, 95 % and largest of each step. Right: every call over the recording."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
     height_in = 1.5 + 0.42 * max(len(latencies), 4)
     with new_figure(width_in=11.4, height_in=height_in, columns=2) as (figure, (left, right)):
         for row, one in enumerate(latencies):
@@ -57,6 +59,11 @@ def latency_figure(latencies: Sequence[StepLatency]) -> str:
             ylabel="ms, logarithmic",
             yscale="log",
         )
+        # after the scales, which bring their own ticks
+        for axis in (left.xaxis, right.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_locator(NullLocator())
         if latencies:
             right.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return svg_uri(figure)

@@ -154,13 +154,12 @@ def _open(path: Path) -> Storage:
     if not path.exists():
         raise DataFileError(path, "no such file or folder")
     files = [path] if path.is_file() else _storage_files(path)
-    if all(is_complete(file) for file in files if file.suffix == ".db3"):
-        try:
+    why = "a file is cut off or was not closed by its writer"
+    try:
+        if all(is_complete(file) for file in files if file.suffix == ".db3"):
             return IntactStorage(path)
-        except Exception as error:  # the library does not foresee every damage
-            why = str(error)
-    else:
-        why = "a file is cut off or was not closed by its writer"
+    except Exception as error:  # the library does not foresee every damage
+        why = str(error)
     return RecoveredStorage(files, why=why)
 
 

@@ -91,8 +91,11 @@ class RecoveredStorage:
 
 
 def _scan(path: Path) -> Scan:
-    with path.open("rb") as file:
-        start = file.read(len(SQLITE_MAGIC))
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(SQLITE_MAGIC))
+    except OSError as error:
+        raise DataFileError(path, error.strerror or str(error)) from error
     if start.startswith(MCAP_MAGIC):
         return McapScan(path)
     if start == SQLITE_MAGIC:

@@ -24,8 +24,9 @@ class FusionNode(StepNode):
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__("fusion", ("fusion",), **node_options)
-        frames, journal = FrameTree(), self.journals["fusion"]
-        self._stage = FusionStage(self.config("fusion", FusionConfig), frames, journal)
+        config, journal = self.config("fusion", FusionConfig), self.journals["fusion"]
+        frames = FrameTree(reset_s=config.reset_s)
+        self._stage = FusionStage(config, frames, journal)
         self._stage.expect_detections(False)
         self._listener = FrameListener(self, frames, journal, on_change=lambda: None)
         self._detections_3d = self.advertise(Detection3DArray, "detections_3d", qos.RESULT)
@@ -39,6 +40,7 @@ class FusionNode(StepNode):
         self._stage.set_camera(messages.camera_from_msg(msg))
 
     def _on_clusters(self, msg: Detection3DArray) -> None:
+        self._stage.expect_detections(self.has_publisher("detections"))
         with self.timed("fusion"):
             clusters = messages.boxes3d_from_msg(msg)
             self._publish(self._stage.push_clusters(clusters, arrival_ns=arrival_ns()))
@@ -49,6 +51,7 @@ class FusionNode(StepNode):
             self._publish(self._stage.push_detections(detections, arrival_ns=arrival_ns()))
 
     def _on_depth(self, msg: Image) -> None:
+        self._stage.expect_detections(self.has_publisher("detections"))
         with self.timed("fusion"):
             depth = messages.depth_from_msg(msg)
             self._publish(self._stage.push_depth(depth, arrival_ns=arrival_ns()))

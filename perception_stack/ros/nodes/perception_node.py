@@ -50,6 +50,7 @@ class PerceptionNode(StepNode):
         self._chain.add_camera(messages.camera_from_msg(msg))
 
     def _on_points(self, msg: PointCloud2) -> None:
+        self._update_expectations()
         cloud = messages.cloud_from_msg(msg)
         self._publish(self._chain.add_cloud(cloud, arrival_ns=arrival_ns()))
 
@@ -58,6 +59,7 @@ class PerceptionNode(StepNode):
         self._publish(self._chain.add_image(image, arrival_ns=arrival_ns()))
 
     def _on_depth(self, msg: Image) -> None:
+        self._update_expectations()
         depth = messages.depth_from_msg(msg)
         self._publish(self._chain.add_depth(depth, arrival_ns=arrival_ns()))
 
@@ -69,9 +71,12 @@ class PerceptionNode(StepNode):
         self._publish(self._chain.tracking_ready(arrival_ns()))
 
     def _expire(self) -> None:
+        self._update_expectations()
+        self._publish(self._chain.expire(arrival_ns()))
+
+    def _update_expectations(self) -> None:
         source = "image" if self._chain.detects_in_images else "detections"
         self._chain.expect_detections(self.has_publisher(source))
-        self._publish(self._chain.expire(arrival_ns()))
 
     def _publish(self, results: list[FrameResult]) -> None:
         for result in results:

@@ -24,7 +24,7 @@ class TrackerNode(StepNode):
     def __init__(self, **node_options: Any) -> None:
         super().__init__("tracker", ("tracker",), **node_options)
         config = self.config("tracker", TrackerConfig)
-        frames, journal = FrameTree(), self.journals["tracker"]
+        frames, journal = FrameTree(reset_s=config.reset_s), self.journals["tracker"]
         self._stage = TrackingStage(config, frames, journal)
         self._outputs = ObjectOutputs(self, obstacle_spacing_m=config.obstacle_spacing_m)
         self._listener = FrameListener(self, frames, journal, on_change=self._publish_ready)

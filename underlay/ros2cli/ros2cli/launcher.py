@@ -205,7 +205,9 @@ class Launcher:
         def handle(number: int, _: object) -> None:
             self._events.put(partial(self._on_signal, number))
 
-        numbers = (signal.SIGINT, *_ENDING_SIGNALS)
+        # what nohup has us ignore stays ignored
+        ending = [each for each in _ENDING_SIGNALS if signal.getsignal(each) != signal.SIG_IGN]
+        numbers = (signal.SIGINT, *ending)
         before = {number: signal.signal(number, handle) for number in numbers}
         try:
             yield

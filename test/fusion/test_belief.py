@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perception_stack.fusion import belief
+
+CLASSES = ("car", "pedestrian", "unknown")
+
+
+def one(p: float, *q: float) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([p]), np.array([q])
+
+
+def test_detection_by_hand() -> None:
+    """Half sure of an object of any class meets a car of score 0.8."""
+    existence, probs = belief.seen(
+        *one(0.5, 1 / 3, 1 / 3, 1 / 3), label_idx=np.array([0]), score=np.array([0.8])
+    )
+    # objects: (0.8 + 0.1 + 0.1) / 3, false alarm: 0.2 / 3
+    assert existence[0] == pytest.approx(0.5 / (0.5 + 0.5 * 0.2))
+    np.testing.assert_allclose(probs[0], [0.8, 0.1, 0.1])
+
+
+def test_miss_by_hand() -> None:
+    existence, probs = belief.missed(*one(0.5, 0.5, 0.0, 0.5), np.array([[0.8, 0.8, 0.0]]))
+    # a car is missed with 0.2, an unknown thing always: 0.5 * 0.2 + 0.5 = 0.6
+    assert existence[0] == pytest.approx(0.6 / 1.6)
+    np.testing.assert_allclose(probs[0], [1 / 6, 0, 5 / 6])
+
+
+def test_what_the_detector_cannot_know_it_does_not_deny() -> None:
+    existence, probs = belief.missed(*one(0.7, 0.0, 0.0, 1.0), np.array([[0.8, 0.8, 0.0]]))
+    assert existence[0] == pytest.approx(0.7)
+    np.testing.assert_allclose(probs[0], [0, 0, 1])
+
+
+def test_unknown_may_be_a_new_class() -> None:
+    probs, classes = belief.widened(np.array([[0.6, 0.4]]), ("car", "unknown"), ["tram", "car"])
+    assert classes == ("car", "unknown", "tram")
+    np.testing.assert_allclose(probs[0], [0.6, 0.2, 0.2])
+
+
+def test_belief_without_unknown_gains_it() -> None:
+    probs, classes = belief.widened(np.array([[1.0]]), ("car",), [])
+    assert classes == ("car", "unknown")
+    assert probs[0, 0] > 0.99
+    assert probs[0, 1] > 0
+
+
+probabilities = st.floats(0.01, 0.99)
+
+
+@given(p=probabilities, q=st.tuples(*[probabilities] * 3), score=st.floats(0, 1))
+def test_results_are_probabilities(p: float, q: tuple[float, ...], score: float) -> None:
+    existence, probs = one(p, *np.array(q) / sum(q))
+    seen = belief.seen(existence, probs, label_idx=np.array([1]), score=np.array([score]))
+    missed = belief.missed(existence, probs, np.array([[score, score, 0.0]]) * 0.99)
+    for after, after_probs in (seen, missed):
+        assert 0 < after[0] < 1
+        assert after_probs.sum() == pytest.approx(1)
+        assert (after_probs >= 0).all()
+    assert missed[0][0] <= p + 1e-12
+    if score > 0.5:
+        assert seen[1][0, 1] >= probs[0, 1] - 1e-12
