@@ -38,12 +38,35 @@ def check_shape(name: str, array: NDArray[Any], *shape: int | None) -> None:
     Raises:
         ShapeError: they differ.
     """
-    fits = array.ndim == len(shape) and all(
-        want is None or want == got for want, got in zip(shape, array.shape, strict=True)
+    if not _fits(array.shape, shape):
+        raise ShapeError(name, expected=_shape_text(shape), received=str(list(array.shape)))
+
+
+def check_array(name: str, array: NDArray[Any], dtype: type[np.generic], *shape: int | None) -> None:
+    """Compare an array's type and shape with the promised ones; None stands for any length.
+
+    The type matters: a middleware that does not check its fields writes the bits of an integer
+    where a float is read.
+
+    Raises:
+        ShapeError: they differ.
+    """
+    if array.dtype != dtype or not _fits(array.shape, shape):
+        raise ShapeError(
+            name,
+            expected=f"{np.dtype(dtype)} {_shape_text(shape)}",
+            received=f"{array.dtype} {list(array.shape)}",
+        )
+
+
+def _fits(found: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
+    return len(found) == len(shape) and all(
+        want is None or want == got for want, got in zip(shape, found, strict=True)
     )
-    if not fits:
-        text = ", ".join("N" if want is None else str(want) for want in shape)
-        raise ShapeError(name, expected=f"[{text}]", received=array.shape)
+
+
+def _shape_text(shape: tuple[int | None, ...]) -> str:
+    return f"[{', '.join('N' if want is None else str(want) for want in shape)}]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +86,9 @@ class PointCloud:
     intensity: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        check_shape("xyz_m", self.xyz_m, None, 3)
+        check_array("xyz_m", self.xyz_m, np.float32, None, 3)
         if self.intensity is not None:
-            check_shape("intensity", self.intensity, len(self.xyz_m))
+            check_array("intensity", self.intensity, np.float32, len(self.xyz_m))
 
     def __len__(self) -> int:
         return len(self.xyz_m)
@@ -86,7 +109,7 @@ class ColorImage:
     bgr: NDArray[np.uint8]
 
     def __post_init__(self) -> None:
-        check_shape("bgr", self.bgr, None, None, 3)
+        check_array("bgr", self.bgr, np.uint8, None, None, 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +127,7 @@ class DepthImage:
     depth_m: NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        check_shape("depth_m", self.depth_m, None, None)
+        check_array("depth_m", self.depth_m, np.float32, None, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +149,8 @@ class Detections2D:
     labels: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        check_shape("xyxy_px", self.xyxy_px, None, 4)
-        check_shape("score", self.score, len(self.xyxy_px))
+        check_array("xyxy_px", self.xyxy_px, np.float64, None, 4)
+        check_array("score", self.score, np.float64, len(self.xyxy_px))
         check_shape("labels", np.empty(len(self.labels)), len(self.xyxy_px))
 
     def __len__(self) -> int:
@@ -165,12 +188,12 @@ class Boxes3D:
 
     def __post_init__(self) -> None:
         num = len(self.center_m)
-        check_shape("center_m", self.center_m, None, 3)
-        check_shape("quat_xyzw", self.quat_xyzw, num, 4)
-        check_shape("size_lwh_m", self.size_lwh_m, num, 3)
-        check_shape("covariance", self.covariance, num, 6, 6)
-        check_shape("score", self.score, num)
-        check_shape("class_probs", self.class_probs, num, len(self.classes))
+        check_array("center_m", self.center_m, np.float64, None, 3)
+        check_array("quat_xyzw", self.quat_xyzw, np.float64, num, 4)
+        check_array("size_lwh_m", self.size_lwh_m, np.float64, num, 3)
+        check_array("covariance", self.covariance, np.float64, num, 6, 6)
+        check_array("score", self.score, np.float64, num)
+        check_array("class_probs", self.class_probs, np.float64, num, len(self.classes))
         check_shape("sensors", np.empty(len(self.sensors)), num)
 
     def __len__(self) -> int:
@@ -250,16 +273,16 @@ class TrackedObjects:
     def __post_init__(self) -> None:
         num = len(self.boxes)
         check_shape("ids", np.empty(len(self.ids)), num)
-        check_shape("state", self.state, num)
-        check_shape("velocity_mps", self.velocity_mps, num, 3)
-        check_shape("angular_velocity_radps", self.angular_velocity_radps, num, 3)
-        check_shape("twist_covariance", self.twist_covariance, num, 6, 6)
-        check_shape("acceleration_mps2", self.acceleration_mps2, num, 3)
-        check_shape("size_covariance", self.size_covariance, num, 3, 3)
-        check_shape("orientation_known", self.orientation_known, num)
-        check_shape("stationary", self.stationary, num)
-        check_shape("num_detections", self.num_detections, num)
-        check_shape("last_seen_ns", self.last_seen_ns, num)
+        check_array("state", self.state, np.uint8, num)
+        check_array("velocity_mps", self.velocity_mps, np.float64, num, 3)
+        check_array("angular_velocity_radps", self.angular_velocity_radps, np.float64, num, 3)
+        check_array("twist_covariance", self.twist_covariance, np.float64, num, 6, 6)
+        check_array("acceleration_mps2", self.acceleration_mps2, np.float64, num, 3)
+        check_array("size_covariance", self.size_covariance, np.float64, num, 3, 3)
+        check_array("orientation_known", self.orientation_known, np.bool_, num)
+        check_array("stationary", self.stationary, np.bool_, num)
+        check_array("num_detections", self.num_detections, np.int64, num)
+        check_array("last_seen_ns", self.last_seen_ns, np.int64, num)
 
     def __len__(self) -> int:
         return len(self.boxes)

@@ -43,12 +43,12 @@ class CalibrationError(PerceptionError):
 
 
 class ShapeError(PerceptionError, ValueError):
-    """An array whose shape is not the one that was promised."""
+    """An array whose shape or type is not the one that was promised."""
 
     reason = "bad_shape"
 
-    def __init__(self, name: str, *, expected: str, received: tuple[int, ...]) -> None:
-        super().__init__(f"{name} must be {expected}, got {list(received)}")
+    def __init__(self, name: str, *, expected: str, received: str) -> None:
+        super().__init__(f"{name} must be {expected}, got {received}")
 
 
 class FrameMismatchError(PerceptionError):

@@ -54,3 +54,37 @@ def even_rotations(num: int) -> FloatArray:
         ]
     )
     return matrix_from_quat(quat_xyzw)
+
+
+def cluster_centers(points_m: FloatArray, cell_m: float, most: int) -> FloatArray:
+    """Middles of the largest groups of touching cells, largest first, float64 [K, 3]."""
+    from scipy.ndimage import label
+
+    cells = np.floor((points_m - points_m.min(axis=0)) / cell_m).astype(np.int64)
+    taken = np.zeros(cells.max(axis=0) + 1, dtype=bool)
+    taken[tuple(cells.T)] = True
+    groups, num = label(taken, structure=np.ones((3, 3, 3)))
+    group = groups[tuple(cells.T)] - 1
+    size = np.bincount(group, minlength=num)
+    sums = np.stack([np.bincount(group, weights=axis, minlength=num) for axis in points_m.T])
+    order = np.argsort(-size, kind="stable")[:most]
+    order = order[size[order] >= 0.1 * size[order[0]]]
+    return (sums / size).T[order]
+
+
+def different(poses, rank, *, num, same_m, model):
+    """Rows of the best poses, best first, no two of which put the object at the same place."""
+    low, high = model.surface.points_m.min(axis=0), model.surface.points_m.max(axis=0)
+    middle, half = (low + high) / 2, (high - low) / 2
+    corners = middle + half * np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+    placed = np.einsum("hij,kj->hki", poses[:, :3, :3], corners) + poses[:, None, :3, 3]
+    placed = placed.reshape(len(poses), -1)
+    order = np.argsort(-rank, kind="stable")
+    left = np.ones(len(poses), dtype=bool)
+    kept = []
+    for row in order:
+        if len(kept) == num: break
+        if left[row]:
+            kept.append(row)
+            left &= ((placed - placed[row])**2).sum(axis=1) > 4*same_m**2
+    return np.array(kept)

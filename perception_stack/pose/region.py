@@ -10,7 +10,7 @@ from perception_stack.geometry.camera import CameraModel
 from perception_stack.pose.support import above_support
 
 _CENTRE_SHARE = 0.5
-_FOREGROUND_PERCENTILE = 20.0
+_REACH_DIAMETERS = 2.0
 _RING_SHARE = 0.4
 _MOST_PIXELS = 20_000
 
@@ -27,9 +27,8 @@ def object_points(
 ) -> FloatArray:
     """Points that may lie on an object, in the camera's frame.
 
-    The front of the object is looked for in the middle of its box; what is farther behind or
-    before it than the object is large belongs to something else, and so does the plane that most
-    of the surroundings lie on.
+    What is much farther behind or before the middle of the box than the object is large belongs
+    to something else, and so does the plane that most of the surroundings lie on.
 
     Args:
         depth_m: float32 [H, W], NaN where not measured.
@@ -50,8 +49,8 @@ def object_points(
     if not inside.any():
         return np.empty((0, 3))
     central = (off_middle <= _CENTRE_SHARE / 2).all(axis=1)
-    front = np.percentile(depth[central if central.any() else inside], _FOREGROUND_PERCENTILE)
-    near = np.abs(depth - front) <= diameter_m
+    middle_m = np.median(depth[central if central.any() else inside])
+    near = np.abs(depth - middle_m) <= _REACH_DIAMETERS * diameter_m
     points_m = camera.rays(uv_px[near]) * depth[near, None]
     return above_support(
         points_m[inside[near]], points_m[~inside[near]], noise_m=noise_m, seed=seed

@@ -36,7 +36,9 @@ def support_plane(points_m: FloatArray, *, noise_m: float, seed: int) -> FloatAr
         return None
     offsets = -np.einsum("ti,ti->t", normals, corners[length > 0, 0])
     height = normals @ points.T + offsets[:, None]
-    votes = (np.abs(height) < _NOISES * noise_m).sum(axis=1)
+    limit_m = _NOISES * noise_m
+    # a surface that carries things has nothing behind it, unlike the face of a nearer object
+    votes = (np.abs(height) < limit_m).sum(axis=1) - (height < -limit_m).sum(axis=1)
     best = int(np.argmax(votes))
     if votes[best] < _LEAST_SHARE * len(points):
         return None

@@ -46,8 +46,9 @@ def explained(
     gap[front] = depth_m[uv[:, 1], uv[:, 0]] - projected.depth_m[front]
     gap = gap.reshape(away.shape)
     confirmed = (np.abs(gap) <= tolerance_m).sum(axis=1)  # False for NaN
+    agreement = np.fmax(1 - (gap / tolerance_m) ** 2, 0).sum(axis=1)
     contradicted = (gap > tolerance_m).sum(axis=1)
     hidden = front.reshape(away.shape).sum(axis=1) - confirmed - contradicted
     # what is hidden or not measured neither helps nor harms, but little evidence is little worth
     weight = confirmed + contradicted + _HIDDEN_WEIGHT * hidden
-    return confirmed / np.maximum(weight, 1)
+    return agreement / np.maximum(weight, 1)

@@ -62,7 +62,7 @@ def boxes(stamp_ns: int, center: tuple[float, float, float], frame_id: str = "li
     return Boxes3D(
         frame_id=frame_id,
         stamp_ns=stamp_ns,
-        center_m=np.array([center]),
+        center_m=np.array([center], float),
         quat_xyzw=np.array([[0, 0, 0, 1.0]]),
         size_lwh_m=np.array([[4.0, 1.8, 1.5]]),
         covariance=np.diag([0.01, 0.01, 0.01, 0.01, 0.01, 0.01])[None],
@@ -251,7 +251,7 @@ def seen_car(stamp_ns: int) -> Detections2D:
 
 
 def test_fusion_joins_camera_and_lidar(bench: Bench) -> None:
-    bench.start(FusionNode)
+    node = bench.start(FusionNode)
     fused = bench.listen(Detection3DArray, "detections_3d")
     static = bench.talk(TFMessage, "/tf_static", latched=True)
     static.publish(conversions.transforms_msg([CAMERA_FROM_LIDAR], stamp_ns=0))
@@ -269,7 +269,10 @@ def test_fusion_joins_camera_and_lidar(bench: Bench) -> None:
         assert back.stamp_ns == stamp_ns
         if back.sensors == (("camera", "lidar"),):
             break
-    assert back.sensors == (("camera", "lidar"),)
+    assert back.sensors == (("camera", "lidar"),), {
+        reason.value: node.journals["fusion"].last(reason).detail
+        for reason in node.journals["fusion"].counts
+    }
     assert back.labels == ("car",)
     assert back.score[0] > 0.9
 

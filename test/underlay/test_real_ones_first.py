@@ -28,7 +28,7 @@ def is_within(path: Path, folder: Path) -> bool:
 @pytest.mark.ros
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_of_an_installed_ros_is_the_one_imported(package: str) -> None:
-    pytest.importorskip("rclpy")
+    pytest.importorskip(package)
     found = importlib.util.find_spec(package)
     assert found is not None
     assert found.origin is not None
