@@ -42,7 +42,9 @@ def check_shape(name: str, array: NDArray[Any], *shape: int | None) -> None:
         raise ShapeError(name, expected=_shape_text(shape), received=str(list(array.shape)))
 
 
-def check_array(name: str, array: NDArray[Any], dtype: type[np.generic], *shape: int | None) -> None:
+def check_array(
+    name: str, array: NDArray[Any], dtype: type[np.generic], *shape: int | None
+) -> None:
     """Compare an array's type and shape with the promised ones; None stands for any length.
 
     The type matters: a middleware that does not check its fields writes the bits of an integer

@@ -112,7 +112,7 @@ class Fusion:
             )
         if depth.depth_m.shape != (camera.height_px, camera.width_px):
             expected = f"[{camera.height_px}, {camera.width_px}]"
-            raise ShapeError("depth_m", expected=expected, received=depth.depth_m.shape)
+            raise ShapeError("depth_m", expected=expected, received=str(list(depth.depth_m.shape)))
         return lift_boxes(
             detections, depth, camera=camera, config=self._config, journal=self._journal
         )

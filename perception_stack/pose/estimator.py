@@ -81,7 +81,13 @@ class PoseEstimator:
         """Pose, covariance and score of one detection; None, and the reason noted, without."""
         config = self._config
         points = object_points(
-            depth.depth_m, xyxy_px, camera, diameter_m=model.diameter_m, border=config.border, noise_m=config.depth_noise_m, seed=config.seed,
+            depth.depth_m,
+            xyxy_px,
+            camera,
+            diameter_m=model.diameter_m,
+            border=config.border,
+            noise_m=config.depth_noise_m,
+            seed=config.seed,
         )
         if len(points) < config.min_points:
             detail = f"{model.name}: {len(points)} depth pixels, {config.min_points} needed"
@@ -101,14 +107,21 @@ class PoseEstimator:
     def _candidates(self, model, seen_m, depth, camera):
         P = self.P
         d = model.diameter_m
-        poses = np.concatenate([guess_poses(model.surface, one, P["n"]) for one in cluster_centers(seen_m, P["cs"]*model.surface.spacing_m, P["nc"])])
+        poses = np.concatenate(
+            [
+                guess_poses(model.surface, one, P["n"])
+                for one in cluster_centers(seen_m, P["cs"] * model.surface.spacing_m, P["nc"])
+            ]
+        )
         few = seen_m[:: -(-len(seen_m) // P["few"])]
         poses = align(model.nearest, few, poses, d * np.geomspace(P["l0"], P["l1"], P["it1"]))
         rank = self._rank(model, few, poses, depth, camera, P["tol1"] * d)
         keep = different(poses, rank, num=P["keep1"], same_m=P["nms"] * d, model=model)
-        poses = align(model.nearest, seen_m, poses[keep], d * np.geomspace(P["l1"], P["l2"], P["it2"]))
+        poses = align(
+            model.nearest, seen_m, poses[keep], d * np.geomspace(P["l1"], P["l2"], P["it2"])
+        )
         rank = self._rank(model, seen_m, poses, depth, camera, P["tol2"] * d)
-        keep = different(poses, rank, num=P["keep2"], same_m=P["nms"]/2 * d, model=model)
+        keep = different(poses, rank, num=P["keep2"], same_m=P["nms"] / 2 * d, model=model)
         poses = align(model.fine, seen_m, poses[keep], d * np.full(P["it3"], P["l2"]))
         rank = self._rank(model, seen_m, poses, depth, camera, P["tol2"] * d)
         self.dbg = rank
@@ -118,11 +131,31 @@ class PoseEstimator:
     def _rank(self, model, seen_m, poses, depth, camera, tol):
         shown = explained(model.surface, poses, depth.depth_m, camera, tolerance_m=tol)
         found = closest(model.nearest, seen_m, poses)
-        t=1.0*tol+0.5*model.surface.spacing_m
-        fit = (found.distance_m < t).sum(axis=1)/np.maximum(1,(found.distance_m < t+self.P["er"]*model.diameter_m).sum(axis=1))
+        t = 1.0 * tol + 0.5 * model.surface.spacing_m
+        fit = (found.distance_m < t).sum(axis=1) / np.maximum(
+            1, (found.distance_m < t + self.P["er"] * model.diameter_m).sum(axis=1)
+        )
         return shown * fit ** self.P["e"]
 
-    P = dict(er=0.2, cs=2.0, nc=3, nms=0.1, n=1000, few=80, l0=0.3, l1=0.15, it1=6, tol1=0.05, keep1=60, l2=0.06, it2=10, tol2=0.04, keep2=8, it3=8, e=0.5)
+    P = dict(
+        er=0.2,
+        cs=2.0,
+        nc=3,
+        nms=0.1,
+        n=1000,
+        few=80,
+        l0=0.3,
+        l1=0.15,
+        it1=6,
+        tol1=0.05,
+        keep1=60,
+        l2=0.06,
+        it2=10,
+        tol2=0.04,
+        keep2=8,
+        it3=8,
+        e=0.5,
+    )
 
     def _model(self, label: str) -> ObjectModel:
         if label not in self._models:

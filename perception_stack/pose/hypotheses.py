@@ -83,8 +83,9 @@ def different(poses, rank, *, num, same_m, model):
     left = np.ones(len(poses), dtype=bool)
     kept = []
     for row in order:
-        if len(kept) == num: break
+        if len(kept) == num:
+            break
         if left[row]:
             kept.append(row)
-            left &= ((placed - placed[row])**2).sum(axis=1) > 4*same_m**2
+            left &= ((placed - placed[row]) ** 2).sum(axis=1) > 4 * same_m**2
     return np.array(kept)

@@ -44,7 +44,6 @@ class Surface:
         return cKDTree(self.points_m)
 
 
-
 class Nearest:
     """Nearest point of a surface for very many queries: looked up in a grid of cells.
 

@@ -88,6 +88,7 @@ class Diagnostics:
         for reason, num in counts.items():
             values[f"dropped.{reason.value}"] = str(num)
             values[f"last.{reason.value}"] = journal.last(reason).detail
+            values[f"stamp_ns.{reason.value}"] = str(journal.last(reason).stamp_ns)
         for topic in self._inputs:
             values[f"publishers.{topic}"] = str(self._node.count_publishers(topic))
         for publisher in self._outputs:

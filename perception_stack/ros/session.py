@@ -19,7 +19,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from perception_stack.datatypes import Boxes3D, TrackedObjects
+from perception_stack.datatypes import Latency, TrackedObjects
 from perception_stack.errors import PerceptionError
 from perception_stack.io import messages
 from perception_stack.io.bags import BagReader
@@ -42,15 +42,13 @@ class OnlineRun:
 
     Attributes:
         objects: The tracked list of each frame, in order of arrival.
-        detections: The fused boxes of each frame, in their sensor's frame.
-        latency_ns: By stamp, from sending the leading sensor message to having its list.
+        latencies: From sending the leading sensor message of a frame to having its list.
         num_sent: Leading sensor messages that were played.
         diagnostics: The last values of each status, by its name.
     """
 
     objects: list[TrackedObjects] = field(default_factory=list)
-    detections: list[Boxes3D] = field(default_factory=list)
-    latency_ns: dict[int, int] = field(default_factory=dict)
+    latencies: list[Latency] = field(default_factory=list)
     num_sent: int = 0
     diagnostics: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -73,7 +71,9 @@ class _Recorder(Node):
         objects = messages.objects_from_msg(msg)
         self.run.objects.append(objects)
         if (sent_ns := self.sent_ns.get(objects.stamp_ns)) is not None:
-            self.run.latency_ns[objects.stamp_ns] = now_ns - sent_ns
+            self.run.latencies.append(
+                Latency(step="end to end", stamp_ns=objects.stamp_ns, duration_ns=now_ns - sent_ns)
+            )
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         for status in msg.status:
@@ -126,7 +126,7 @@ def play_and_record(
         player.play()
         recorder.run.num_sent = len(recorder.sent_ns)
         end = time.monotonic() + settle_s
-        while len(recorder.run.latency_ns) < recorder.run.num_sent and time.monotonic() < end:
+        while len(recorder.run.latencies) < recorder.run.num_sent and time.monotonic() < end:
             time.sleep(_POLL_S)
         # the diagnostics of the last second
         _wait_for_next_diagnostics(recorder)

@@ -11,16 +11,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from perception_stack.errors import ConfigError, DataFileError
-from perception_stack.evaluation.latency import percentiles
+from perception_stack.evaluation.latency import step_latencies
 from perception_stack.io.bags import BagReader
 from perception_stack.io.results import write_objects
 from perception_stack.tools.console import progress, say, table
 from perception_stack.tools.ros_environment import RosMissingError, require_ros
-from perception_stack.tools.run import OBJECTS
+from perception_stack.tools.run import JOURNAL, LATENCY, OBJECTS
 
 if TYPE_CHECKING:
     from perception_stack.ros.session import OnlineRun
@@ -32,7 +33,7 @@ EXAMPLES = """examples:
 
 The nodes run in their own ROS domain, so other robots and sessions are not disturbed.
 """
-DIAGNOSTICS, LATENCY = "diagnostics.json", "online_latency.json"
+DIAGNOSTICS = "diagnostics.json"
 _STOP_S = 15.0
 _LEADING = {"navigation": "/points", "grasping": "/depth"}
 
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
             arguments[name] = str(value.resolve())
     answers = run_online(BagReader(args.bag), arguments, out=args.out)
     say(summary(answers))
-    return int(len(answers.latency_ns) < answers.num_sent)
+    return int(len(answers.latencies) < answers.num_sent)
 
 
 def run_online(reader: BagReader, launch_arguments: dict[str, str], *, out: Path) -> OnlineRun:
@@ -74,7 +75,7 @@ def run_online(reader: BagReader, launch_arguments: dict[str, str], *, out: Path
     Args:
         reader: The recording.
         launch_arguments: Arguments of ``perception.launch.xml``.
-        out: Folder for ``objects.jsonl``, ``diagnostics.json``, ``online_latency.json`` and the
+        out: Folder for ``objects.jsonl``, ``diagnostics.json``, ``journal.json``, ``latency.json`` and the
             log of the nodes.
 
     Raises:
@@ -104,38 +105,49 @@ def run_online(reader: BagReader, launch_arguments: dict[str, str], *, out: Path
         )
     write_objects(out / OBJECTS, answers.objects)
     (out / DIAGNOSTICS).write_text(json.dumps(answers.diagnostics, indent=1), encoding="utf-8")
-    latency_ms = {str(stamp): ns / 1e6 for stamp, ns in answers.latency_ns.items()}
-    (out / LATENCY).write_text(json.dumps(latency_ms, indent=1), encoding="utf-8")
+    latencies = [asdict(one) for one in answers.latencies]
+    (out / LATENCY).write_text(json.dumps(latencies), encoding="utf-8")
+    (out / JOURNAL).write_text(json.dumps(_journal(answers), indent=1) + "\n", encoding="utf-8")
     return answers
 
 
 def summary(answers: OnlineRun) -> str:
     """Frames, latency and drops of an online run, for people."""
-    came = len(answers.latency_ns)
-    lines = [f"{came} of {answers.num_sent} frames came back"]
+    lines = [f"{len(answers.latencies)} of {answers.num_sent} frames came back"]
     rows = []
-    if came:
-        end_to_end = percentiles(list(answers.latency_ns.values()))
-        rows.append(("end to end", came, *(value / 1e6 for value in end_to_end)))
+    for end_to_end in step_latencies(answers.latencies):
+        figures = (end_to_end.percentile_ms(percent) for percent in (50, 95, 99))
+        rows.append((end_to_end.step, len(answers.latencies), *figures))
     for name, values in sorted(answers.diagnostics.items()):
         if "processing_p50_ms" in values:
             figures = (float(values[f"processing_p{percent}_ms"]) for percent in (50, 95, 99))
             rows.append((name, int(values["frames"]), *figures))
     lines.append(table(("latency", "frames", "p50 ms", "p95 ms", "p99 ms"), rows))
     drops = [
-        (
-            name,
-            key.removeprefix("dropped."),
-            int(value),
-            values[f"last.{key.removeprefix('dropped.')}"],
-        )
-        for name, values in sorted(answers.diagnostics.items())
-        for key, value in values.items()
-        if key.startswith("dropped.")
+        (step, reason, case["count"], case["detail"])
+        for step, cases in _journal(answers).items()
+        for reason, case in cases.items()
     ]
     if drops:
-        lines.append(table(("node: step", "reason", "count", "last case"), drops))
+        lines.append(table(("step", "reason", "count", "last case"), drops))
     return "\n\n".join(lines)
+
+
+def _journal(answers: OnlineRun) -> dict[str, dict[str, Any]]:
+    """The drops of all nodes, in the layout of an offline run's journal."""
+    prefix = "dropped."
+    return {
+        status.partition(": ")[2]: {
+            (reason := key.removeprefix(prefix)): {
+                "count": int(value),
+                "stamp_ns": int(values[f"stamp_ns.{reason}"]),
+                "detail": values[f"last.{reason}"],
+            }
+            for key, value in values.items()
+            if key.startswith(prefix)
+        }
+        for status, values in sorted(answers.diagnostics.items())
+    }
 
 
 @contextmanager

@@ -183,7 +183,7 @@ def test_unusable_depth_has_a_reason(factor: float, reason: Reason) -> None:
 def test_odd_2d_boxes_are_counted(xyxy_px: list[float]) -> None:
     truth = standing(0.7, 0.1, (0.2, 0.1, 0.12), 0)
     journal = Journal()
-    odd = replace(found(truth), xyxy_px=np.array([xyxy_px]))
+    odd = replace(found(truth), xyxy_px=np.array([xyxy_px], dtype=np.float64))
     assert len(lift(odd, picture(truth), journal)) == 0
     assert journal.counts == {Reason.NO_DEPTH: 1}
 

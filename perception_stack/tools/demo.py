@@ -1,0 +1,64 @@
+"""``perception-stack demo``: everything at once, from a simulated street to a scored list."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+from perception_stack.evaluation.config import EvaluationConfig
+from perception_stack.evaluation.report import write_report
+from perception_stack.io.bags import BagReader
+from perception_stack.io.results import read_objects
+from perception_stack.pipeline.config import ChainConfig
+from perception_stack.tools import simulate
+from perception_stack.tools.agreement import compare
+from perception_stack.tools.console import say
+from perception_stack.tools.evaluate import evaluate_run, score_table
+from perception_stack.tools.live import run_online, summary
+from perception_stack.tools.ros_environment import require_ros
+from perception_stack.tools.run import OBJECTS, run_offline
+
+EXAMPLES = """examples:
+  perception-stack demo
+  perception-stack demo --seed 3 --frames 100 --out out/demo3
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="default: out/demo")
+    parser.add_argument("--seed", type=int, default=0, help="another seed, another street")
+    parser.add_argument("--frames", type=int, default=60, help="number of frames, ten a second")
+    parser.add_argument("--one-process", action="store_true", help="the whole chain in one node")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Simulate, launch, play, record, compare, evaluate; 1 if a frame was lost or differs."""
+    require_ros()
+    bag, online, offline = (args.out / name for name in ("road", "online", "offline"))
+    for folder in (bag, online, offline):
+        shutil.rmtree(folder, ignore_errors=True)
+
+    say(f"simulating a street: {args.frames} frames, seed {args.seed}")
+    scene = simulate.make_scene("road", seed=args.seed, num_frames=args.frames)
+    args.out.mkdir(parents=True, exist_ok=True)
+    simulate.record(scene, bag)
+
+    say("launching the nodes and playing the recording over DDS in real time")
+    reader = BagReader(bag)
+    arguments = {"detector": "false", "one_process": str(args.one_process).lower()}
+    answers = run_online(reader, arguments, out=online)
+    say(summary(answers))
+
+    say("\nthe same offline")
+    run_offline(reader, ChainConfig(), topics={}, out=offline)
+    agreement = compare(answers.objects, read_objects(offline / OBJECTS))
+    say(str(agreement))
+
+    results = evaluate_run(online, reader, EvaluationConfig(), title="perception_stack demo")
+    report = write_report(results, args.out / "report")
+    say("\n" + score_table(results))
+    say(f"\nreport: {report.resolve()}")
+    lost = answers.num_sent - len(answers.latencies)
+    return int(lost > 0 or not agreement.complete)
