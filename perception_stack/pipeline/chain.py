@@ -64,6 +64,8 @@ class Chain:
     def warm_up(self) -> None:
         """Compile and load what the first frame would otherwise have to wait for."""
         self._lidar.warm_up()
+        self._fusion.warm_up()
+        self._tracking.warm_up()
 
     @property
     def detects_in_images(self) -> bool:

@@ -55,6 +55,10 @@ class FusionStage:
         self._silence_ns = round(config.lidar_silence_s * 1e9)
         self._newest_clusters_ns: int | None = None
 
+    def warm_up(self) -> None:
+        """Load what the first frame would otherwise have to wait for."""
+        import scipy.optimize  # noqa: F401
+
     def set_camera(self, camera: CameraModel) -> None:
         """Intrinsics of the camera that the detections and depth images come from."""
         self._camera = camera

@@ -26,6 +26,10 @@ class TrackingStage:
             frames, journal, target=config.fixed_frame, timeout_s=config.transform_timeout_s
         )
 
+    def warm_up(self) -> None:
+        """Compile what the first frame would otherwise have to wait for."""
+        self._tracker.warm_up()
+
     @property
     def waiting(self) -> int:
         """Number of frames that wait for their transform."""

@@ -5,21 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from perception_stack.pose.hypotheses import *
-
 
 from perception_stack.datatypes import Boxes3D, DepthImage, Detections2D, FloatArray
 from perception_stack.errors import FrameMismatchError
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import quat_from_matrix
 from perception_stack.journal import Journal, Reason
-from perception_stack.pose.config import PoseEstimatorConfig
 from perception_stack.pose.alignment import align, closest
+from perception_stack.pose.config import PoseEstimatorConfig
+from perception_stack.pose.hypotheses import *
 from perception_stack.pose.hypotheses import guess_poses
 from perception_stack.pose.models import ObjectModel, load_model, model_paths
-from perception_stack.pose.uncertainty import covariance_of
 from perception_stack.pose.region import object_points
 from perception_stack.pose.surface import thinned_mean
+from perception_stack.pose.uncertainty import covariance_of
 from perception_stack.pose.verification import explained
 
 SENSORS = ("camera", "depth")

@@ -27,6 +27,7 @@ class FusionNode(StepNode):
         config, journal = self.config("fusion", FusionConfig), self.journals["fusion"]
         frames = FrameTree(reset_s=config.reset_s)
         self._stage = FusionStage(config, frames, journal)
+        self._stage.warm_up()
         self._stage.expect_detections(False)
         self._listener = FrameListener(self, frames, journal, on_change=lambda: None)
         self._detections_3d = self.advertise(Detection3DArray, "detections_3d", qos.RESULT)

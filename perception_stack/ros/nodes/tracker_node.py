@@ -26,6 +26,7 @@ class TrackerNode(StepNode):
         config = self.config("tracker", TrackerConfig)
         frames, journal = FrameTree(reset_s=config.reset_s), self.journals["tracker"]
         self._stage = TrackingStage(config, frames, journal)
+        self._stage.warm_up()
         self._outputs = ObjectOutputs(self, obstacle_spacing_m=config.obstacle_spacing_m)
         self._listener = FrameListener(self, frames, journal, on_change=self._publish_ready)
         self.subscribe(Detection3DArray, "detections_3d", self._on_boxes, qos.RESULT)
