@@ -8,11 +8,13 @@ INSTALL="$ROS/install"
 PYTHON="$VENV/bin/python"
 SITE="$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
+# Debian's Python would have dist-packages as install folder, another one site-packages.
 run_colcon() { # run_colcon PACKAGE_FOLDER...
   logged build colcon --log-base "$ROS/colcon/log" build --base-paths "$@" \
     --build-base "$ROS/colcon/build" --install-base "$INSTALL" --merge-install --symlink-install \
     --event-handlers console_direct+ --cmake-args -Wno-dev -DBUILD_TESTING=OFF \
-    -DPython3_EXECUTABLE="$PYTHON" -DPython3_NumPy_INCLUDE_DIR="$INSTALL/include/numpy_of_venv"
+    -DPYTHON_INSTALL_DIR="${SITE#"$VENV"/}" -DPython3_EXECUTABLE="$PYTHON" \
+    -DPython3_NumPy_INCLUDE_DIR="$INSTALL/include/numpy_of_venv"
 }
 
 build() {
@@ -65,6 +67,15 @@ SETUP
   } > "$ROS/setup.sh"
 }
 
+check_imports() {
+  (
+    set +u
+    # shellcheck source=/dev/null
+    source "$ROS/setup.sh"
+    cd / && logged imports "$PYTHON" -c 'import rclpy, perception_stack.msg'
+  )
+}
+
 write_command() { # write_command NAME COMMAND... : an executable that needs nothing sourced
   local name=$1
   shift
@@ -87,5 +98,6 @@ if ! is_done build "$hash" || [[ ! -f "$ROS/setup.sh" || ! -x "$VENV/bin/percept
   find "$INSTALL" -xtype l -delete # links to files that are gone
   write_setup
   write_commands
+  check_imports || fail "what was built cannot be imported: $(tail -n 1 "$LOGS/imports.log") (log: .ros/log/imports.log)"
   mark_done build "$hash"
 fi

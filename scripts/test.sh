@@ -4,6 +4,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 cd "$ROOT"
+# shellcheck source=/dev/null
 set +u && source "$ROS/setup.sh" && set -u
 
 failed=()

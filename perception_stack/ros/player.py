@@ -17,7 +17,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rosgraph_msgs.msg import Clock
 
 from perception_stack.errors import ConfigError, DataFileError
-from perception_stack.io.bags import BagReader
+from perception_stack.io.bags import BagMessage, BagReader
 from perception_stack.ros import conversions
 
 _DEPTH = 100
@@ -42,7 +42,7 @@ class Player(Node):
         reader: The recording.
         topics: Topics to play; all that can be if empty.
         rate: Speed; 2.0 is twice as fast as recorded.
-        on_publish: Called before each message with topic and log time.
+        on_publish: Called before each message goes out.
         node_options: Passed on to :class:`rclpy.node.Node`.
 
     Raises:
@@ -56,7 +56,7 @@ class Player(Node):
         *,
         topics: Sequence[str] = (),
         rate: float = 1.0,
-        on_publish: Callable[[str, int], None] = lambda _topic, _log_time_ns: None,
+        on_publish: Callable[[BagMessage], None] = lambda _message: None,
         **node_options: Any,
     ) -> None:
         super().__init__("player", **node_options)
@@ -115,7 +115,7 @@ class Player(Node):
             if self._clock_publisher is not None:
                 now = conversions.time_msg(message.log_time_ns)
                 self._clock_publisher.publish(Clock(clock=now))
-            self._on_publish(message.topic, message.log_time_ns)
+            self._on_publish(message)
             self._publishers_by_topic[message.topic].publish(message.raw)
             num += 1
         return num

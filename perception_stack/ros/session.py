@@ -6,6 +6,7 @@ moment a sensor message is handed to the middleware to the moment its result is 
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from perception_stack.datatypes import Latency, TrackedObjects
 from perception_stack.errors import PerceptionError
 from perception_stack.io import messages
-from perception_stack.io.bags import BagReader
+from perception_stack.io.bags import BagMessage, BagReader
 from perception_stack.msg import TrackedObjectArray
 from perception_stack.ros.player import Player
 
@@ -84,7 +85,7 @@ def play_and_record(
     reader: BagReader,
     *,
     leading: str,
-    is_ready: Callable[[dict[str, dict[str, str]]], bool],
+    missing: Callable[[dict[str, dict[str, str]]], str],
     ready_timeout_s: float = 60.0,
     settle_s: float = 10.0,
     on_frame: Callable[[], None] = lambda: None,
@@ -94,7 +95,8 @@ def play_and_record(
     Args:
         reader: The recording.
         leading: Topic whose every message should give one list.
-        is_ready: Told the diagnostics by status name; says when the nodes have found each other.
+        missing: Told the diagnostics by status name; says what still lacks before the nodes have
+            found each other, nothing when they have. It may raise to give up.
         ready_timeout_s: How long to wait for that.
         settle_s: How long to wait for the last results.
         on_frame: Called for each leading message, for a progress bar.
@@ -108,18 +110,18 @@ def play_and_record(
     spinner = threading.Thread(target=_spin, args=(executor,), daemon=True)
     spinner.start()
 
-    def on_publish(topic: str, log_time_ns: int) -> None:
-        if topic == leading:
-            recorder.sent_ns[log_time_ns] = time.monotonic_ns()
+    def on_publish(message: BagMessage) -> None:
+        if message.topic == leading:
+            recorder.sent_ns[_header_stamp_ns(message.raw)] = time.monotonic_ns()
             on_frame()
 
     player = Player(reader, on_publish=on_publish)
     try:
-        _wait(
-            lambda: is_ready(recorder.run.diagnostics),
-            ready_timeout_s,
-            lambda: f"nodes not ready; diagnostics: {recorder.run.diagnostics or 'none'}",
-        )
+        end = time.monotonic() + ready_timeout_s
+        while lacks := missing(recorder.run.diagnostics):
+            if time.monotonic() > end:
+                raise NotReadyError(f"nodes not ready after {ready_timeout_s:.0f} s: {lacks}")
+            time.sleep(_POLL_S)
         lonely = player.wait_for_subscribers([leading], timeout_s=ready_timeout_s)
         if lonely:
             raise NotReadyError(f"nobody listens to {', '.join(lonely)}")
@@ -144,12 +146,11 @@ def _spin(executor: SingleThreadedExecutor) -> None:
         executor.spin()
 
 
-def _wait(done: Callable[[], bool], timeout_s: float, why: Callable[[], str]) -> None:
-    end = time.monotonic() + timeout_s
-    while not done():
-        if time.monotonic() > end:
-            raise NotReadyError(why())
-        time.sleep(_POLL_S)
+def _header_stamp_ns(raw: bytes) -> int:
+    """Stamp of a serialised message that begins with a header (CDR, DDS-XTYPES 7.4.3)."""
+    order = "<" if raw[1] & 1 else ">"
+    sec, nanosec = struct.unpack_from(f"{order}iI", raw, 4)
+    return int(sec) * 1_000_000_000 + int(nanosec)
 
 
 def _wait_for_next_diagnostics(recorder: _Recorder) -> None:

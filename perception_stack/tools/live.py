@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = """examples:
   perception-stack live --bag road.mcap --no-detector --out out/live
-  perception-stack live --bag kitti/ --model config/models/yolox_nano.yaml --out out/live
+  perception-stack live --bag drive --model config/models/yolox_nano.yaml \\
+      --model-dir ~/models --out out/live
   perception-stack live --bag table/ --mode grasping --one-process --out out/live
 
 The nodes run in their own ROS domain, so other robots and sessions are not disturbed.
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--one-process", action="store_true", help="the whole chain in one node")
     parser.add_argument("--params-file", type=Path, help="parameter file (default: of the mode)")
     parser.add_argument("--model", type=Path, help="manifest of the image detector")
+    parser.add_argument("--model-dir", type=Path, help="folder of the model file")
     parser.add_argument("--mesh-dir", type=Path, help="meshes of known objects")
     parser.add_argument(
         "--no-detector",
@@ -61,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         "one_process": str(args.one_process).lower(),
         "detector": str(not args.no_detector).lower(),
     }
-    for name in ("params_file", "model", "mesh_dir"):
+    for name in ("params_file", "model", "model_dir", "mesh_dir"):
         if (value := getattr(args, name)) is not None:
             arguments[name] = str(value.resolve())
     answers = run_online(BagReader(args.bag), arguments, out=args.out)
@@ -75,8 +77,8 @@ def run_online(reader: BagReader, launch_arguments: dict[str, str], *, out: Path
     Args:
         reader: The recording.
         launch_arguments: Arguments of ``perception.launch.xml``.
-        out: Folder for ``objects.jsonl``, ``diagnostics.json``, ``journal.json``, ``latency.json`` and the
-            log of the nodes.
+        out: Folder for ``objects.jsonl``, ``diagnostics.json``, ``journal.json``,
+            ``latency.json`` and the log of the nodes.
 
     Raises:
         RosMissingError: there is no ROS.
@@ -93,14 +95,15 @@ def run_online(reader: BagReader, launch_arguments: dict[str, str], *, out: Path
     from perception_stack.ros.session import play_and_record
 
     out.mkdir(parents=True, exist_ok=True)
+    log = out / "nodes.log"
     with (
-        _launched(launch_arguments, log=out / "nodes.log"),
+        _launched(launch_arguments, log=log),
         progress(reader.counts[leading], "play", "frame") as bar,
     ):
         answers = play_and_record(
             reader,
             leading=leading,
-            is_ready=lambda statuses: _is_ready(statuses, reader, launch_arguments),
+            missing=lambda statuses: _missing(statuses, reader, launch_arguments, log),
             on_frame=lambda: bar.update(1),
         )
     write_objects(out / OBJECTS, answers.objects)
@@ -179,27 +182,36 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
-def _is_ready(
-    statuses: dict[str, dict[str, str]], reader: BagReader, arguments: dict[str, str]
-) -> bool:
-    """Whether every node is up and has found whom it listens to and whom it talks to."""
-    one_process = arguments.get("one_process") == "true"
+def _missing(
+    statuses: dict[str, dict[str, str]], reader: BagReader, arguments: dict[str, str], log: Path
+) -> str:
+    """What lacks until every node is up and has found whom it hears and whom it talks to.
+
+    Raises:
+        ConfigError: a node has ended.
+    """
+    complaints = [
+        line for line in log.read_text(encoding="utf-8").splitlines() if "error: " in line.lower()
+    ]
+    if complaints:
+        raise ConfigError(f"a node ended: {complaints[-1]} (all of it in {log})")
     nodes = _nodes(arguments)
-    if not nodes <= {name.split(":")[0] for name in statuses}:
-        return False
-    inner = set() if one_process else {"/detections_3d"}
+    if silent := nodes - {name.split(":")[0] for name in statuses}:
+        return f"no diagnostics of {', '.join(sorted(silent))}; see {log}"
+    inner = set() if arguments.get("one_process") == "true" else {"/detections_3d"}
     if "lidar_detector" in nodes:
         inner.add("/clusters")
     if "detector" in nodes and arguments.get("model"):
         inner.add("/detections")
     talks = {f"subscribers.{topic}" for topic in inner | {"/objects"}}
     listens = {f"publishers.{topic}" for topic in inner | set(reader.topics)}
-    return all(
-        value != "0"
-        for values in statuses.values()
+    lonely = [
+        f"{status} has no {key}"
+        for status, values in statuses.items()
         for key, value in values.items()
-        if key in talks or key in listens
-    )
+        if value == "0" and (key in talks or key in listens)
+    ]
+    return "; ".join(lonely)
 
 
 def _nodes(arguments: dict[str, str]) -> set[str]:
