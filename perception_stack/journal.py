@@ -30,6 +30,8 @@ class Reason(str, Enum):
     NO_CALIBRATION = "no_calibration", "no camera_info received yet"
     NO_DEPTH = "no_depth", "no valid depth inside the 2-D box"
     DEPTH_IMPLAUSIBLE = "depth_implausible", "depth values do not fit the unit of the encoding"
+    DUPLICATE = "duplicate", "a second box of one body"
+    NON_FINITE_BOXES = "non_finite_boxes", "boxes with NaN, infinite or impossible values"
     OUT_OF_VIEW = "out_of_view", "3-D boxes that no camera sees"
     SYNC_MISS = "sync_miss", "no partner within the tolerance"
     SYNC_TIMEOUT = "sync_timeout", "went on without a partner that did not come in time"

@@ -34,9 +34,6 @@ def view_of(boxes: Boxes3D, camera: CameraModel) -> View:
     Raises:
         FrameMismatchError: the boxes are not in the camera's frame.
     """
-    if len(boxes) == 0:
-        none = np.empty(0)
-        return View(in_view=none.astype(np.bool_), xyxy_px=np.empty((0, 4)), hidden=none)
     xyxy_px, visible = project_boxes(boxes, camera)
     middle = camera.project(boxes.center_m)
     areas = np.where(visible[:, None], xyxy_px, 0.0)

@@ -6,13 +6,10 @@ Every pair is worked out in the frame of the second box, where that box is the s
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
 
 from perception_stack.datatypes import FloatArray
+from perception_stack.geometry.compiled import machine_code
 
 # sine of the tilt below which two boxes count as upright to each other; the volume is then wrong
 # by about the same fraction
@@ -26,23 +23,8 @@ _DEEPEST = 24
 BoxArrays = tuple[FloatArray, FloatArray, FloatArray]
 """Centres float64 [N, 3], axes (rotation matrices) [N, 3, 3], half extents [N, 3]; C order."""
 
-_F = TypeVar("_F", bound=Callable[..., object])
 
-
-def _compiled(function: _F) -> _F:
-    """Compile on the first call and keep the machine code on disk where a folder can be written.
-
-    Numba refuses ``cache=True`` outright when it finds no such folder.
-    """
-    # "numpy" leaves out the checks for division by zero: a denominator here is never zero
-    try:
-        compiled: Any = numba.njit(cache=True, error_model="numpy")(function)
-    except RuntimeError:
-        compiled = numba.njit(error_model="numpy")(function)
-    return cast("_F", compiled)
-
-
-@_compiled
+@machine_code
 def footprint_overlap_m2(quad_m: FloatArray, half_m: FloatArray) -> float:
     """Area of a convex quadrilateral inside the rectangle ``|x| <= hx, |y| <= hy``.
 
@@ -84,7 +66,7 @@ def footprint_overlap_m2(quad_m: FloatArray, half_m: FloatArray) -> float:
     return float(abs(double) / 2.0)
 
 
-@_compiled
+@machine_code
 def _tetrahedron_volume_m3(vertices_m: FloatArray) -> float:
     edges = np.empty((3, 3))
     for i in range(3):
@@ -99,7 +81,7 @@ def _tetrahedron_volume_m3(vertices_m: FloatArray) -> float:
     return float(abs(six) / 6.0)
 
 
-@_compiled
+@machine_code
 def _cross_plane(
     vertices_m: FloatArray, depth_m: FloatArray, inner: int, outer: int, point_m: FloatArray
 ) -> None:
@@ -110,7 +92,7 @@ def _cross_plane(
         point_m[k] = start + share * (vertices_m[outer, k] - start)
 
 
-@_compiled
+@machine_code
 def _cut_tetrahedron(
     vertices_m: FloatArray, depth_m: FloatArray, num_inside: int, parts_m: FloatArray
 ) -> int:
@@ -148,7 +130,7 @@ def _cut_tetrahedron(
     return 3
 
 
-@_compiled
+@machine_code
 def _inside_volume_m3(corners_m: FloatArray, half_m: FloatArray) -> float:
     """Volume of a box with any rotation inside ``|x| <= hx, |y| <= hy, |z| <= hz``.
 
@@ -196,12 +178,12 @@ def _inside_volume_m3(corners_m: FloatArray, half_m: FloatArray) -> float:
     return volume
 
 
-@_compiled
+@machine_code
 def _is_upright(turn: FloatArray) -> bool:
     return bool(abs(turn[0, 2]) + abs(turn[1, 2]) <= _UPRIGHT)
 
 
-@_compiled
+@machine_code
 def _footprint_m(center_m: FloatArray, turn: FloatArray, half_m: FloatArray) -> FloatArray:
     """Corners of an upright box seen from above, in order; float64 [4, 2]."""
     quad_m = np.empty((4, 2))
@@ -213,7 +195,7 @@ def _footprint_m(center_m: FloatArray, turn: FloatArray, half_m: FloatArray) -> 
     return quad_m
 
 
-@_compiled
+@machine_code
 def _corners_m(center_m: FloatArray, turn: FloatArray, half_m: FloatArray) -> FloatArray:
     """Corners of a box, corner 4x + 2y + z; float64 [8, 3]."""
     corners_m = np.empty((8, 3))
@@ -228,7 +210,7 @@ def _corners_m(center_m: FloatArray, turn: FloatArray, half_m: FloatArray) -> Fl
     return corners_m
 
 
-@_compiled
+@machine_code
 def _pair_volume_m3(
     center_m: FloatArray, turn: FloatArray, half_a_m: FloatArray, half_b_m: FloatArray
 ) -> float:
@@ -244,12 +226,12 @@ def _pair_volume_m3(
     return float(height * area_m2)
 
 
-@_compiled
+@machine_code
 def _length_m(vector_m: FloatArray) -> float:
     return float(np.sqrt(vector_m[0] ** 2 + vector_m[1] ** 2 + vector_m[2] ** 2))
 
 
-@_compiled
+@machine_code
 def _relative_pose(
     offset_m: FloatArray, axes_a: FloatArray, axes_b: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
@@ -264,7 +246,7 @@ def _relative_pose(
     return center_m, turn
 
 
-@_compiled
+@machine_code
 def common_volume_m3(a: BoxArrays, b: BoxArrays) -> FloatArray:
     """Common volume of each pair of boxes.
 
@@ -290,7 +272,7 @@ def common_volume_m3(a: BoxArrays, b: BoxArrays) -> FloatArray:
     return common
 
 
-@_compiled
+@machine_code
 def hull_area_m2(points_m: FloatArray) -> float:
     """Area of the convex hull of points in a plane (monotone chain, Andrew 1979).
 
@@ -328,7 +310,7 @@ def hull_area_m2(points_m: FloatArray) -> float:
     return float(abs(double) / 2.0)
 
 
-@_compiled
+@machine_code
 def _prism_volume_m3(
     center_m: FloatArray, turn: FloatArray, half_a_m: FloatArray, half_b_m: FloatArray
 ) -> float:
@@ -349,7 +331,7 @@ def _prism_volume_m3(
     return float(height * hull_area_m2(points_m))
 
 
-@_compiled
+@machine_code
 def enclosing_volume_m3(a: BoxArrays, b: BoxArrays) -> FloatArray:
     """Volume of the smaller of the prisms around each pair that stand along a's and b's z axis.
 

@@ -110,6 +110,8 @@ def project_boxes(boxes: Boxes3D, camera: CameraModel) -> tuple[FloatArray, NDAr
             "boxes to project", expected=camera.frame_id, received=boxes.frame_id
         )
     num = len(boxes)
+    if num == 0:
+        return np.empty((0, 4)), np.empty(0, dtype=np.bool_)
     ends = corners(boxes)[:, EDGES]  # [N, 12, 2, 3]
     depth = ends[..., 2]
     behind = (depth < _NEAR_M)[..., None]

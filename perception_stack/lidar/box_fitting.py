@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
+from perception_stack.geometry.compiled import compiled
 from perception_stack.lidar.clustering import Clusters
 from perception_stack.lidar.columns import Columns
-from perception_stack.lidar.compiled import compiled
 
 _COARSE_RAD = np.deg2rad(5.0)
 _FINE_RAD = np.deg2rad(1.0)

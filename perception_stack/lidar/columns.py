@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.lidar.compiled import compiled
+from perception_stack.geometry.compiled import compiled
 from perception_stack.lidar.config import LidarDetectorConfig
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from perception_stack.datatypes import FloatArray
+from perception_stack.geometry.compiled import compiled
 from perception_stack.lidar.columns import Columns
-from perception_stack.lidar.compiled import compiled
 from perception_stack.lidar.config import LidarDetectorConfig
 
 _NUM_HYPOTHESES = 200

@@ -20,9 +20,9 @@ DETECTIONS, CLUSTERS, DEPTH = "detections", "clusters", "depth"
 
 def detections_pairing(reference: str, config: FusionConfig, journal: Journal) -> Pairing:
     """Pairing of a reference stream with the detections of the camera."""
-    companion = Companion(
-        name=DETECTIONS, tolerance_s=config.tolerance_s, offset_s=config.camera_offset_s
-    )
+    # a depth image is the camera's own and shares the offset of its clock
+    offset_s = config.camera_offset_s if reference == CLUSTERS else 0.0
+    companion = Companion(name=DETECTIONS, tolerance_s=config.tolerance_s, offset_s=offset_s)
     return Pairing(
         reference,
         (companion,),

@@ -85,7 +85,7 @@ def _layout(name: str) -> tuple[Any, dict[str, str]]:
 
 def _filled(code: str, values: Any) -> Any:
     filled = array.array(code)
-    filled.frombytes(memoryview(np.ascontiguousarray(values)).cast("B"))
+    filled.frombytes(np.ascontiguousarray(values).view(np.uint8).data)
     return filled
 
 

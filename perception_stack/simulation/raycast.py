@@ -8,16 +8,15 @@ evaluate the same products with opposite sign.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.camera import CameraModel
+from perception_stack.geometry.compiled import compiled
 
 _NEAREST = 0.02
 _EPSILON_PX = 1e-6
@@ -212,7 +211,7 @@ def cast(
     face = np.full(shape, -1, dtype=np.int64)
     num_alone = np.zeros(num_bodies, dtype=np.int64)
     extent = np.tile(np.array([shape[0], -1, shape[1], -1], dtype=np.int64), (num_bodies, 1))
-    _compiled_trace()(
+    _trace(
         rays.directions,
         sides,
         np.einsum("ti,ti->t", a, sides[:, 0]),
@@ -259,20 +258,7 @@ def _distances_from_axis(
     return np.where(around, 0.0, nearest_m), farthest_m, around
 
 
-@cache
-def _compiled_trace() -> Callable[..., None]:
-    """The kernel as machine code, kept on disk where a folder for it can be written."""
-    from numba import njit
-
-    compiled: Any
-    try:
-        compiled = njit(cache=True)(_trace)
-    except RuntimeError:  # numba finds no folder to write its cache to
-        compiled = njit(_trace)
-    kernel: Callable[..., None] = compiled
-    return kernel
-
-
+@compiled
 def _trace(  # noqa: PLR0917
     directions: FloatArray,
     sides: FloatArray,

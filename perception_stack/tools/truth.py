@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 
-from perception_stack.datatypes import Boxes3D, ColorImage, PointCloud
+from perception_stack.datatypes import Boxes3D, PointCloud
 from perception_stack.errors import DataFileError, TransformUnavailableError
 from perception_stack.evaluation.scene import CameraView
 from perception_stack.evaluation.truth import LabelledView, TruthFrame
@@ -17,6 +19,7 @@ from perception_stack.io import messages
 from perception_stack.io.bags import BagReader
 from perception_stack.io.recording import TOPIC_TYPES
 
+DataT = TypeVar("DataT")
 _EVER_S = 1e9
 _COUNTS_FROM = 0.5
 
@@ -92,7 +95,6 @@ class Truth:
         if self._camera is None:
             return {}
         found = {}
-        image: ColorImage
         for image in self._at("/image", stamps_ns, messages.image_from_msg):
             found[image.stamp_ns] = CameraView(
                 image=image,
@@ -103,7 +105,9 @@ class Truth:
             )
         return found
 
-    def _at(self, topic, stamps_ns, decode):  # type: ignore[no-untyped-def]
+    def _at(
+        self, topic: str, stamps_ns: set[int], decode: Callable[[Any], DataT]
+    ) -> Iterator[DataT]:
         for one in self.reader.messages([topic]):
             if one.log_time_ns in stamps_ns:
                 yield decode(one.message)

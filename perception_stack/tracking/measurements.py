@@ -89,7 +89,7 @@ def measurements_from_boxes(
     )
     measurements = _positive_definite(measurements)
     journal.count(
-        Reason.UNDECODABLE,
+        Reason.NON_FINITE_BOXES,
         stamp_ns=boxes.stamp_ns,
         detail="boxes with NaN, infinite or impossible values were left out",
         num=len(boxes) - len(measurements),

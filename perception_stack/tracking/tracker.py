@@ -155,7 +155,7 @@ class Tracker:
         free = free.rows(strong)
         duplicate = is_duplicate(free, tracks, config)
         self._journal.count(
-            Reason.BELOW_THRESHOLD,
+            Reason.DUPLICATE,
             stamp_ns=stamp_ns,
             detail=f"overlaps an object by more than {config.duplicate_overlap}",
             num=int(np.sum(duplicate)),

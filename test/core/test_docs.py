@@ -17,6 +17,8 @@ def test_parameter_page_is_up_to_date() -> None:
     assert written == parameters_page(), "run: python -m perception_stack.tools.write_docs"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.param.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "config").glob("*.param.yaml")), ids=lambda path: path.stem
+)
 def test_shipped_parameter_files_load(path: Path) -> None:
     assert ChainConfig.load(path).tracker.fixed_frame == "odom"

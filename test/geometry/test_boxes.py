@@ -94,6 +94,8 @@ def test_nothing_stays_nothing() -> None:
     moved = transform_boxes(none, turn((0, 0, 1), (0, 0, 0)))
     assert (len(moved), moved.frame_id, moved.stamp_ns, moved.labels) == (0, "odom", 1, ())
     assert points_inside(np.zeros((4, 3)), none).shape == (0, 4)
+    xyxy_px, visible = project_boxes(none, CAMERA)
+    assert (xyxy_px.shape, visible.shape) == ((0, 4), (0,))
 
 
 def test_points_inside_a_turned_box() -> None:

@@ -308,3 +308,10 @@ def test_stamps_are_exact(at_ns: int) -> None:
     assert messages.stamp_ns(messages.header_to_msg(at_ns, "a")) == at_ns
     clock = messages.clock_to_msg(at_ns).clock
     assert clock.sec * 10**9 + clock.nanosec == at_ns
+
+
+def test_a_detector_that_scores_each_class_by_itself_is_as_sure_as_its_best_class() -> None:
+    existence, classes, probs = beliefs([[("car", 0.8), ("truck", 0.6)], [("car", 0.5)]])
+    assert classes == ("car", "truck")
+    np.testing.assert_allclose(existence, [0.8, 0.5])
+    np.testing.assert_allclose(probs, [[0.8 / 1.4, 0.6 / 1.4], [1.0, 0.0]])

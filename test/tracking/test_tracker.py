@@ -139,7 +139,7 @@ def test_unusable_rows_are_counted_and_do_no_harm(make_boxes, field, value):
     journal = Journal()
     with_bad = run(tracker(journal), frames(True))
     without = run(tracker(), frames(False))
-    assert journal.counts == {Reason.UNDECODABLE: 6}
+    assert journal.counts == {Reason.NON_FINITE_BOXES: 6}
     for a, b in zip(with_bad, without, strict=True):
         assert a.ids == b.ids
         np.testing.assert_array_equal(a.boxes.center_m, b.boxes.center_m)

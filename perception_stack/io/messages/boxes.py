@@ -103,11 +103,14 @@ def beliefs(
 ) -> tuple[FloatArray, tuple[str, ...], FloatArray]:
     """Existence and class probabilities of scored hypotheses, at least one for each object.
 
+    Scores that sum to more than 1 come from a detector that scores each class by itself; the
+    object then exists as surely as its best class.
+
     Returns:
         existence float64 [N]; C class names, sorted; class probabilities float64 [N, C].
 
     Raises:
-        DecodeError: a score that is negative or NaN, or scores of one object above 1 together.
+        DecodeError: a score that is negative, above 1 or NaN.
     """
     classes = tuple(sorted({name for one in hypotheses for name, _ in one}))
     column = {name: i for i, name in enumerate(classes)}
@@ -117,13 +120,15 @@ def beliefs(
         for name, score in one:
             scores[row, column[name]] += score
             named[row, column[name]] = 1
-    existence = scores.sum(axis=1)
+    total = scores.sum(axis=1)
     # written so that NaN fails
-    good = (scores >= 0).all(axis=1) & (existence <= 1 + _SCORE_TOLERANCE)
+    good = ((scores >= 0) & (scores <= 1 + _SCORE_TOLERANCE)).all(axis=1)
     if not good.all():
         row = int(np.argmin(good))
         text = ", ".join(f"{name} {score:g}" for name, score in hypotheses[row])
         raise DecodeError(f"scores of detection {row} are no probabilities: {text}")
+    alone = total > 1 + _SCORE_TOLERANCE
+    existence = np.where(alone, scores.max(axis=1, initial=0.0), total)
     weights = np.where(existence[:, None] > 0, scores, named)
     class_probs = weights / weights.sum(axis=1, keepdims=True)
     return np.minimum(existence, 1.0), classes, class_probs

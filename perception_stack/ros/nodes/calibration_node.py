@@ -29,7 +29,7 @@ class CalibrationNode(StepNode):
         self._cameras = rig.cameras
         self._publishers = [
             self.advertise(CameraInfo, topic, qos.LATCHED)
-            for topic in config.topics(len(rig.cameras))
+            for topic in config.camera_info_topics[: len(rig.cameras)]
         ]
         self._publish()
         # said again for readers that do not ask for what was said before they came

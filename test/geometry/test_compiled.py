@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from perception_stack.errors import ConfigError
-from perception_stack.lidar.compiled import compiled
+from perception_stack.geometry.compiled import compiled
 
 
 def test_function_without_a_place_for_its_cache_runs_all_the_same() -> None:
