@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ from perception_stack.tools.console import say, table
 EXAMPLES = """examples:
   perception-stack doctor
 """
+_OPENCV = ("opencv-python-headless", "opencv-python", "opencv-contrib-python")
 _LEAST_SHM_BYTES = 256 * 2**20
 
 
@@ -48,7 +50,7 @@ def examine() -> list[Finding]:
         _library("numpy", needed=True, use="everything"),
         _library("scipy", needed=True, use="assignment"),
         _library("numba", needed=True, use="LiDAR, overlap"),
-        _library("cv2", needed=True, use="images", pip="opencv-python-headless"),
+        _library("cv2", needed=True, use="images", packages=_OPENCV),
         _library("rosbags", needed=True, use="recordings"),
         _library("onnxruntime", needed=False, use="image detector"),
         _library("open3d", needed=False, use="pose estimator"),
@@ -60,21 +62,16 @@ def examine() -> list[Finding]:
     ]
 
 
-def _library(name: str, *, needed: bool, use: str, pip: str = "") -> Finding:
+def _library(name: str, *, needed: bool, use: str, packages: tuple[str, ...] = ()) -> Finding:
+    """A Python library, by the name it is imported by and those it is installed by."""
+    names = packages or (name,)
     if find_spec(name) is None:
-        note = f"for {use}; type: pip install {pip or name}"
+        note = f"for {use}; type: pip install {names[0]}"
         return Finding(name=name, state="missing", note=note, needed=needed)
-    return Finding(name=name, state="ok", note=_version(name, pip), needed=needed)
-
-
-def _version(*names: str) -> str:
-    for name in names:
-        for candidate in (name, "opencv-python", "python3-opencv") if name == "cv2" else (name,):
-            try:
-                return version(candidate)
-            except PackageNotFoundError:
-                continue
-    return "version unknown"
+    for package in names:
+        with suppress(PackageNotFoundError):
+            return Finding(name=name, state="ok", note=version(package), needed=needed)
+    return Finding(name=name, state="ok", note="version unknown", needed=needed)
 
 
 def _gpu() -> Finding:

@@ -17,6 +17,7 @@ from perception_stack.errors import CalibrationError, DecodeError, FrameMismatch
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io import interfaces, messages
+from perception_stack.io.messages.boxes import beliefs
 
 _CLASSES = ("car", "cyclist", "unknown")
 _SENSORS = ((), ("lidar",), ("camera", "lidar"))
