@@ -30,6 +30,7 @@ _SIZES = (
     ("pedestrian", (0.75, 0.65, 1.72), (0.2, 0.12, 0.14), 0.1),
     ("cyclist", (1.75, 0.65, 1.7), (0.15, 0.15, 0.13), 0.05),
 )
+_NEGLIGIBLE = 0.01
 _UNKNOWN_PRIOR = 0.6
 _UNKNOWN_RANGE_M = (0.1, 16.0)
 _EXTENT_NOISE_M = 0.15
@@ -89,6 +90,9 @@ def believe(extent_m: FloatArray, whole: FloatArray) -> SizeBelief:
     for row, (label, _, _, _) in enumerate(_SIZES):
         probs[:, CLASSES.index(label)] += weight[:, row].sum(axis=1) / total
     probs[:, -1] = unknown / total
+    # what is as good as impossible is not worth a hypothesis in every message
+    probs[probs < _NEGLIGIBLE] = 0.0
+    probs /= probs.sum(axis=1, keepdims=True)
 
     # the box follows the best row, its variance speaks for all of them
     best = np.argmax(weight.max(axis=2), axis=1)

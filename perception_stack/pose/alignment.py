@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.pose.surface import Nearest
+from perception_stack.pose.surface import Surface
 
-_RIDGE = 1e-6
+_RIDGE, _LEAST_RIDGE = 1e-6, 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closest:
-    """Seen points in the model's frame and the model points nearest to them.
+    """Seen points in the model's frame, and the model points nearest to them, for H poses.
 
     Attributes:
         local_m: float64 [H, N, 3], the seen points.
@@ -31,63 +31,59 @@ class Closest:
     gap_m: FloatArray
     distance_m: FloatArray
 
+    def jacobian(self, about_m: FloatArray) -> FloatArray:
+        """Change of the gaps with a step of the seen points, float64 [H, N, 6].
 
-def closest(nearest: Nearest, seen_m: FloatArray, poses: FloatArray) -> Closest:
-    """Where seen points lie on the model, for each of H poses.
+        A step is a translation and a rotation vector about a point of the model's frame.
+        """
+        x, y, z = np.moveaxis(self.local_m - about_m, -1, 0)
+        a, b, c = np.moveaxis(self.normals, -1, 0)
+        return np.stack([a, b, c, y * c - z * b, z * a - x * c, x * b - y * a], axis=-1)
 
-    Args:
-        nearest: Search over the model.
-        seen_m: float64 [N, 3], in the camera's frame.
-        poses: float64 [H, 4, 4], scene from model.
-    """
-    rotations, translations = poses[:, :3, :3], poses[:, :3, 3]
-    local_m = (seen_m - translations[:, None]) @ rotations
-    index = nearest.index(local_m)
-    offset = local_m - nearest.surface.points_m[index]
-    normals = nearest.surface.normals[index]
+
+def closest(model: Surface, seen_m: FloatArray, poses: FloatArray) -> Closest:
+    """Where seen points [N, 3] lie on the model, for poses [H, 4, 4] (scene from model)."""
+    local_m = (seen_m - poses[:, None, :3, 3]) @ poses[:, :3, :3]
+    index = model.nearest(local_m)
+    offset_m = local_m - model.points_m[index]
+    normals = model.normals[index]
     return Closest(
         local_m=local_m,
         normals=normals,
-        gap_m=np.einsum("hni,hni->hn", offset, normals),
-        distance_m=np.sqrt(np.einsum("hni,hni->hn", offset, offset)),
+        gap_m=np.einsum("hni,hni->hn", offset_m, normals),
+        distance_m=np.sqrt(np.einsum("hni,hni->hn", offset_m, offset_m)),
     )
 
 
-def jacobian(found: Closest) -> FloatArray:
-    """How gaps change with a step (translation, rotation) of the seen points, [H, N, 6]."""
-    return np.concatenate([found.normals, np.cross(found.local_m, found.normals)], axis=2)
-
-
 def align(
-    nearest: Nearest, seen_m: FloatArray, poses: FloatArray, limits_m: FloatArray
+    model: Surface, seen_m: FloatArray, poses: FloatArray, limits_m: FloatArray
 ) -> FloatArray:
     """Poses at which the seen points lie better on the model, float64 [H, 4, 4].
 
     Args:
-        nearest: Search over the model.
+        model: The whole object.
         seen_m: float64 [N, 3], in the camera's frame.
         poses: float64 [H, 4, 4], scene from model.
         limits_m: One for each iteration: points farther away than this count nothing, nearer
             ones the more the nearer (Tukey's biweight).
     """
     for limit_m in limits_m:
-        found = closest(nearest, seen_m, poses)
+        found = closest(model, seen_m, poses)
         weight = np.maximum(1 - (found.distance_m / limit_m) ** 2, 0) ** 2
-        rows = jacobian(found)
+        rows = found.jacobian(np.zeros(3))
         weighted = (rows * weight[..., None]).transpose(0, 2, 1)
         information = weighted @ rows
-        # lengths and angles differ in size, so the ridge is relative to each
-        information += np.einsum(
-            "hi,ij->hij", _RIDGE * np.einsum("hii->hi", information) + 1e-12, np.eye(6)
-        )
-        step = np.linalg.solve(information, -(weighted @ found.gap_m[..., None]))[..., 0]
-        # the step moves the seen points in the model's frame, so the pose takes its inverse
-        poses = poses @ _inverse(exponential(step))
+        # directions without hold stay where they are; a pose without points stays as a whole
+        ridge = _RIDGE * np.einsum("hii->hi", information) + _LEAST_RIDGE
+        information += ridge[:, None] * np.eye(6)
+        steps = np.linalg.solve(information, -(weighted @ found.gap_m[..., None]))[..., 0]
+        # a step moves the seen points in the model's frame, so the pose takes its inverse
+        poses = poses @ _inverse(_exponential(steps))
     return poses
 
 
-def exponential(steps: FloatArray) -> FloatArray:
-    """Rigid motions of small steps [H, 6] (translation, rotation vector), [H, 4, 4] (Rodrigues)."""
+def _exponential(steps: FloatArray) -> FloatArray:
+    """Rigid motions [H, 4, 4] of steps [H, 6] (Rodrigues)."""
     angle = np.linalg.norm(steps[:, 3:], axis=1)
     axis = steps[:, 3:] / np.maximum(angle, 1e-12)[:, None]
     cross = np.zeros((len(steps), 3, 3))

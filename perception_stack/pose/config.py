@@ -21,14 +21,11 @@ class PoseEstimatorConfig(StepConfig):
     resolution: float = param(
         0.045, "Distance of the points looked at, relative to the object.", low=0.01, high=0.2
     )
-    num_triplets: int = param(20000, "Triplets of matches tried.", low=100, high=1000000)
-    num_refined: int = param(24, "Best hypotheses that are refined.", low=1, high=500)
-    min_points: int = param(50, "Least points of depth on an object.", low=10, high=100000)
-    min_score: float = param(
-        0.35, "Least share of surface explained for a pose to be reported.", low=0.0, high=1.0
-    )
+    num_orientations: int = param(1000, "Orientations tried at first.", low=10, high=100000)
+    num_refined: int = param(100, "Best guesses that are refined.", low=1, high=10000)
+    min_points: int = param(50, "Least depth pixels on an object.", low=10, high=100000)
+    min_score: float = param(0.35, "Least score from which a pose is reported.", low=0.0, high=1.0)
     depth_noise_m: float = param(0.003, "Noise of a depth pixel.", unit="m", low=1e-5, high=0.1)
-    seed: int = param(0, "Picks the triplets; the same seed gives the same poses.", low=0)
 
     @property
     def enabled(self) -> bool:

@@ -23,7 +23,6 @@ def object_points(
     diameter_m: float,
     border: float,
     noise_m: float,
-    seed: int,
 ) -> FloatArray:
     """Points that may lie on an object, in the camera's frame.
 
@@ -37,24 +36,23 @@ def object_points(
         diameter_m: How large the object is.
         border: How far the box is grown on each side, relative to it.
         noise_m: Standard deviation of a depth.
-        seed: Of the search for the plane.
 
     Returns:
         float64 [N, 3]; N is 0 where nothing is measured.
     """
     size = xyxy_px[2:] - xyxy_px[:2]
+    if not (np.isfinite(xyxy_px).all() and (size > 0).all()):
+        return np.empty((0, 3))
     uv_px, depth = _pixels(depth_m, xyxy_px, (border + _RING_SHARE) * size)
     off_middle = np.abs(uv_px - (xyxy_px[:2] + xyxy_px[2:]) / 2) / size
     inside = (off_middle <= 0.5 + border).all(axis=1)
     if not inside.any():
         return np.empty((0, 3))
     central = (off_middle <= _CENTRE_SHARE / 2).all(axis=1)
-    middle_m = np.median(depth[central if central.any() else inside])
-    near = np.abs(depth - middle_m) <= _REACH_DIAMETERS * diameter_m
+    middle_m = float(np.median(depth[central if central.any() else inside]))
+    near = (np.abs(depth - middle_m) <= _REACH_DIAMETERS * diameter_m).astype(np.bool_)
     points_m = camera.rays(uv_px[near]) * depth[near, None]
-    return above_support(
-        points_m[inside[near]], points_m[~inside[near]], noise_m=noise_m, seed=seed
-    )
+    return above_support(points_m[inside[near]], points_m[~inside[near]], noise_m=noise_m)
 
 
 def _pixels(

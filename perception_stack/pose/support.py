@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 
@@ -12,7 +13,7 @@ _LEAST_SHARE = 0.4
 _NOISES = 3.0
 
 
-def support_plane(points_m: FloatArray, *, noise_m: float, seed: int) -> FloatArray | None:
+def support_plane(points_m: FloatArray, *, noise_m: float) -> FloatArray | None:
     """The plane that most points lie on, facing the camera; None where there is no such plane.
 
     Random sample consensus (Fischler and Bolles 1981) and a least-squares fit.
@@ -20,7 +21,6 @@ def support_plane(points_m: FloatArray, *, noise_m: float, seed: int) -> FloatAr
     Args:
         points_m: float64 [N, 3], in the camera's frame.
         noise_m: Standard deviation of a point.
-        seed: Of the generator.
 
     Returns:
         float64 [4], unit normal n and offset d: n·p + d is the height above the plane.
@@ -28,7 +28,7 @@ def support_plane(points_m: FloatArray, *, noise_m: float, seed: int) -> FloatAr
     if len(points_m) < 3:
         return None
     points = points_m[:: -(-len(points_m) // _MOST_POINTS)]
-    corners = points[np.random.default_rng(seed).integers(0, len(points), (_NUM_TRIPLETS, 3))]
+    corners = points[np.random.default_rng(0).integers(0, len(points), (_NUM_TRIPLETS, 3))]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     length = np.linalg.norm(normals, axis=1)
     normals = normals[length > 0] / length[length > 0, None]
@@ -49,9 +49,7 @@ def support_plane(points_m: FloatArray, *, noise_m: float, seed: int) -> FloatAr
     return np.append(normal, -(normal @ middle))
 
 
-def above_support(
-    inside_m: FloatArray, around_m: FloatArray, *, noise_m: float, seed: int
-) -> FloatArray:
+def above_support(inside_m: FloatArray, around_m: FloatArray, *, noise_m: float) -> FloatArray:
     """Points of a region without the plane that its surroundings lie on.
 
     Only points outside of the region choose the plane, so the flat face of an object is not
@@ -61,12 +59,12 @@ def above_support(
         inside_m: float64 [N, 3], the region.
         around_m: float64 [M, 3], its surroundings.
         noise_m: Standard deviation of a point.
-        seed: Of the search.
 
     Returns:
         float64 [K, 3], rows of ``inside_m`` on the camera's side of the plane.
     """
-    plane = support_plane(around_m, noise_m=noise_m, seed=seed)
+    plane = support_plane(around_m, noise_m=noise_m)
     if plane is None:
         return inside_m
-    return inside_m[inside_m @ plane[:3] + plane[3] > _NOISES * noise_m]
+    above: NDArray[np.bool_] = inside_m @ plane[:3] + plane[3] > _NOISES * noise_m
+    return inside_m[above]

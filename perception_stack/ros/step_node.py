@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
+from functools import partial
 from typing import Any, TypeVar
 
 import message_filters
@@ -16,16 +18,21 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSProfile, qos_policy_name_from_kind
 from rclpy.utilities import remove_ros_args
 
 from perception_stack.config import StepConfig
 from perception_stack.errors import ConfigError, PerceptionError
-from perception_stack.journal import Journal
+from perception_stack.journal import Journal, Reason
 from perception_stack.pipeline.config import section_types
 from perception_stack.ros import qos
 from perception_stack.ros.diagnostics import Diagnostics
 from perception_stack.ros.params import declare_config, refuse_unknown
+
+try:
+    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
 ConfigT = TypeVar("ConfigT", bound=StepConfig)
 
@@ -61,6 +68,7 @@ class StepNode(Node):
         types = section_types()
         self.configs = {one: declare_config(self, one, types[one]) for one in sections}
         refuse_unknown(self, types, set(sections))
+        qos.check_overrides(self)
         self.journals = {one: Journal() for one in steps or (name,)}
         self.diagnostics = Diagnostics(self, self.journals)
         self._subscribers: list[message_filters.Subscriber] = []
@@ -85,7 +93,10 @@ class StepNode(Node):
             self,
             msg_type,
             topic,
-            qos_profile=profile,
+            qos_profile=copy(profile),  # rclpy writes overrides into it
+            event_callbacks=SubscriptionEventCallbacks(
+                incompatible_qos=partial(self._count_incompatible, topic, "publisher")
+            ),
             qos_overriding_options=qos.overridable(),
         )
         subscriber.registerCallback(guarded)
@@ -95,7 +106,13 @@ class StepNode(Node):
     def advertise(self, msg_type: Any, topic: str, profile: QoSProfile) -> Publisher:
         """A publisher whose quality of service can be overridden by parameter."""
         publisher = self.create_publisher(
-            msg_type, topic, profile, qos_overriding_options=qos.overridable()
+            msg_type,
+            topic,
+            copy(profile),
+            event_callbacks=PublisherEventCallbacks(
+                incompatible_qos=partial(self._count_incompatible, topic, "subscriber")
+            ),
+            qos_overriding_options=qos.overridable(),
         )
         self.diagnostics.watch_output(publisher)
         return publisher
@@ -107,6 +124,15 @@ class StepNode(Node):
     def has_publisher(self, topic: str) -> bool:
         """Whether anybody sends a topic."""
         return bool(self.count_publishers(self.resolve_topic_name(topic)))
+
+    def _count_incompatible(self, topic: str, who: str, event: Any) -> None:
+        """Someone on the other end of a topic was found with whom nothing can be exchanged."""
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        text = f"a {who} of '{topic}' does not fit: {policy} (see qos_overrides)"
+        journal = next(iter(self.journals.values()))
+        num = event.total_count_change
+        journal.count(Reason.QOS_INCOMPATIBLE, stamp_ns=0, detail=text, num=num)
+        self.get_logger().warning(text)
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:

@@ -18,7 +18,7 @@ class TrackerConfig(StepConfig):
 
     fixed_frame: str = param("odom", "Frame that does not move; objects are tracked in it.")
     transform_timeout_s: float = param(
-        0.2, "Longest wait for the transform to the fixed frame.", unit="s", low=0.0, high=10.0
+        0.5, "Longest wait for the transform to the fixed frame.", unit="s", low=0.0, high=10.0
     )
     reset_s: float = param(
         1.0, "A stamp this far back starts anew.", unit="s", low=0.01, high=3600.0

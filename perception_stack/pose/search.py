@@ -1,0 +1,89 @@
+"""From the points of a region to the pose that explains them best: many guesses, few survive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perception_stack.datatypes import FloatArray
+from perception_stack.geometry.camera import CameraModel
+from perception_stack.pose.alignment import align
+from perception_stack.pose.hypotheses import best_different, group_centers, guess_poses
+from perception_stack.pose.models import ObjectModel
+from perception_stack.pose.verification import covered, shown
+
+# lengths are relative to the object's diameter
+_FIRST_LIMITS = np.geomspace(0.3, 0.15, 8)
+_NEXT_LIMITS = np.geomspace(0.15, 0.06, 10)
+_LAST_LIMITS = np.full(8, 0.06)
+_FIRST_TOLERANCE, _TOLERANCE = 0.05, 0.04
+_FIRST_APART, _NEXT_APART = 0.1, 0.05
+_NUM_FEW = 80
+_NUM_LAST = 20
+_MOST_GROUPS = 3
+_GROUP_SPACINGS = 2.0
+
+LAST_LIMIT = float(_LAST_LIMITS[-1])
+"""Points farther from the model than this, relative to its diameter, do not belong to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Region:
+    """What is seen of an object.
+
+    Attributes:
+        seen_m: float64 [N, 3], at least one point that may lie on it, in the camera's frame.
+        depth_m: float32 [H, W], the whole depth image.
+        camera: Of the depth image.
+    """
+
+    seen_m: FloatArray
+    depth_m: NDArray[np.float32]
+    camera: CameraModel
+
+
+def find_pose(
+    model: ObjectModel, region: Region, *, num_orientations: int, num_refined: int
+) -> tuple[FloatArray, float]:
+    """The best pose (scene from model, float64 [4, 4]) and its score in [0, 1].
+
+    Args:
+        model: The object.
+        region: Where to look for it.
+        num_orientations: Guesses for each group of points.
+        num_refined: Guesses that are looked at more closely.
+    """
+    seen_m, diameter_m = region.seen_m, model.diameter_m
+    few_m = seen_m[:: -(-len(seen_m) // _NUM_FEW)]
+    centers_m = group_centers(seen_m, _GROUP_SPACINGS * model.surface.spacing_m, most=_MOST_GROUPS)
+    guesses = [guess_poses(model.surface, one, num=num_orientations) for one in centers_m]
+    poses = align(model.surface, few_m, np.concatenate(guesses), _FIRST_LIMITS * diameter_m)
+    scores = _scores(model, region, few_m, poses, _FIRST_TOLERANCE * diameter_m, rough=True)
+    kept = best_different(model, poses, scores, num=num_refined, apart=_FIRST_APART)
+
+    tolerance_m = _TOLERANCE * diameter_m
+    poses = align(model.surface, seen_m, poses[kept], _NEXT_LIMITS * diameter_m)
+    scores = _scores(model, region, seen_m, poses, tolerance_m)
+    kept = best_different(model, poses, scores, num=_NUM_LAST, apart=_NEXT_APART)
+
+    poses = align(model.fine, seen_m, poses[kept], _LAST_LIMITS * diameter_m)
+    scores = _scores(model, region, seen_m, poses, tolerance_m)
+    best = int(np.argmax(scores))  # the first of equals
+    return poses[best], float(scores[best])
+
+
+def _scores(
+    model: ObjectModel,
+    region: Region,
+    seen_m: FloatArray,
+    poses: FloatArray,
+    tolerance_m: float,
+    *,
+    rough: bool = False,
+) -> FloatArray:
+    """The surface must be seen where it should be, and what is seen must be the surface."""
+    surface = model.rough if rough else model.surface
+    is_shown = shown(surface, poses, region.depth_m, region.camera, tolerance_m=tolerance_m)
+    return is_shown * covered(model.surface, poses, seen_m, tolerance_m=tolerance_m)
