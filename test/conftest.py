@@ -95,9 +95,7 @@ class Bench:
             qos.reliability = ReliabilityPolicy.BEST_EFFORT
         publisher = self.peer.create_publisher(msg_type, topic, qos)
         if not best_effort:
-            self.until(
-                lambda: publisher.get_subscription_count() > 0, f"a subscriber of {topic}"
-            )
+            self.until(lambda: publisher.get_subscription_count() > 0, f"a subscriber of {topic}")
         return publisher
 
     def until(

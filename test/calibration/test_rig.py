@@ -89,3 +89,12 @@ def test_rig_of_files(tmp_path: Path) -> None:
 def test_incomplete_configuration_is_refused(config: CalibrationConfig, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_rig(config)
+
+
+def test_the_example_of_the_documentation_is_read(tmp_path: Path) -> None:
+    page = Path(__file__).resolve().parent.parent.parent / "docs" / "calibration.md"
+    block = page.read_text(encoding="utf-8").split("## Extrinsics")[1].split("```")[1]
+    path = tmp_path / "rig.yaml"
+    path.write_text(block.removeprefix("yaml\n"))
+    rig = load_rig(CalibrationConfig(extrinsics_files=(str(path),)))
+    assert [(one.target, one.source) for one in rig.extrinsics] == [("base_link", "velodyne")]
