@@ -39,6 +39,11 @@ class EvaluationConfig(StepConfig):
     classes: tuple[str, ...] = param(
         (), "Classes to score; all that occur when empty. Truth of other classes is ignored."
     )
+    unknown_is_false: bool = param(
+        False,
+        "Whether a reported object of class unknown without truth is a false alarm. Truth names "
+        "only things of known classes, and a wall that is reported as unknown is there.",
+    )
     neighbours: tuple[str, ...] = param(
         ("car:van", "pedestrian:person_sitting"),
         "Pairs class:neighbour; truth of the neighbour class is neither hit nor miss for the "
@@ -80,13 +85,14 @@ class EvaluationConfig(StepConfig):
 
     @property
     def rule(self) -> str:
-        """What counts as a hit, in words."""
-        return {
+        """What counts as a hit and as a false alarm, in words."""
+        hit = {
             "iou_3d": f"3-D IoU of at least {self.iou_threshold:g}",
             "iou_bev": f"IoU from above of at least {self.iou_threshold:g}",
             "distance_bev": f"centre within {self.match_distance_m:g} m in the ground plane",
             "distance_3d": f"centre within {self.match_distance_m:g} m",
         }[self.similarity]
+        return hit if self.unknown_is_false else f"{hit} (unknown things are no false alarms)"
 
     def neighbours_of(self, class_name: str) -> frozenset[str]:
         """Classes whose truth is ignored when ``class_name`` is scored."""

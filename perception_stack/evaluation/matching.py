@@ -128,6 +128,8 @@ class FramePair:
         unlabelled = np.zeros(len(boxes), dtype=bool)
         if truth.view is not None:
             unlabelled = truth.view.unlabelled(boxes, overlap=config.region_overlap)
+        if not config.unknown_is_false:
+            unlabelled = unlabelled | (np.array(boxes.labels, dtype=object) == UNKNOWN)
         return cls(truth=truth, boxes=boxes, similarity=pairwise, unlabelled=unlabelled)
 
     def of_class(self, class_name: str | None, config: EvaluationConfig) -> Candidates:

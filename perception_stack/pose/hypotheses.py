@@ -18,6 +18,7 @@ from perception_stack.pose.surface import Surface
 
 _FACING = -0.1
 _LEAST_SHARE = 0.1
+_NUM_TURNS = 12
 _CORNERS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
 # sqrt(2), and the root of x^4 = x + 4
 _PHI, _PSI = np.sqrt(2.0), 1.533751168755204288118041
@@ -60,6 +61,25 @@ def even_rotations(num: int) -> FloatArray:
         outer * np.cos(beta),
     ]
     return matrix_from_quat(np.stack(quat_xyzw, axis=1))
+
+
+def turned(model: ObjectModel, poses: FloatArray) -> FloatArray:
+    """The poses, and each of them with the object turned on the spot about its principal axes.
+
+    Returns:
+        float64 [K, 4, 4], the first H rows as they were.
+    """
+    center_m = model.surface.points_m.mean(axis=0)
+    offsets_m = model.surface.points_m - center_m
+    _, axes = np.linalg.eigh(offsets_m.T @ offsets_m)
+    half_rad = np.arange(1, _NUM_TURNS) * np.pi / _NUM_TURNS
+    vectors = np.sin(half_rad)[:, None, None] * axes.T
+    scalars = np.broadcast_to(np.cos(half_rad)[:, None, None], (*vectors.shape[:2], 1))
+    quat_xyzw = np.concatenate([vectors, scalars], axis=2).reshape(-1, 4)
+    turns = np.tile(np.eye(4), (len(quat_xyzw), 1, 1))
+    turns[:, :3, :3] = matrix_from_quat(quat_xyzw)
+    turns[:, :3, 3] = center_m - turns[:, :3, :3] @ center_m
+    return np.concatenate([poses, (poses[:, None] @ turns).reshape(-1, 4, 4)])
 
 
 def group_centers(points_m: FloatArray, cell_m: float, *, most: int) -> FloatArray:

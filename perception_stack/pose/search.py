@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.pose.alignment import align
-from perception_stack.pose.hypotheses import best_different, group_centers, guess_poses
+from perception_stack.pose.hypotheses import best_different, group_centers, guess_poses, turned
 from perception_stack.pose.models import ObjectModel
 from perception_stack.pose.verification import covered, shown
 
@@ -21,7 +21,7 @@ _LAST_LIMITS = np.full(8, 0.06)
 _FIRST_TOLERANCE, _TOLERANCE = 0.05, 0.04
 _FIRST_APART, _NEXT_APART = 0.1, 0.05
 _NUM_FEW = 80
-_NUM_LAST = 20
+_NUM_TURNED, _NUM_LAST = 4, 10
 _MOST_GROUPS = 3
 _GROUP_SPACINGS = 2.0
 
@@ -65,6 +65,11 @@ def find_pose(
 
     tolerance_m = _TOLERANCE * diameter_m
     poses = align(model.surface, seen_m, poses[kept], _NEXT_LIMITS * diameter_m)
+    scores = _scores(model, region, seen_m, poses, tolerance_m)
+    kept = best_different(model, poses, scores, num=_NUM_TURNED, apart=_NEXT_APART)
+
+    # nearly symmetric objects: the little that tells the sides apart does not pull a pose over
+    poses = align(model.surface, seen_m, turned(model, poses[kept]), _NEXT_LIMITS * diameter_m)
     scores = _scores(model, region, seen_m, poses, tolerance_m)
     kept = best_different(model, poses, scores, num=_NUM_LAST, apart=_NEXT_APART)
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -22,7 +21,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from perception_stack.datatypes import Latency, TrackedObjects
 from perception_stack.errors import PerceptionError
-from perception_stack.io import messages
+from perception_stack.io import interfaces, messages
 from perception_stack.io.bags import BagMessage, BagReader
 from perception_stack.msg import TrackedObjectArray
 from perception_stack.ros.player import Player
@@ -55,25 +54,32 @@ class OnlineRun:
 
 
 class _Recorder(Node):
-    """Subscribes to the results and keeps them."""
+    """Subscribes to the results and keeps them; decoding waits until the play is over."""
 
     def __init__(self) -> None:
         super().__init__("recorder")
         self.run = OnlineRun()
         self.sent_ns: dict[int, int] = {}
-        self._add(TrackedObjectArray, "objects", self._on_objects)
-        self._add(DiagnosticArray, "/diagnostics", self._on_diagnostics)
+        self._raw_objects: list[bytes] = []
+        self.create_subscription(
+            TrackedObjectArray, "objects", self._on_objects, _KEEP_ALL, raw=True
+        )
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, _KEEP_ALL)
 
-    def _add(self, msg_type: Any, topic: str, callback: Callable[[Any], None]) -> None:
-        self.create_subscription(msg_type, topic, callback, _KEEP_ALL)
+    def decode(self) -> None:
+        """Fill in the tracked lists."""
+        name = "perception_stack/msg/TrackedObjectArray"
+        self.run.objects = [
+            messages.objects_from_msg(interfaces.decode(raw, name)) for raw in self._raw_objects
+        ]
 
-    def _on_objects(self, msg: TrackedObjectArray) -> None:
+    def _on_objects(self, raw: bytes) -> None:
         now_ns = time.monotonic_ns()
-        objects = messages.objects_from_msg(msg)
-        self.run.objects.append(objects)
-        if (sent_ns := self.sent_ns.get(objects.stamp_ns)) is not None:
+        self._raw_objects.append(raw)
+        stamp_ns = _header_stamp_ns(raw)
+        if (sent_ns := self.sent_ns.get(stamp_ns)) is not None:
             self.run.latencies.append(
-                Latency(step="end to end", stamp_ns=objects.stamp_ns, duration_ns=now_ns - sent_ns)
+                Latency(step="end to end", stamp_ns=stamp_ns, duration_ns=now_ns - sent_ns)
             )
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
@@ -138,6 +144,7 @@ def play_and_record(
         recorder.destroy_node()
         rclpy.try_shutdown()
         spinner.join()
+    recorder.decode()
     return recorder.run
 
 

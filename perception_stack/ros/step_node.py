@@ -181,7 +181,7 @@ def run(make_node: Callable[..., Node]) -> None:
     """Spin a node until it is told to stop; bad configuration ends it with one clear line."""
     node: Node | None = None
     try:
-        rclpy.init()
+        _init()
         node = make_node(parameter_overrides=launch_overrides(sys.argv))
         _forward_logging(node)
         rclpy.spin(node)
@@ -194,6 +194,14 @@ def run(make_node: Callable[..., Node]) -> None:
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
+
+
+def _init() -> None:
+    try:
+        rclpy.init()
+    except RuntimeError as error:
+        # rcl names the argument or the line of the parameter file, and then its own lines
+        raise ConfigError(str(error).partition(", at /")[0].strip()) from error
 
 
 class _ToNodeLogger(logging.Handler):

@@ -58,6 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="nothing outside of the camera's view was labelled (KITTI)",
     )
+    parser.add_argument(
+        "--unknown-is-false",
+        action="store_true",
+        help="an object of class unknown without truth is a false alarm",
+    )
     parser.add_argument("--mesh-dir", type=Path, help="meshes to score object poses with")
 
 
@@ -68,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
         match_distance_m=args.distance,
         iou_threshold=args.iou,
         classes=tuple(args.classes),
+        unknown_is_false=args.unknown_is_false,
     )
     results = evaluate_run(
         args.run,

@@ -31,7 +31,7 @@ def spread(
 def likelihood(
     probs: FloatArray, vocabulary: tuple[str, ...], config: TrackerConfig
 ) -> FloatArray:
-    """How well each class explains what a detector said.
+    """How well each class explains what a detector said, to compare things with each other.
 
     "Unknown" speaks for no class and against none: its share is spread evenly, and so is the
     share that detectors confuse.
@@ -44,10 +44,34 @@ def likelihood(
     Returns:
         float64 [N, V], rows sum to 1, nowhere zero.
     """
+    return _likelihood(probs, vocabulary, config, could_not_tell=1.0)
+
+
+def statement(probs: FloatArray, vocabulary: tuple[str, ...], config: TrackerConfig) -> FloatArray:
+    """How well each class explains what a detector said, to be fused over time.
+
+    As :func:`likelihood`, but "unknown" may also mean that the thing is none of the classes: half
+    of its share stays with it. Otherwise a wall that is a truck with probability 0.1 and unknown
+    with 0.9 would become a truck, given time.
+
+    Args:
+        probs: float64 [N, V], rows sum to 1.
+        vocabulary: V names, "unknown" among them.
+        config: The share confused.
+
+    Returns:
+        float64 [N, V], rows sum to 1, nowhere zero.
+    """
+    return _likelihood(probs, vocabulary, config, could_not_tell=0.5)
+
+
+def _likelihood(
+    probs: FloatArray, vocabulary: tuple[str, ...], config: TrackerConfig, *, could_not_tell: float
+) -> FloatArray:
     column = vocabulary.index(UNKNOWN)
     told = probs.copy()
-    told[:, column] = 0.0
-    told += probs[:, [column]] / len(vocabulary)
+    told[:, column] *= 1 - could_not_tell
+    told += could_not_tell * probs[:, [column]] / len(vocabulary)
     return (1 - config.class_confusion) * told + config.class_confusion / len(vocabulary)
 
 
@@ -61,7 +85,7 @@ def fused(
 
     Args:
         probs: float64 [N, V], of the tracks.
-        like: float64 [N, V], as :func:`likelihood` gives it.
+        like: float64 [N, V], as :func:`statement` gives it.
         unseen_s: float64 [N], time since the track's last detection.
         config: Memory and confusion.
 

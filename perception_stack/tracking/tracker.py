@@ -11,7 +11,7 @@ from perception_stack.errors import FrameMismatchError
 from perception_stack.journal import Journal, Reason
 from perception_stack.tracking.association import IntArray, associate
 from perception_stack.tracking.births import births, is_duplicate
-from perception_stack.tracking.classification import fused, likelihood, spread
+from perception_stack.tracking.classification import fused, likelihood, spread, statement
 from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.existence import log_odds_of, missed, seen
 from perception_stack.tracking.filter import updated
@@ -136,7 +136,12 @@ class Tracker:
             updated(tracks, found, config),
             log_odds=log_odds,
             confirmed=tracks.confirmed | (log_odds >= log_odds_of(config.confirm_existence)),
-            class_probs=fused(tracks.class_probs, found.class_likelihood, unseen_s, config),
+            class_probs=fused(
+                tracks.class_probs,
+                statement(found.class_probs, self._vocabulary, config),
+                unseen_s,
+                config,
+            ),
             num_detections=tracks.num_detections + 1,
             last_seen_ns=np.full(len(tracks), stamp_ns, dtype=np.int64),
             sensors=found.sensors,

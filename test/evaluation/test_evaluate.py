@@ -151,6 +151,14 @@ class TestIgnoring:
         assert strict.per_class["car"].clear.false_positives == 1
         assert strict.per_class["van"].clear.misses == 1
 
+    def test_unknown_thing_is_a_false_alarm_only_if_asked_for(self, make_truth, make_objects):
+        truth = [make_truth([[0, 0], [10, 0]], ["car", "car"])]
+        objects = [make_objects([[0, 0], [10, 0], [40, 0]], ["car", "unknown", "unknown"])]
+        clear = evaluate_tracking(truth, objects).any_class.clear
+        assert (clear.true_positives, clear.false_positives, clear.misses) == (2, 0, 0)
+        strict = EvaluationConfig(unknown_is_false=True)
+        assert evaluate_tracking(truth, objects, strict).any_class.clear.false_positives == 1
+
     def test_chosen_classes(self, make_truth, make_objects):
         truth = [make_truth([[0, 0], [10, 0]], ["car", "tram"])]
         objects = [make_objects([[0, 0], [10, 0]], ["car", "unknown"])]

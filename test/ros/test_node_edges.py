@@ -1,4 +1,4 @@
-"""Bad luck and bad input over real DDS: what is lost is counted by its reason, the rest goes on."""
+"""Bad luck and bad input over DDS: what is lost is counted by its reason, the rest goes on."""
 
 from __future__ import annotations
 
@@ -256,7 +256,13 @@ class Blind:
         pass
 
     def detect(self, image: ColorImage) -> Detections2D:
-        return Detections2D.empty(frame_id=image.frame_id, stamp_ns=image.stamp_ns)
+        return Detections2D(
+            frame_id=image.frame_id,
+            stamp_ns=image.stamp_ns,
+            xyxy_px=np.empty((0, 4)),
+            score=np.empty(0),
+            labels=(),
+        )
 
 
 @pytest.mark.parametrize(

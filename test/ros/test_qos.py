@@ -1,4 +1,4 @@
-"""Quality of service: overridden by parameter, refused when it cannot be, counted when it clashes."""
+"""Quality of service: overridden by parameter, refused when wrong, counted when it clashes."""
 
 from __future__ import annotations
 

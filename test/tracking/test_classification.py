@@ -3,7 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from perception_stack.tracking.classification import compatibility, fused, likelihood, spread
+from perception_stack.tracking.classification import (
+    compatibility,
+    fused,
+    likelihood,
+    spread,
+    statement,
+)
 from perception_stack.tracking.config import TrackerConfig
 
 CONFIG = TrackerConfig(class_confusion=0.1, class_memory_s=2.0)
@@ -51,3 +57,16 @@ def test_compatibility_is_one_where_nothing_is_known():
     np.testing.assert_allclose(compatibility(like(0, 0, 1), like(0, 1, 0)), 1)
     assert compatibility(like(0, 1, 0), like(0, 1, 0)) > 2
     assert compatibility(like(1, 0, 0), like(0, 1, 0)) < 0.2
+
+
+def test_a_thing_that_stays_unknown_does_not_become_what_it_might_be():
+    """A wall that may be a truck is none, frame after frame; a few clear looks make it one."""
+    probs = np.array([[0.0, 0.1, 0.9]])
+    for _ in range(100):
+        seen = statement(np.array([[0.0, 0.15, 0.85]]), VOCABULARY, CONFIG)
+        probs = fused(probs, seen, np.array([0.1]), CONFIG)
+    assert probs[0, 2] > 0.7
+    for _ in range(3):
+        seen = statement(np.array([[0.0, 0.95, 0.05]]), VOCABULARY, CONFIG)
+        probs = fused(probs, seen, np.array([0.1]), CONFIG)
+    assert probs[0, 1] > 0.7
