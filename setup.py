@@ -29,7 +29,7 @@ setup(
         "matplotlib>=3.5",
         "numba>=0.55",
         "numpy>=1.21.5",
-        "opencv-python-headless>=4.5.4",
+        "opencv-python-headless>=4.5.4,<5",
         "pyyaml>=5.4",
         "rosbags>=0.10",
         "scipy>=1.8",

@@ -23,6 +23,7 @@ from perception_stack.ros import conversions
 _DEPTH = 100
 _POLL_S = 0.02
 _WAIT_S = 30.0
+_SETTLE_S = 1.0
 _LEADING_TYPES = ("sensor_msgs/msg/PointCloud2", "sensor_msgs/msg/Image")
 _RELIABLE = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=_DEPTH, reliability=ReliabilityPolicy.RELIABLE
@@ -84,22 +85,32 @@ class Player(Node):
         if "/clock" not in self._publishers_by_topic and (not topics or "/clock" in topics):
             self._clock_publisher = self.create_publisher(Clock, "/clock", _RELIABLE)
 
-    def wait_for_subscribers(self, topics: Sequence[str], *, timeout_s: float) -> tuple[str, ...]:
-        """Wait until every one of some topics is listened to by somebody.
+    def wait_for_subscribers(
+        self, topics: Sequence[str], *, timeout_s: float, settle_s: float = 0.0
+    ) -> bool:
+        """Wait until somebody listens.
+
+        Args:
+            topics: At least one of these must be listened to; those not played do not count.
+            timeout_s: How long to wait.
+            settle_s: Go on until nobody new has come for so long, to any topic: nodes launched
+                together do not come up together.
 
         Returns:
-            The topics that nobody listens to when the time is over.
+            False if nobody listens to any of them when the time is over.
         """
-        end = time.monotonic() + timeout_s
-        while lonely := tuple(
-            topic
-            for topic in topics
-            if not self._publishers_by_topic[topic].get_subscription_count()
-        ):
-            if time.monotonic() > end:
-                return lonely
+        wanted = [one for topic, one in self._publishers_by_topic.items() if topic in topics]
+        start = last_change = time.monotonic()
+        num_before = 0
+        while (now := time.monotonic()) - start < timeout_s:
+            num = sum(one.get_subscription_count() for one in self._publishers_by_topic.values())
+            if num != num_before:
+                num_before, last_change = num, now
+            is_heard = any(one.get_subscription_count() for one in wanted)
+            if is_heard and now - last_change >= settle_s:
+                return True
             time.sleep(_POLL_S)
-        return ()
+        return False
 
     def play(self) -> int:
         """Play to the end; returns how many messages went out."""
@@ -136,7 +147,7 @@ def play_bag(
         rate: Speed.
         topics: Topics to play; all that can be if empty.
         loop: Begin again at the end.
-        wait: Begin when somebody listens to the clouds (to the images if there are none), after
+        wait: Begin when somebody listens to the clouds (to any image if there are none), after
             30 s at the latest.
 
     Raises:
@@ -146,9 +157,8 @@ def play_bag(
     rclpy.init(args=[])
     try:
         player = Player(reader, topics=topics, rate=rate)
-        if wait:
-            for topic in player.wait_for_subscribers(_leading(reader), timeout_s=_WAIT_S):
-                player.get_logger().warning(f"nobody listens to '{topic}'; playing all the same")
+        if wait and (leading := _leading(reader, topics)):
+            _wait(player, leading)
         while True:
             num = player.play()
             player.get_logger().info(f"played {num} messages of {path}")
@@ -160,8 +170,15 @@ def play_bag(
         rclpy.try_shutdown()
 
 
-def _leading(reader: BagReader) -> list[str]:
-    for kind in _LEADING_TYPES:
-        if topics := [topic for topic, one in reader.topics.items() if one == kind]:
-            return topics
+def _wait(player: Player, leading: Sequence[str]) -> None:
+    if not player.wait_for_subscribers(leading, timeout_s=_WAIT_S, settle_s=_SETTLE_S):
+        text = f"nobody listens to {' or '.join(leading)}; playing all the same"
+        player.get_logger().warning(text)
+
+
+def _leading(reader: BagReader, topics: Sequence[str]) -> list[str]:
+    for wanted in _LEADING_TYPES:
+        of_kind = [topic for topic, kind in reader.topics.items() if kind == wanted]
+        if leading := [topic for topic in of_kind if not topics or topic in topics]:
+            return leading
     return []

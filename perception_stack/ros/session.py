@@ -128,9 +128,8 @@ def play_and_record(
             if time.monotonic() > end:
                 raise NotReadyError(f"nodes not ready after {ready_timeout_s:.0f} s: {lacks}")
             time.sleep(_POLL_S)
-        lonely = player.wait_for_subscribers([leading], timeout_s=ready_timeout_s)
-        if lonely:
-            raise NotReadyError(f"nobody listens to {', '.join(lonely)}")
+        if not player.wait_for_subscribers([leading], timeout_s=ready_timeout_s):
+            raise NotReadyError(f"nobody listens to {leading}")
         player.play()
         recorder.run.num_sent = len(recorder.sent_ns)
         end = time.monotonic() + settle_s

@@ -96,18 +96,19 @@ def test_nodes_come_up_and_end_cleanly(
 
 
 @pytest.mark.parametrize(
-    ("model", "winner"),
+    ("arguments", "winner"),
     [
-        pytest.param("/from/the/argument.yaml", "/from/the/argument.yaml", id="argument-wins"),
-        pytest.param("", "/from/the/file.yaml", id="empty-argument-keeps-the-file's"),
+        pytest.param({"model": "/argument.yaml"}, "/argument.yaml", id="argument-wins"),
+        # the launch file's own default is an empty text
+        pytest.param({}, "/file.yaml", id="empty-argument-keeps-the-file's"),
     ],
 )
 def test_default_is_weaker_than_file_is_weaker_than_argument(
-    launch: Launch, tmp_path: Path, model: str, winner: str
+    launch: Launch, tmp_path: Path, arguments: dict[str, str], winner: str
 ) -> None:
     """Neither model exists: the complaint says which one was asked for."""
-    path = params_file(tmp_path / "p.yaml", "/**", "detector: {model: /from/the/file.yaml}")
-    launched = launch("perception.launch.xml", one_process="true", params_file=path, model=model)
+    path = params_file(tmp_path / "p.yaml", "/**", "detector: {model: /file.yaml}")
+    launched = launch("perception.launch.xml", one_process="true", params_file=path, **arguments)
     assert launched.wait() == 0
     (complaint,) = launched.lines_with("error: ")
     assert f"cannot use model '{winner}'" in complaint
