@@ -23,7 +23,8 @@ class Closest:
         local_m: float64 [H, N, 3], the seen points.
         normals: float64 [H, N, 3], of the model.
         gap_m: float64 [H, N], to the plane of the nearest model point, along its normal.
-        distance_m: float64 [H, N], to the nearest model point.
+        distance_m: float64 [H, N], to the nearest model point; infinite where its normal looks
+            away from the camera, such as on the inner side of the wall that is seen.
     """
 
     local_m: FloatArray
@@ -47,11 +48,13 @@ def closest(model: Surface, seen_m: FloatArray, poses: FloatArray) -> Closest:
     index = model.nearest(local_m)
     offset_m = local_m - model.points_m[index]
     normals = model.normals[index]
+    camera_m = -np.einsum("hij,hi->hj", poses[:, :3, :3], poses[:, :3, 3])
+    facing = np.einsum("hni,hni->hn", normals, local_m - camera_m[:, None]) < 0
     return Closest(
         local_m=local_m,
         normals=normals,
         gap_m=np.einsum("hni,hni->hn", offset_m, normals),
-        distance_m=np.sqrt(np.einsum("hni,hni->hn", offset_m, offset_m)),
+        distance_m=np.where(facing, np.sqrt(np.einsum("hni,hni->hn", offset_m, offset_m)), np.inf),
     )
 
 

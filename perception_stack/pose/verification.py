@@ -18,6 +18,8 @@ from perception_stack.pose.surface import GriddedSurface, Surface
 _FACING = -0.15
 _HIDDEN_WEIGHT = 0.3
 _AROUND = 5.0
+_NAN=0.3
+_E=1.0
 _CELL_SPACINGS, _DEEPER_SPACINGS = 1.5, 2.5
 
 
@@ -51,6 +53,7 @@ def shown(
     agreement = np.fmax(1 - (gap_m / tolerance_m) ** 2, 0)  # 0 for NaN
     # what is hidden or not measured neither helps nor harms, but little evidence is little worth
     weight = np.where(gap_m >= -tolerance_m, 1.0, _HIDDEN_WEIGHT)
+    weight[np.isnan(gap_m)] = _NAN
     confirmed = np.bincount(pose, weights=agreement, minlength=len(poses))
     expected = np.bincount(pose, weights=weight, minlength=len(poses))
     share: FloatArray = confirmed / np.maximum(expected, 1.0)
@@ -92,5 +95,5 @@ def covered(
     limit_m = tolerance_m + model.spacing_m / 2  # neighbouring model points are so far apart
     on_it = (distance_m < limit_m).sum(axis=1)
     around = (distance_m < limit_m + _AROUND * tolerance_m).sum(axis=1)
-    share: FloatArray = on_it / np.maximum(around, 1)
+    share: FloatArray = (on_it / np.maximum(around, 1))**_E
     return share

@@ -140,7 +140,7 @@ def play_bag(
     loop: bool = False,
     wait: bool = False,
 ) -> int:
-    """Play a recording from a process of its own; returns the exit code.
+    """Play a recording from a process of its own; returns the exit code at its end.
 
     Args:
         path: The recording.
@@ -164,8 +164,6 @@ def play_bag(
             player.get_logger().info(f"played {num} messages of {path}")
             if not loop:
                 return 0
-    except KeyboardInterrupt:
-        return 130
     finally:
         rclpy.try_shutdown()
 

@@ -81,13 +81,27 @@ class StepNode(Node):
         return config
 
     def subscribe(
-        self, msg_type: Any, topic: str, callback: Callable[[Any], None], profile: QoSProfile
+        self,
+        msg_type: Any,
+        topic: str,
+        callback: Callable[[Any], None],
+        profile: QoSProfile,
+        *,
+        decode: Callable[[bytes], Any] | None = None,
     ) -> None:
-        """Call back for every message; a message that is bad input is dropped and counted."""
+        """Call back for every message; a message that is bad input is dropped and counted.
 
-        def guarded(msg: Any) -> None:
-            with self.drop_frame_on_error(topic, msg):
-                callback(msg)
+        Args:
+            msg_type: Class of the messages.
+            topic: Name, relative to the namespace.
+            callback: Takes a message.
+            profile: Quality of service, unless parameters say otherwise.
+            decode: Makes a message of its serialisation; rclpy does it if None.
+        """
+
+        def guarded(given: Any) -> None:
+            with self.drop_frame_on_error(topic, given):
+                callback(given if decode is None else decode(given))
 
         subscriber = message_filters.Subscriber(
             self,
@@ -98,6 +112,7 @@ class StepNode(Node):
                 incompatible_qos=partial(self._count_incompatible, topic, "publisher")
             ),
             qos_overriding_options=qos.overridable(),
+            raw=decode is not None,
         )
         subscriber.registerCallback(guarded)
         self._subscribers.append(subscriber)

@@ -215,16 +215,15 @@ def test_replay_gives_objects_at_the_stamps_of_the_recording(
     launched = launch("replay.launch.xml", bag=bag, **arguments)
     # not the last: sensor data is best effort, so under load a frame may be lost
     bench.until(lambda: len(lists) > len(stamps_ns) // 2, "lists", failed=lambda: launched.ended)
-    bench.until(
-        lambda: launched.lines_with("[player-"), "the player", failed=lambda: launched.ended
-    )
     received_ns = [messages.stamp_ns(one.header) for one in lists]
     assert received_ns == sorted(set(received_ns))
     assert set(received_ns) <= set(stamps_ns)
     assert {one.header.frame_id for one in lists} == {"odom"}
     assert any(one.objects for one in lists)
     assert "nobody listens" not in launched.text
-    assert launched.interrupt() == 0, launched.text
+    # the player may still be at it
+    assert launched.interrupt() == 0
+    assert not launched.lines_with("process has died"), launched.text
 
 
 def test_a_recording_that_is_not_there_is_one_line(

@@ -32,7 +32,13 @@ class FusionNode(StepNode):
         self._listener = FrameListener(self, frames, journal, on_change=lambda: None)
         self._detections_3d = self.advertise(Detection3DArray, "detections_3d", qos.RESULT)
         self.subscribe(CameraInfo, "camera_info", self._on_camera_info, qos.SENSOR)
-        self.subscribe(Detection3DArray, "clusters", self._on_clusters, qos.RESULT)
+        self.subscribe(
+            Detection3DArray,
+            "clusters",
+            self._on_clusters,
+            qos.RESULT,
+            decode=conversions.boxes3d_decoder(),
+        )
         self.subscribe(Detection2DArray, "detections", self._on_detections, qos.RESULT)
         self.subscribe(Image, "depth", self._on_depth, qos.SENSOR)
         self.every(_EXPIRE_PERIOD_S, self._expire)

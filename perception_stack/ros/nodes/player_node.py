@@ -21,6 +21,8 @@ def main() -> None:
     args = parser.parse_args(remove_ros_args(sys.argv)[1:])
     try:
         sys.exit(play_bag(args.bag, rate=args.rate, wait=args.wait))
+    except KeyboardInterrupt:
+        pass  # told to stop, as any node
     except PerceptionError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)

@@ -9,7 +9,7 @@ from vision_msgs.msg import Detection3DArray
 from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.io import messages
 from perception_stack.pipeline.tracking_stage import TrackingStage
-from perception_stack.ros import qos
+from perception_stack.ros import conversions, qos
 from perception_stack.ros.frames import FrameListener
 from perception_stack.ros.outputs import ObjectOutputs
 from perception_stack.ros.step_node import StepNode, arrival_ns, run
@@ -29,7 +29,13 @@ class TrackerNode(StepNode):
         self._stage.warm_up()
         self._outputs = ObjectOutputs(self, obstacle_spacing_m=config.obstacle_spacing_m)
         self._listener = FrameListener(self, frames, journal, on_change=self._publish_ready)
-        self.subscribe(Detection3DArray, "detections_3d", self._on_boxes, qos.RESULT)
+        self.subscribe(
+            Detection3DArray,
+            "detections_3d",
+            self._on_boxes,
+            qos.RESULT,
+            decode=conversions.boxes3d_decoder(),
+        )
         self.every(_EXPIRE_PERIOD_S, self._publish_ready)
 
     @property
