@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.pose.surface import Surface
@@ -23,14 +24,16 @@ class Closest:
         local_m: float64 [H, N, 3], the seen points.
         normals: float64 [H, N, 3], of the model.
         gap_m: float64 [H, N], to the plane of the nearest model point, along its normal.
-        distance_m: float64 [H, N], to the nearest model point; infinite where its normal looks
-            away from the camera, such as on the inner side of the wall that is seen.
+        distance_m: float64 [H, N], to the nearest model point.
+        facing: bool [H, N], the nearest model point looks towards the camera; it does not on the
+            inner side of a wall that is seen from outside.
     """
 
     local_m: FloatArray
     normals: FloatArray
     gap_m: FloatArray
     distance_m: FloatArray
+    facing: NDArray[np.bool_]
 
     def jacobian(self, about_m: FloatArray) -> FloatArray:
         """Change of the gaps with a step of the seen points, float64 [H, N, 6].
@@ -49,17 +52,22 @@ def closest(model: Surface, seen_m: FloatArray, poses: FloatArray) -> Closest:
     offset_m = local_m - model.points_m[index]
     normals = model.normals[index]
     camera_m = -np.einsum("hij,hi->hj", poses[:, :3, :3], poses[:, :3, 3])
-    facing = np.einsum("hni,hni->hn", normals, local_m - camera_m[:, None]) < 0
     return Closest(
         local_m=local_m,
         normals=normals,
         gap_m=np.einsum("hni,hni->hn", offset_m, normals),
-        distance_m=np.where(facing, np.sqrt(np.einsum("hni,hni->hn", offset_m, offset_m)), np.inf),
+        distance_m=np.sqrt(np.einsum("hni,hni->hn", offset_m, offset_m)),
+        facing=np.einsum("hni,hni->hn", normals, local_m - camera_m[:, None]) < 0,
     )
 
 
 def align(
-    model: Surface, seen_m: FloatArray, poses: FloatArray, limits_m: FloatArray
+    model: Surface,
+    seen_m: FloatArray,
+    poses: FloatArray,
+    limits_m: FloatArray,
+    *,
+    one_sided: bool = False,
 ) -> FloatArray:
     """Poses at which the seen points lie better on the model, float64 [H, 4, 4].
 
@@ -69,10 +77,14 @@ def align(
         poses: float64 [H, 4, 4], scene from model.
         limits_m: One for each iteration: points farther away than this count nothing, nearer
             ones the more the nearer (Tukey's biweight).
+        one_sided: Only sides of the model that face the camera count. This keeps the two sides of
+            a thin wall apart, but wants model points closer together than the wall is thin.
     """
     for limit_m in limits_m:
         found = closest(model, seen_m, poses)
         weight = np.maximum(1 - (found.distance_m / limit_m) ** 2, 0) ** 2
+        if one_sided:
+            weight *= found.facing
         rows = found.jacobian(np.zeros(3))
         weighted = (rows * weight[..., None]).transpose(0, 2, 1)
         information = weighted @ rows

@@ -107,7 +107,7 @@ class PoseEstimator:
         seen_m = thinned_means(points_m, model.surface.spacing_m)
         pose, score = find_pose(
             model,
-            Region(seen_m=seen_m, depth_m=depth.depth_m, camera=camera),
+            Region(seen_m=seen_m, xyxy_px=xyxy_px, depth_m=depth.depth_m, camera=camera),
             num_orientations=config.num_orientations,
             num_refined=config.num_refined,
         )

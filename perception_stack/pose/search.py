@@ -12,7 +12,7 @@ from perception_stack.geometry.camera import CameraModel
 from perception_stack.pose.alignment import align
 from perception_stack.pose.hypotheses import best_different, group_centers, guess_poses, turned
 from perception_stack.pose.models import ObjectModel
-from perception_stack.pose.verification import covered, shown
+from perception_stack.pose.verification import covered, filled, shown
 
 # lengths are relative to the object's diameter
 _FIRST_LIMITS = np.geomspace(0.3, 0.15, 8)
@@ -35,11 +35,13 @@ class Region:
 
     Attributes:
         seen_m: float64 [N, 3], at least one point that may lie on it, in the camera's frame.
+        xyxy_px: float64 [4], box of the detection.
         depth_m: float32 [H, W], the whole depth image.
         camera: Of the depth image.
     """
 
     seen_m: FloatArray
+    xyxy_px: FloatArray
     depth_m: NDArray[np.float32]
     camera: CameraModel
 
@@ -73,7 +75,7 @@ def find_pose(
     scores = _scores(model, region, seen_m, poses, tolerance_m)
     kept = best_different(model, poses, scores, num=_NUM_LAST, apart=_NEXT_APART)
 
-    poses = align(model.fine, seen_m, poses[kept], _LAST_LIMITS * diameter_m)
+    poses = align(model.fine, seen_m, poses[kept], _LAST_LIMITS * diameter_m, one_sided=True)
     scores = _scores(model, region, seen_m, poses, tolerance_m)
     best = int(np.argmax(scores))  # the first of equals
     return poses[best], float(scores[best])
@@ -88,7 +90,11 @@ def _scores(
     *,
     rough: bool = False,
 ) -> FloatArray:
-    """The surface must be seen where it should be, and what is seen must be the surface."""
+    """The surface must be seen where it should be, what is seen must be it, and fill the box."""
     surface = model.rough if rough else model.surface
     is_shown = shown(surface, poses, region.depth_m, region.camera, tolerance_m=tolerance_m)
-    return is_shown * covered(model.surface, poses, seen_m, tolerance_m=tolerance_m)
+    # points that belong to nothing are stronger evidence than a surface that is not quite seen
+    is_covered = covered(model.surface, poses, seen_m, tolerance_m=tolerance_m) ** 2
+    if rough:
+        return is_shown * is_covered
+    return is_shown * is_covered * filled(model.rough, poses, region.camera, region.xyxy_px)

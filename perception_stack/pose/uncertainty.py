@@ -33,7 +33,7 @@ def covariance_of(
         noise_m: Standard deviation of a seen point.
     """
     found = closest(model.fine, seen_m, pose[None])
-    near = found.distance_m[0] < limit_m
+    near = found.facing[0] & (found.distance_m[0] < limit_m)
     rows = found.jacobian(model.middle_m)[0, near]
     gap_m, normals = found.gap_m[0, near], found.normals[0, near]
     variance = float(gap_m @ gap_m) / max(len(gap_m) - 6, 1) + noise_m**2

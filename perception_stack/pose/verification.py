@@ -16,10 +16,8 @@ from perception_stack.pose.alignment import closest
 from perception_stack.pose.surface import GriddedSurface, Surface
 
 _FACING = -0.15
-_HIDDEN_WEIGHT = 0.3
+_HIDDEN_WEIGHT, _UNMEASURED_WEIGHT = 0.3, 0.1
 _AROUND = 5.0
-_NAN=0.3
-_E=1.0
 _CELL_SPACINGS, _DEEPER_SPACINGS = 1.5, 2.5
 
 
@@ -53,7 +51,7 @@ def shown(
     agreement = np.fmax(1 - (gap_m / tolerance_m) ** 2, 0)  # 0 for NaN
     # what is hidden or not measured neither helps nor harms, but little evidence is little worth
     weight = np.where(gap_m >= -tolerance_m, 1.0, _HIDDEN_WEIGHT)
-    weight[np.isnan(gap_m)] = _NAN
+    weight[np.isnan(gap_m)] = _UNMEASURED_WEIGHT
     confirmed = np.bincount(pose, weights=agreement, minlength=len(poses))
     expected = np.bincount(pose, weights=weight, minlength=len(poses))
     share: FloatArray = confirmed / np.maximum(expected, 1.0)
@@ -95,5 +93,20 @@ def covered(
     limit_m = tolerance_m + model.spacing_m / 2  # neighbouring model points are so far apart
     on_it = (distance_m < limit_m).sum(axis=1)
     around = (distance_m < limit_m + _AROUND * tolerance_m).sum(axis=1)
-    share: FloatArray = (on_it / np.maximum(around, 1))**_E
+    share: FloatArray = on_it / np.maximum(around, 1)
+    return share
+
+
+def filled(
+    model: Surface, poses: FloatArray, camera: CameraModel, xyxy_px: FloatArray
+) -> FloatArray:
+    """Share of a detection's box that the rectangle around the object covers, float64 [H].
+
+    The box may be around the visible part only, so what the object covers besides is no fault.
+    """
+    points_m = model.points_m @ poses[:, :3, :3].transpose(0, 2, 1) + poses[:, None, :3, 3]
+    uv_px = camera.project(points_m.reshape(-1, 3)).uv_px.reshape(len(poses), -1, 2)
+    low = np.maximum(np.nan_to_num(uv_px.min(axis=1), nan=np.inf), xyxy_px[:2])
+    high = np.minimum(np.nan_to_num(uv_px.max(axis=1), nan=-np.inf), xyxy_px[2:])
+    share: FloatArray = np.maximum((high - low) / (xyxy_px[2:] - xyxy_px[:2]), 0).prod(axis=1)
     return share

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -206,6 +207,8 @@ def run(make_node: Callable[..., Node]) -> None:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
     finally:
+        # told twice, as by a terminal and by launch, it ends no other way
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()

@@ -68,9 +68,16 @@ class Launched:
             return ""
         return f"launch ended with code {self.process.returncode}:\n{self.text}"
 
-    def interrupt(self) -> int:
-        """Ctrl-C; returns the exit code."""
-        self.process.send_signal(signal.SIGINT)
+    def interrupt(self, *, everyone: bool = False) -> int:
+        """Ctrl-C; returns the exit code.
+
+        Args:
+            everyone: Also the nodes, which launch then tells a second time.
+        """
+        if everyone:
+            os.killpg(self.process.pid, signal.SIGINT)
+        else:
+            self.process.send_signal(signal.SIGINT)
         return self.wait()
 
     def wait(self) -> int:

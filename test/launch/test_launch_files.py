@@ -95,6 +95,15 @@ def test_nodes_come_up_and_end_cleanly(
     assert "Traceback" not in launched.text
 
 
+def test_nodes_that_are_told_twice_end_cleanly(bench: Bench, launch: Launch) -> None:
+    """By the terminal and by launch."""
+    launched = launch("perception.launch.xml", one_process="true")
+    wait_for(bench, launched, {"/perception"}, {"/objects"})
+    assert launched.interrupt(everyone=True) == 0
+    assert launched.lines_with("process has finished cleanly"), launched.text
+    assert "Traceback" not in launched.text
+
+
 @pytest.mark.parametrize(
     ("arguments", "winner"),
     [
