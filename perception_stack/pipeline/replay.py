@@ -25,6 +25,8 @@ TOPIC_TYPES = {
     "detections": "vision_msgs/msg/Detection2DArray",
 }
 _LEADING = ("points", "depth")
+# who is told of a message of an input that cannot be used
+_STEP_OF = {"points": "lidar_detector", "image": "detector", "tf": "tracker"}
 _TF, _TF_STATIC = "/tf", "/tf_static"
 
 
@@ -74,7 +76,8 @@ class Replay:
                 yield from chain.expire(now_ns)
                 yield from self._push(chain, inputs.get(message.topic, _TF), message)
             except PerceptionError as error:
-                self.journals[STEPS[0]].count_error(error, stamp_ns=now_ns, where=message.topic)
+                step = _STEP_OF.get(inputs.get(message.topic, "tf"), "fusion")
+                self.journals[step].count_error(error, stamp_ns=now_ns, where=message.topic)
             self._collect(chain)
             on_message()
         yield from chain.flush(now_ns)
