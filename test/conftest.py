@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,10 @@ import pytest
 
 _ROOT = Path(__file__).resolve().parent.parent
 _TIMEOUT_S = 30.0
+
+# The pytest plugin of launch, on every computer with ROS, makes loggers that pass nothing on to
+# the root: our warnings would not reach caplog.
+logging.setLoggerClass(logging.Logger)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ silent, depth images lead and lift the detections. Each sensor may be missing.
 from __future__ import annotations
 
 from perception_stack.datatypes import Boxes3D, DepthImage, Detections2D
-from perception_stack.errors import TransformUnavailableError
+from perception_stack.errors import PerceptionError
 from perception_stack.fusion.config import FusionConfig
 from perception_stack.fusion.fusion import Fusion
 from perception_stack.fusion.pairing import Companion, PairedSet, Pairing
@@ -114,12 +114,12 @@ class FusionStage:
             camera_from_boxes = self._frames.lookup(
                 self._camera.frame_id, boxes.frame_id, boxes.stamp_ns
             )
-        except TransformUnavailableError as error:
-            self._journal.count(Reason.NO_TRANSFORM, stamp_ns=boxes.stamp_ns, detail=str(error))
+            return self._fusion.fuse(
+                boxes, detections, camera=self._camera, camera_from_boxes=camera_from_boxes
+            )
+        except PerceptionError as error:
+            self._journal.count_error(error, stamp_ns=boxes.stamp_ns, where=CLUSTERS)
             return boxes
-        return self._fusion.fuse(
-            boxes, detections, camera=self._camera, camera_from_boxes=camera_from_boxes
-        )
 
     def _lift_all(self, sets: list[PairedSet]) -> list[Boxes3D]:
         lifted = []
@@ -134,7 +134,10 @@ class FusionStage:
             if detections is None:
                 # nobody looked: not the same as having seen nothing
                 continue
-            lifted.append(self._fusion.lift(detections, one.reference, camera=self._camera))
+            try:
+                lifted.append(self._fusion.lift(detections, one.reference, camera=self._camera))
+            except PerceptionError as error:
+                self._journal.count_error(error, stamp_ns=one.stamp_ns, where=DEPTH)
         return lifted
 
     def _no_camera(self, stamp_ns: int) -> None:

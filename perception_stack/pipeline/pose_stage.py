@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from perception_stack.datatypes import Boxes3D, DepthImage, Detections2D
+from perception_stack.errors import PerceptionError
 from perception_stack.fusion.config import FusionConfig
 from perception_stack.fusion.pairing import PairedSet
 from perception_stack.geometry.camera import CameraModel
@@ -64,5 +65,10 @@ class PoseStage:
                 detail = "detections wait for a first camera_info"
                 self._journal.count(Reason.NO_CALIBRATION, stamp_ns=one.stamp_ns, detail=detail)
                 continue
-            poses.append(self._estimator.estimate(detections, one.reference, camera=self._camera))
+            try:
+                poses.append(
+                    self._estimator.estimate(detections, one.reference, camera=self._camera)
+                )
+            except PerceptionError as error:
+                self._journal.count_error(error, stamp_ns=one.stamp_ns, where=DEPTH)
         return poses

@@ -24,7 +24,7 @@ class PoseEstimatorConfig(StepConfig):
     num_orientations: int = param(1000, "Orientations tried at first.", low=10, high=100000)
     num_refined: int = param(100, "Best guesses that are refined.", low=1, high=10000)
     min_points: int = param(50, "Least depth pixels on an object.", low=10, high=100000)
-    min_score: float = param(0.35, "Least score from which a pose is reported.", low=0.0, high=1.0)
+    min_score: float = param(0.5, "Least score from which a pose is reported.", low=0.0, high=1.0)
     depth_noise_m: float = param(0.003, "Noise of a depth pixel.", unit="m", low=1e-5, high=0.1)
 
     @property

@@ -62,8 +62,7 @@ class PoseEstimator:
         Returns:
             One box per pose found, in the camera's frame, in the order of the detections: centre
             and orientation are the mesh's frame; ``score`` in [0, 1] is the share of its visible
-            surface that the depth image confirms, times the share of the points around it that
-            lie on it.
+            surface that the depth image confirms, times the share of the box that it fills.
 
         Raises:
             FrameMismatchError: detections, depth image and camera are of different frames.

@@ -36,9 +36,11 @@ def guess_poses(model: Surface, center_m: FloatArray, *, num: int) -> FloatArray
         float64 [num, 4, 4].
     """
     rotations = even_rotations(num)
-    view = rotations.transpose(0, 2, 1) @ (center_m / np.linalg.norm(center_m))
-    facing = (view @ model.normals.T < _FACING).astype(np.float64)
-    visible_m = facing @ model.points_m / np.maximum(facing.sum(axis=1, keepdims=True), 1)
+    view = np.einsum("hji,j->hi", rotations, center_m / np.linalg.norm(center_m))
+    # einsum, since large matrix products may depend on the number of threads
+    facing = (np.einsum("hi,ni->hn", view, model.normals) < _FACING).astype(np.float64)
+    visible_m = np.einsum("hn,ni->hi", facing, model.points_m)
+    visible_m /= np.maximum(facing.sum(axis=1, keepdims=True), 1)
     poses = np.tile(np.eye(4), (num, 1, 1))
     poses[:, :3, :3] = rotations
     poses[:, :3, 3] = center_m - np.einsum("hij,hj->hi", rotations, visible_m)

@@ -45,12 +45,12 @@ def object_points(
         return np.empty((0, 3))
     uv_px, depth = _pixels(depth_m, xyxy_px, (border + _RING_SHARE) * size)
     off_middle = np.abs(uv_px - (xyxy_px[:2] + xyxy_px[2:]) / 2) / size
-    inside = (off_middle <= 0.5 + border).all(axis=1)
+    inside = np.asarray((off_middle <= 0.5 + border).all(axis=1))
     if not inside.any():
         return np.empty((0, 3))
     central = (off_middle <= _CENTRE_SHARE / 2).all(axis=1)
     middle_m = float(np.median(depth[central if central.any() else inside]))
-    near = (np.abs(depth - middle_m) <= _REACH_DIAMETERS * diameter_m).astype(np.bool_)
+    near = np.abs(depth - middle_m) <= _REACH_DIAMETERS * diameter_m
     points_m = camera.rays(uv_px[near]) * depth[near, None]
     return above_support(points_m[inside[near]], points_m[~inside[near]], noise_m=noise_m)
 

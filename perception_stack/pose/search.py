@@ -62,39 +62,42 @@ def find_pose(
     centers_m = group_centers(seen_m, _GROUP_SPACINGS * model.surface.spacing_m, most=_MOST_GROUPS)
     guesses = [guess_poses(model.surface, one, num=num_orientations) for one in centers_m]
     poses = align(model.surface, few_m, np.concatenate(guesses), _FIRST_LIMITS * diameter_m)
-    scores = _scores(model, region, few_m, poses, _FIRST_TOLERANCE * diameter_m, rough=True)
+    tolerance_m = _FIRST_TOLERANCE * diameter_m
+    scores = _covered(model, poses, few_m, tolerance_m)
+    scores *= shown(model.rough, poses, region.depth_m, region.camera, tolerance_m=tolerance_m)
     kept = best_different(model, poses, scores, num=num_refined, apart=_FIRST_APART)
 
     tolerance_m = _TOLERANCE * diameter_m
     poses = align(model.surface, seen_m, poses[kept], _NEXT_LIMITS * diameter_m)
-    scores = _scores(model, region, seen_m, poses, tolerance_m)
+    scores = _confirmed(model, region, poses, tolerance_m)
+    scores *= _covered(model, poses, seen_m, tolerance_m)
     kept = best_different(model, poses, scores, num=_NUM_TURNED, apart=_NEXT_APART)
 
     # nearly symmetric objects: the little that tells the sides apart does not pull a pose over
     poses = align(model.surface, seen_m, turned(model, poses[kept]), _NEXT_LIMITS * diameter_m)
-    scores = _scores(model, region, seen_m, poses, tolerance_m)
+    scores = _confirmed(model, region, poses, tolerance_m)
+    scores *= _covered(model, poses, seen_m, tolerance_m)
     kept = best_different(model, poses, scores, num=_NUM_LAST, apart=_NEXT_APART)
 
     poses = align(model.fine, seen_m, poses[kept], _LAST_LIMITS * diameter_m, one_sided=True)
-    scores = _scores(model, region, seen_m, poses, tolerance_m)
-    best = int(np.argmax(scores))  # the first of equals
-    return poses[best], float(scores[best])
+    scores = _confirmed(model, region, poses, tolerance_m)
+    scores *= _covered(model, poses, seen_m, tolerance_m)
+    best = poses[[np.argmax(scores)]]  # the first of equals
+    # points of other things in the box choose between poses, but are no fault of the best one
+    score = _confirmed(model, region, best, tolerance_m)
+    return best[0], float(score[0])
 
 
-def _scores(
-    model: ObjectModel,
-    region: Region,
-    seen_m: FloatArray,
-    poses: FloatArray,
-    tolerance_m: float,
-    *,
-    rough: bool = False,
+def _confirmed(
+    model: ObjectModel, region: Region, poses: FloatArray, tolerance_m: float
 ) -> FloatArray:
-    """The surface must be seen where it should be, what is seen must be it, and fill the box."""
-    surface = model.rough if rough else model.surface
-    is_shown = shown(surface, poses, region.depth_m, region.camera, tolerance_m=tolerance_m)
-    # points that belong to nothing are stronger evidence than a surface that is not quite seen
-    is_covered = covered(model.surface, poses, seen_m, tolerance_m=tolerance_m) ** 2
-    if rough:
-        return is_shown * is_covered
-    return is_shown * is_covered * filled(model.rough, poses, region.camera, region.xyxy_px)
+    """The surface must be seen where it should be, and it must fill the box."""
+    is_shown = shown(model.surface, poses, region.depth_m, region.camera, tolerance_m=tolerance_m)
+    return is_shown * filled(model.rough, poses, region.camera, region.xyxy_px)
+
+
+def _covered(
+    model: ObjectModel, poses: FloatArray, seen_m: FloatArray, tolerance_m: float
+) -> FloatArray:
+    """What is seen must be the surface; squared, as it is the stronger evidence."""
+    return covered(model.surface, poses, seen_m, tolerance_m=tolerance_m) ** 2

@@ -35,7 +35,10 @@ def support_plane(points_m: FloatArray, *, noise_m: float) -> FloatArray | None:
     if not len(normals):
         return None
     offsets = -np.einsum("ti,ti->t", normals, corners[length > 0, 0])
-    height = normals @ points.T + offsets[:, None]
+    normals[offsets < 0] *= -1  # towards the camera
+    offsets = np.abs(offsets)
+    # einsum, since large matrix products may depend on the number of threads
+    height = np.einsum("ti,ni->tn", normals, points) + offsets[:, None]
     limit_m = _NOISES * noise_m
     # a surface that carries things has nothing behind it, unlike the face of a nearer object
     votes = (np.abs(height) < limit_m).sum(axis=1) - (height < -limit_m).sum(axis=1)
@@ -44,7 +47,8 @@ def support_plane(points_m: FloatArray, *, noise_m: float) -> FloatArray | None:
         return None
     chosen = points[np.abs(height[best]) < _NOISES * noise_m]
     middle = chosen.mean(axis=0)
-    normal = np.linalg.svd(chosen - middle, full_matrices=False)[2][2]
+    spread = chosen - middle
+    normal = np.linalg.eigh(np.einsum("ni,nj->ij", spread, spread))[1][:, 0]
     normal *= -np.sign(normal @ middle)
     return np.append(normal, -(normal @ middle))
 
@@ -66,5 +70,7 @@ def above_support(inside_m: FloatArray, around_m: FloatArray, *, noise_m: float)
     plane = support_plane(around_m, noise_m=noise_m)
     if plane is None:
         return inside_m
-    above: NDArray[np.bool_] = inside_m @ plane[:3] + plane[3] > _NOISES * noise_m
+    above: NDArray[np.bool_] = (
+        np.einsum("ni,i->n", inside_m, plane[:3]) + plane[3] > _NOISES * noise_m
+    )
     return inside_m[above]

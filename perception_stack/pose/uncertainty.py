@@ -9,7 +9,6 @@ from perception_stack.pose.alignment import closest
 from perception_stack.pose.models import ObjectModel
 
 _NORMAL_RAD = 0.1
-_CORRELATION = 1.0
 _UNKNOWN_RAD = np.pi / np.sqrt(3)  # standard deviation of an angle that may be anything
 _UNKNOWN_SHIFT = 0.1  # of the diameter; more is noticed by the check against free space
 
@@ -50,7 +49,7 @@ def covariance_of(
     hold = (vectors * np.maximum(values, 0)) @ vectors.T * np.outer(scale, scale)
 
     unknown = np.repeat([_UNKNOWN_SHIFT * model.diameter_m, _UNKNOWN_RAD], 3)
-    information = hold / (variance * _CORRELATION) + np.diag(1 / unknown**2)
+    information = hold / variance + np.diag(1 / unknown**2)
     # from steps about the middle to those of the mesh's origin along the axes of the scene
     move = np.eye(6)
     move[:3, 3:] = _cross_matrices(model.middle_m)

@@ -19,7 +19,8 @@ from perception_stack.simulation.scene import Scene
 from perception_stack.simulation.table import TableConfig, table_scene
 
 # Not a skip in the module: the plugin of launch_testing would then leave out the whole folder.
-collect_ignore = [] if find_spec("launch_pytest") else ["test_with_launch_pytest.py"]
+_NEEDED = ("launch_pytest", "rclpy", "perception_stack.msg")
+collect_ignore = [] if all(map(find_spec, _NEEDED)) else ["test_with_launch_pytest.py"]
 
 _STOP_S = 30.0
 

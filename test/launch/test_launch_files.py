@@ -46,10 +46,18 @@ def topics_of(bench: Bench, full_names: set[str]) -> set[str]:
 
 
 def wait_for(bench: Bench, launched: Launched, expected: set[str], topics: set[str]) -> None:
-    """Until exactly these nodes are up and have these topics."""
+    """Until exactly these nodes are up, have these topics, and spin."""
+    from diagnostic_msgs.msg import DiagnosticArray
+
+    arrays = bench.hear(DiagnosticArray, "/diagnostics")
 
     def up() -> bool:
-        return names(bench) == expected and topics <= topics_of(bench, expected)
+        spinning = {status.name.split(":")[0] for array in arrays for status in array.status}
+        return (
+            names(bench) == expected
+            and topics <= topics_of(bench, expected)
+            and spinning == {name.rpartition("/")[2] for name in expected}
+        )
 
     bench.until(up, f"{expected} with {topics}", failed=lambda: launched.ended)
 
@@ -238,7 +246,10 @@ def test_replay_gives_objects_at_the_stamps_of_the_recording(
 def test_a_recording_that_is_not_there_is_one_line(
     bench: Bench, launch: Launch, tmp_path: Path
 ) -> None:
-    launched = launch("replay.launch.xml", bag=tmp_path / "none", one_process="true")
+    path = params_file(tmp_path / "p.yaml", "/**", "tracker: {fixed_frame: odom}")
+    launched = launch(
+        "replay.launch.xml", bag=tmp_path / "none", one_process="true", params_file=path
+    )
     bench.until(
         lambda: launched.lines_with("process has died"),
         "the end of the player",

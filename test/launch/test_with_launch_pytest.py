@@ -10,7 +10,6 @@ import launch_pytest
 import numpy as np
 import pytest
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchDescription
 from launch.actions import IncludeLaunchDescription, RegisterEventHandler, SetEnvironmentVariable
 from launch.event_handlers import OnProcessExit
 from launch.launch_description_sources import AnyLaunchDescriptionSource
@@ -20,6 +19,7 @@ from sensor_msgs.msg import CameraInfo, PointCloud2
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray
 
+from launch import LaunchDescription
 from perception_stack.datatypes import TrackedObjects
 from perception_stack.io import messages
 from perception_stack.ros import conversions
@@ -126,7 +126,7 @@ def test_one_process_tracks_what_is_there(
 def test_shutdown_right_after_the_start_is_clean(
     one_process: tuple[LaunchDescription, Ends],
 ) -> None:
-    """Interrupted while it still imports, a node may die of it, but not with an error of its own."""
+    """Interrupted while it still imports, a node may die of it, but by no error of its own."""
     ((name, code),) = one_process[1]
     assert name == "perception"
     assert code in (0, -2)
