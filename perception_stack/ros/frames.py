@@ -34,6 +34,7 @@ class FrameListener:
     ) -> None:
         self._frames = frames
         self._journal = journal
+        self._node = node
         self._on_change = on_change
         node.diagnostics.watch_input("/tf")
         self._listener = tf2_ros.TransformListener(self, node, spin_thread=False)
@@ -54,4 +55,5 @@ class FrameListener:
             stamp_ns = messages.stamp_ns(msg.header)
             self._journal.count_error(error, stamp_ns=stamp_ns, where=f"TF of {authority}")
             return
-        self._on_change()
+        with self._node.drop_frame_on_error("what waited for TF", msg):
+            self._on_change()

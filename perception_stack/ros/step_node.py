@@ -135,7 +135,12 @@ class StepNode(Node):
 
     def every(self, period_s: float, callback: Callable[[], None]) -> None:
         """Call back in real time, whatever the simulated clock does."""
-        self.create_timer(period_s, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+        def guarded() -> None:
+            with self.drop_frame_on_error("what waited", None):
+                callback()
+
+        self.create_timer(period_s, guarded, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def has_publisher(self, topic: str) -> bool:
         """Whether anybody sends a topic."""
