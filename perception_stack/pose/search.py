@@ -20,7 +20,7 @@ _NEXT_LIMITS = np.geomspace(0.15, 0.06, 10)
 _LAST_LIMITS = np.full(8, 0.06)
 _FIRST_TOLERANCE, _TOLERANCE = 0.05, 0.04
 _FIRST_APART, _NEXT_APART = 0.1, 0.05
-_NUM_FEW = 80
+_NUM_SEEN, _NUM_FEW = 1000, 80
 _NUM_TURNED, _NUM_LAST = 4, 10
 _MOST_GROUPS = 3
 _GROUP_SPACINGS = 2.0
@@ -57,8 +57,8 @@ def find_pose(
         num_orientations: Guesses for each group of points.
         num_refined: Guesses that are looked at more closely.
     """
-    seen_m, diameter_m = region.seen_m, model.diameter_m
-    few_m = seen_m[:: -(-len(seen_m) // _NUM_FEW)]
+    diameter_m = model.diameter_m
+    seen_m, few_m = (_at_most(region.seen_m, num) for num in (_NUM_SEEN, _NUM_FEW))
     centers_m = group_centers(seen_m, _GROUP_SPACINGS * model.surface.spacing_m, most=_MOST_GROUPS)
     guesses = [guess_poses(model.surface, one, num=num_orientations) for one in centers_m]
     poses = align(model.surface, few_m, np.concatenate(guesses), _FIRST_LIMITS * diameter_m)
@@ -69,23 +69,36 @@ def find_pose(
 
     tolerance_m = _TOLERANCE * diameter_m
     poses = align(model.surface, seen_m, poses[kept], _NEXT_LIMITS * diameter_m)
-    scores = _confirmed(model, region, poses, tolerance_m)
-    scores *= _covered(model, poses, seen_m, tolerance_m)
+    scores = _scores(model, region, seen_m, poses, tolerance_m)
     kept = best_different(model, poses, scores, num=_NUM_TURNED, apart=_NEXT_APART)
 
     # nearly symmetric objects: the little that tells the sides apart does not pull a pose over
     poses = align(model.surface, seen_m, turned(model, poses[kept]), _NEXT_LIMITS * diameter_m)
-    scores = _confirmed(model, region, poses, tolerance_m)
-    scores *= _covered(model, poses, seen_m, tolerance_m)
+    scores = _scores(model, region, seen_m, poses, tolerance_m)
     kept = best_different(model, poses, scores, num=_NUM_LAST, apart=_NEXT_APART)
 
     poses = align(model.fine, seen_m, poses[kept], _LAST_LIMITS * diameter_m, one_sided=True)
-    scores = _confirmed(model, region, poses, tolerance_m)
-    scores *= _covered(model, poses, seen_m, tolerance_m)
+    scores = _scores(model, region, seen_m, poses, tolerance_m)
     best = poses[[np.argmax(scores)]]  # the first of equals
     # points of other things in the box choose between poses, but are no fault of the best one
     score = _confirmed(model, region, best, tolerance_m)
     return best[0], float(score[0])
+
+
+def _at_most(points_m: FloatArray, num: int) -> FloatArray:
+    """Every n-th point, so that few enough remain."""
+    return points_m[:: -(-len(points_m) // num)]
+
+
+def _scores(
+    model: ObjectModel,
+    region: Region,
+    seen_m: FloatArray,
+    poses: FloatArray,
+    tolerance_m: float,
+) -> FloatArray:
+    confirmed = _confirmed(model, region, poses, tolerance_m)
+    return confirmed * _covered(model, poses, seen_m, tolerance_m)
 
 
 def _confirmed(

@@ -9,6 +9,7 @@ from perception_stack.pose.alignment import closest
 from perception_stack.pose.models import ObjectModel
 
 _NORMAL_RAD = 0.1
+_COMMON_NOISE = 0.5  # share of the noise that neighbouring pixels have in common
 _UNKNOWN_RAD = np.pi / np.sqrt(3)  # standard deviation of an angle that may be anything
 _UNKNOWN_SHIFT = 0.1  # of the diameter; more is noticed by the check against free space
 
@@ -29,13 +30,14 @@ def covariance_of(
         seen_m: float64 [N, 3], what is seen of it.
         pose: float64 [4, 4], scene from model.
         limit_m: Points farther from the model do not belong to it.
-        noise_m: Standard deviation of a seen point.
+        noise_m: Standard deviation of a depth pixel.
     """
     found = closest(model.fine, seen_m, pose[None])
     near = found.facing[0] & (found.distance_m[0] < limit_m)
     rows = found.jacobian(model.middle_m)[0, near]
     gap_m, normals = found.gap_m[0, near], found.normals[0, near]
-    variance = float(gap_m @ gap_m) / max(len(gap_m) - 6, 1) + noise_m**2
+    variance = float(gap_m @ gap_m) / max(len(gap_m) - 6, 1)
+    variance += (_COMMON_NOISE * noise_m) ** 2
 
     levers = np.zeros((len(rows), 6, 3))
     levers[:, :3] = np.eye(3)

@@ -246,10 +246,7 @@ def test_replay_gives_objects_at_the_stamps_of_the_recording(
 def test_a_recording_that_is_not_there_is_one_line(
     bench: Bench, launch: Launch, tmp_path: Path
 ) -> None:
-    path = params_file(tmp_path / "p.yaml", "/**", "tracker: {fixed_frame: odom}")
-    launched = launch(
-        "replay.launch.xml", bag=tmp_path / "none", one_process="true", params_file=path
-    )
+    launched = launch("replay.launch.xml", bag=tmp_path / "none", one_process="true")
     bench.until(
         lambda: launched.lines_with("process has died"),
         "the end of the player",
