@@ -9,7 +9,7 @@ from perception_stack.pose.alignment import closest
 from perception_stack.pose.models import ObjectModel
 
 _NORMAL_RAD = 0.1
-_COMMON_NOISE = 0.5  # share of the noise that neighbouring pixels have in common
+_COMMON_NOISE = 0.7  # share of the noise that neighbouring pixels have in common
 _UNKNOWN_RAD = np.pi / np.sqrt(3)  # standard deviation of an angle that may be anything
 _UNKNOWN_SHIFT = 0.1  # of the diameter; more is noticed by the check against free space
 

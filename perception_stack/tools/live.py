@@ -174,7 +174,8 @@ def _launched(arguments: dict[str, str], *, log: Path) -> Iterator[None]:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
-        os.killpg(process.pid, signal.SIGINT)
+        # launch passes it on to the nodes, which must not get it twice
+        process.send_signal(signal.SIGINT)
         try:
             process.wait(_STOP_S)
         except subprocess.TimeoutExpired:

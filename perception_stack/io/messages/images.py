@@ -68,12 +68,15 @@ def image_from_msg(message: Any) -> ColorImage:
     if conversion:
         import cv2
 
+        size = f"{message.width}x{message.height}"
+        # two pixels share their colour; not every OpenCV notices
+        if conversion.startswith("YUV2BGR") and message.width % 2:
+            raise DecodeError(f"no {message.encoding} image of {size} pixels: odd width")
         try:
             pixels = cv2.cvtColor(
                 np.ascontiguousarray(pixels), getattr(cv2, f"COLOR_{conversion}")
             )
-        except cv2.error as error:  # e.g. an odd width, which YUV 4:2:2 cannot have
-            size = f"{message.width}x{message.height}"
+        except cv2.error as error:
             raise DecodeError(f"no {message.encoding} image of {size} pixels: {error}") from error
     if kind == "u2":
         pixels = (pixels >> 8).astype(np.uint8)
