@@ -26,7 +26,8 @@ from perception_stack.geometry.overlap import (
 )
 from perception_stack.geometry.transforms import RigidTransform, matrix_from_quat, quat_from_yaw
 
-_TIGHT = 1e-9
+# Qhull itself is off by up to 1e-9
+_TIGHT = 1e-8
 
 
 def make_boxes(center, quat, size, frame_id="odom") -> Boxes3D:

@@ -68,8 +68,11 @@ def test_box_is_hit_where_the_slab_method_says(rays, size_m, quat_xyzw, center_m
     hits = cast_all(rays, mesh.triangles_m)
     expected = distance_to_box(rays.directions, size_m, rotation, center_m)
     # a ray within rounding of the silhouette may go either way
-    clear = distance_to_box(rays.directions, size_m * (1 + 1e-9), rotation, center_m)
-    sure = np.isfinite(expected) == np.isfinite(clear)
+    larger, smaller = (
+        np.isfinite(distance_to_box(rays.directions, size_m * factor, rotation, center_m))
+        for factor in (1 + 1e-9, 1 - 1e-9)
+    )
+    sure = larger == smaller
     np.testing.assert_allclose(hits.distance[sure], expected[sure], rtol=1e-7, atol=1e-7)
 
 
