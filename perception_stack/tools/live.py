@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -230,4 +229,3 @@ def _use_shipped_profile() -> None:
     profile = Path(get_package_share_directory("perception_stack")) / "config" / "fastdds.xml"
     for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
         os.environ.setdefault(name, str(profile))
-    sys.stdout.flush()
