@@ -85,6 +85,15 @@ class Player(Node):
         if "/clock" not in self._publishers_by_topic and (not topics or "/clock" in topics):
             self._clock_publisher = self.create_publisher(Clock, "/clock", _RELIABLE)
 
+    def wait_for_publisher(self, topic: str, *, timeout_s: float) -> bool:
+        """Wait until somebody else publishes a topic; whether somebody does."""
+        end = time.monotonic() + timeout_s
+        while not self.count_publishers(self.resolve_topic_name(topic)):
+            if time.monotonic() > end:
+                return False
+            time.sleep(_POLL_S)
+        return True
+
     def wait_for_subscribers(
         self, topics: Sequence[str], *, timeout_s: float, settle_s: float = 0.0
     ) -> bool:
@@ -139,6 +148,7 @@ def play_bag(
     topics: Sequence[str] = (),
     loop: bool = False,
     wait: bool = False,
+    wait_for: str = "",
 ) -> int:
     """Play a recording from a process of its own; returns the exit code at its end.
 
@@ -149,6 +159,8 @@ def play_bag(
         loop: Begin again at the end.
         wait: Begin when somebody listens to the clouds (to any image if there are none), after
             30 s at the latest.
+        wait_for: Before that, wait until somebody publishes this topic, 30 s at most: the end of
+            a chain comes up last, and what it misses at the start is missing from the result.
 
     Raises:
         PerceptionError: the recording cannot be read or played.
@@ -157,6 +169,9 @@ def play_bag(
     rclpy.init(args=[])
     try:
         player = Player(reader, topics=topics, rate=rate)
+        if wait_for and not player.wait_for_publisher(wait_for, timeout_s=_WAIT_S):
+            text = f"nobody publishes '{wait_for}' after {_WAIT_S:.0f} s; playing all the same"
+            player.get_logger().warning(text)
         if wait and (leading := _leading(reader, topics)):
             _wait(player, leading)
         while True:

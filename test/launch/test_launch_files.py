@@ -210,9 +210,7 @@ def test_calibration_is_there_for_those_who_come_late(
     ("scene", "arguments", "leading"),
     [
         pytest.param("road", {"one_process": "true"}, "/points", id="road"),
-        pytest.param(
-            "table", {"mode": "grasping", "detector": "false", "rate": 2.0}, "/depth", id="table"
-        ),
+        pytest.param("table", {"mode": "grasping", "detector": "false"}, "/depth", id="table"),
     ],
 )
 def test_replay_gives_objects_at_the_stamps_of_the_recording(
@@ -230,13 +228,16 @@ def test_replay_gives_objects_at_the_stamps_of_the_recording(
     stamps_ns = [messages.stamp_ns(one.message.header) for one in reader.messages([leading])]
     lists = bench.hear(TrackedObjectArray, "/objects")
     launched = launch("replay.launch.xml", bag=bag, **arguments)
-    # not the last: sensor data is best effort, so under load a frame may be lost
-    bench.until(lambda: len(lists) > len(stamps_ns) // 2, "lists", failed=lambda: launched.ended)
+    # not all: sensor data is best effort, so under load a frame may be lost
+    bench.until(
+        lambda: any(one.objects for one in lists),
+        "a list with objects",
+        failed=lambda: launched.ended,
+    )
     received_ns = [messages.stamp_ns(one.header) for one in lists]
     assert received_ns == sorted(set(received_ns))
     assert set(received_ns) <= set(stamps_ns)
     assert {one.header.frame_id for one in lists} == {"odom"}
-    assert any(one.objects for one in lists)
     assert "nobody listens" not in launched.text
     # the player may still be at it
     assert launched.interrupt() == 0

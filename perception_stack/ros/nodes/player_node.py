@@ -18,9 +18,10 @@ def main() -> None:
     parser.add_argument("bag", type=Path, help="rosbag2 folder, .mcap or .db3 file")
     parser.add_argument("--rate", type=float, default=1.0, help="speed (default: 1.0)")
     parser.add_argument("--wait", action="store_true", help="wait until somebody listens")
+    parser.add_argument("--wait-for", default="", help="wait until somebody publishes this topic")
     args = parser.parse_args(remove_ros_args(sys.argv)[1:])
     try:
-        sys.exit(play_bag(args.bag, rate=args.rate, wait=args.wait))
+        sys.exit(play_bag(args.bag, rate=args.rate, wait=args.wait, wait_for=args.wait_for))
     except KeyboardInterrupt:
         pass  # told to stop, as any node
     except PerceptionError as error:
