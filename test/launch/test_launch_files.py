@@ -239,7 +239,11 @@ def test_replay_gives_objects_at_the_stamps_of_the_recording(
     assert set(received_ns) <= set(stamps_ns)
     assert {one.header.frame_id for one in lists} == {"odom"}
     assert "nobody listens" not in launched.text
-    # the player may still be at it
+    bench.until(
+        lambda: launched.lines_with("played "),
+        "the end of the recording",
+        failed=lambda: launched.ended,
+    )
     assert launched.interrupt() == 0
     assert not launched.lines_with("process has died"), launched.text
 
