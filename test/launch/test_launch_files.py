@@ -240,8 +240,8 @@ def test_replay_gives_objects_at_the_stamps_of_the_recording(
     assert {one.header.frame_id for one in lists} == {"odom"}
     assert "nobody listens" not in launched.text
     bench.until(
-        lambda: launched.lines_with("played "),
-        "the end of the recording",
+        lambda: launched.lines_with("process has finished cleanly"),
+        "the end of the player",
         failed=lambda: launched.ended,
     )
     assert launched.interrupt() == 0
