@@ -13,17 +13,12 @@ from perception_stack.datatypes import Boxes3D, FrameResult, Latency
 from perception_stack.errors import DataFileError, PerceptionError
 from perception_stack.io import messages
 from perception_stack.io.bags import BagMessage, BagReader
+from perception_stack.io.recording import TOPIC_TYPES
 from perception_stack.journal import Journal
 from perception_stack.pipeline.chain import STEPS, Chain
 from perception_stack.pipeline.config import ChainConfig
 
-TOPIC_TYPES = {
-    "points": "sensor_msgs/msg/PointCloud2",
-    "image": "sensor_msgs/msg/Image",
-    "depth": "sensor_msgs/msg/Image",
-    "camera_info": "sensor_msgs/msg/CameraInfo",
-    "detections": "vision_msgs/msg/Detection2DArray",
-}
+_INPUTS = ("points", "image", "depth", "camera_info", "detections")
 _LEADING = ("points", "depth")
 # who is told of a message of an input that cannot be used
 _STEP_OF = {"points": "lidar_detector", "image": "detector", "tf": "tracker"}
@@ -86,7 +81,8 @@ class Replay:
     def _inputs(self) -> dict[str, str]:
         """Input name by topic of the recording."""
         found: dict[str, str] = {}
-        for name, kind in TOPIC_TYPES.items():
+        for name in _INPUTS:
+            kind = TOPIC_TYPES[f"/{name}"]
             topic = self.topics.get(name, f"/{name}")
             if self.reader.topics.get(topic) == kind:
                 found[topic] = name
@@ -97,7 +93,7 @@ class Replay:
         if not any(name in found.values() for name in _LEADING):
             listed = ", ".join(f"{topic} ({kind})" for topic, kind in self.reader.topics.items())
             why = (
-                f"no topic /points ({TOPIC_TYPES['points']}) and no /depth; it has: "
+                f"no topic /points ({TOPIC_TYPES['/points']}) and no /depth; it has: "
                 f"{listed or 'nothing'}. Name them with --topic points:=/NAME"
             )
             raise DataFileError(self.reader.path, why)

@@ -24,6 +24,7 @@ from rclpy.utilities import remove_ros_args
 
 from perception_stack.config import StepConfig
 from perception_stack.errors import ConfigError, PerceptionError
+from perception_stack.io import messages
 from perception_stack.journal import Journal, Reason
 from perception_stack.pipeline.config import section_types
 from perception_stack.ros import qos
@@ -168,9 +169,8 @@ class StepNode(Node):
         try:
             yield
         except PerceptionError as error:
-            stamp_ns = 0
-            if (header := getattr(msg, "header", None)) is not None:
-                stamp_ns = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+            header = getattr(msg, "header", None)
+            stamp_ns = 0 if header is None else messages.stamp_ns(header)
             journal = next(iter(self.journals.values()))
             journal.count_error(error, stamp_ns=stamp_ns, where=topic)
             self.get_logger().warning(
