@@ -9,6 +9,7 @@ Time is an integer number of nanoseconds, that of the sensor.
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -59,6 +60,16 @@ def check_array(
             expected=f"{np.dtype(dtype)} {_shape_text(shape)}",
             received=f"{array.dtype} {list(array.shape)}",
         )
+
+
+def check_rows(name: str, rows: Sized, num: int) -> None:
+    """Compare the number of things in a sequence with the promised one.
+
+    Raises:
+        ShapeError: they differ.
+    """
+    if len(rows) != num:
+        raise ShapeError(name, expected=f"[{num}]", received=f"[{len(rows)}]")
 
 
 def _fits(found: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
@@ -153,7 +164,7 @@ class Detections2D:
     def __post_init__(self) -> None:
         check_array("xyxy_px", self.xyxy_px, np.float64, None, 4)
         check_array("score", self.score, np.float64, len(self.xyxy_px))
-        check_shape("labels", np.empty(len(self.labels)), len(self.xyxy_px))
+        check_rows("labels", self.labels, len(self.xyxy_px))
 
     def __len__(self) -> int:
         return len(self.xyxy_px)
@@ -196,7 +207,7 @@ class Boxes3D:
         check_array("covariance", self.covariance, np.float64, num, 6, 6)
         check_array("score", self.score, np.float64, num)
         check_array("class_probs", self.class_probs, np.float64, num, len(self.classes))
-        check_shape("sensors", np.empty(len(self.sensors)), num)
+        check_rows("sensors", self.sensors, num)
 
     def __len__(self) -> int:
         return len(self.center_m)
@@ -274,7 +285,7 @@ class TrackedObjects:
 
     def __post_init__(self) -> None:
         num = len(self.boxes)
-        check_shape("ids", np.empty(len(self.ids)), num)
+        check_rows("ids", self.ids, num)
         check_array("state", self.state, np.uint8, num)
         check_array("velocity_mps", self.velocity_mps, np.float64, num, 3)
         check_array("angular_velocity_radps", self.angular_velocity_radps, np.float64, num, 3)

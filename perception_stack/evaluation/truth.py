@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import Boxes3D, FloatArray, check_shape
+from perception_stack.datatypes import Boxes3D, FloatArray, check_rows, check_shape
 from perception_stack.geometry.boxes import project_boxes, transform_boxes
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.overlap import intersection_2d_px2
@@ -70,7 +70,7 @@ class TruthFrame:
     view: LabelledView | None = None
 
     def __post_init__(self) -> None:
-        check_shape("ids", np.empty(len(self.ids)), len(self.boxes))
+        check_rows("ids", self.ids, len(self.boxes))
         check_shape("ignored", self.ignored, len(self.boxes))
         check_shape("sensor_m", self.sensor_m, 3)
 

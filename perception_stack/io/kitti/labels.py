@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import Boxes3D, FloatArray, check_shape
+from perception_stack.datatypes import Boxes3D, FloatArray, check_rows, check_shape
 from perception_stack.geometry.transforms import matrix_from_quat, quat_from_matrix
 from perception_stack.io.kitti.calibration import RECT
 from perception_stack.io.kitti.rows import Row, read_rows
@@ -46,7 +46,7 @@ class KittiLabels:
 
     def __post_init__(self) -> None:
         num = len(self.boxes)
-        check_shape("ids", np.empty(len(self.ids)), num)
+        check_rows("ids", self.ids, num)
         check_shape("xyxy_px", self.xyxy_px, num, 4)
         check_shape("truncation", self.truncation, num)
         check_shape("occlusion", self.occlusion, num)
