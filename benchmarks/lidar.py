@@ -32,9 +32,9 @@ from perception_stack.io.kitti.labels import read_object_labels, read_tracking_l
 from perception_stack.io.kitti.scans import read_scan
 from perception_stack.io.kitti.stamps import stamp_of_frame
 from perception_stack.journal import Journal
-from perception_stack.lidar.box_fitting import fit_rectangles
 from perception_stack.lidar.config import LidarDetectorConfig
 from perception_stack.lidar.detector import LidarDetector
+from perception_stack.shape.rectangles import fit_rectangles
 
 CLASSES = ("car", "cyclist", "pedestrian")
 MIN_POINTS = 20
@@ -150,7 +150,7 @@ def evaluate(
     ours_ms, peer_ms, num_boxes = [], [], []
     for frame in frames:
         start = time.process_time()
-        boxes = detector.detect(frame.cloud)
+        boxes = detector.detect(frame.cloud).boxes
         ours_ms.append(1e3 * (time.process_time() - start))
         num_boxes.append(len(boxes))
         segmentation = detector.segment(frame.cloud)
@@ -165,7 +165,7 @@ def evaluate(
             answer = peer(frame.cloud)
             peer_ms.append(1e3 * (time.process_time() - start))
             theirs = hits(frame, answer)
-        rectangles = fit_rectangles(columns, clusters)
+        rectangles = fit_rectangles(columns.xyz_m, clusters.of_point, clusters.num)
         size_m = (rectangles.high_m - rectangles.low_m).max(axis=1, initial=0)
         box_of = np.cumsum(size_m <= config.max_size_m) - 1
         for row, label in enumerate(frame.truth.labels):

@@ -153,6 +153,8 @@ class Detections2D:
         xyxy_px: float64 [N, 4], left, top, right, bottom in pixels of the raw image.
         score: float64 [N], in [0, 1].
         labels: N class names.
+        mask: uint16 [H, W], ``i + 1`` where a pixel of the raw image belongs to detection i, 0
+            where to none; None where the detector gives no masks.
     """
 
     frame_id: str
@@ -160,11 +162,14 @@ class Detections2D:
     xyxy_px: FloatArray
     score: FloatArray
     labels: tuple[str, ...]
+    mask: NDArray[np.uint16] | None = None
 
     def __post_init__(self) -> None:
         check_array("xyxy_px", self.xyxy_px, np.float64, None, 4)
         check_array("score", self.score, np.float64, len(self.xyxy_px))
         check_rows("labels", self.labels, len(self.xyxy_px))
+        if self.mask is not None:
+            check_array("mask", self.mask, np.uint16, None, None)
 
     def __len__(self) -> int:
         return len(self.xyxy_px)
@@ -248,6 +253,42 @@ class Boxes3D:
             class_probs=self.class_probs[picked],
             sensors=tuple(self.sensors[i] for i in picked),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacles:
+    """What stands in the way at one instant: points, and boxes around those that form objects.
+
+    Attributes:
+        boxes: N boxes; their frame and stamp are those of the points, too.
+        xyz_m: float32 [P, 3], finite, neither ground nor the robot itself; none where only the
+            boxes are known.
+        box_of_point: int32 [P], row of the box each point belongs to, -1 for none.
+    """
+
+    boxes: Boxes3D
+    xyz_m: NDArray[np.float32]
+    box_of_point: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        check_array("xyz_m", self.xyz_m, np.float32, None, 3)
+        check_array("box_of_point", self.box_of_point, np.int32, len(self.xyz_m))
+
+    @classmethod
+    def of(cls, boxes: Boxes3D) -> Obstacles:
+        """Boxes whose points are not known."""
+        nothing = np.empty((0, 3), dtype=np.float32)
+        return cls(boxes=boxes, xyz_m=nothing, box_of_point=np.empty(0, dtype=np.int32))
+
+    @property
+    def stamp_ns(self) -> int:
+        """Stamp of the sensor data."""
+        return self.boxes.stamp_ns
+
+    @property
+    def frame_id(self) -> str:
+        """Frame of the boxes and the points."""
+        return self.boxes.frame_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

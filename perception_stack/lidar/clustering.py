@@ -23,6 +23,9 @@ from perception_stack.geometry.compiled import compiled
 from perception_stack.lidar.columns import Columns
 from perception_stack.lidar.config import LidarDetectorConfig
 
+NO_CLUSTER = -1
+NO_OBSTACLE = -2
+
 _NUM_SLICES = 32
 _RING_GAP_M = 0.8  # between rings on one upright face, 64 beams at 80 m
 # of the directions within a scan, twice what 10 Hz rotation gives
@@ -40,7 +43,8 @@ class Clusters:
 
     Attributes:
         num: How many.
-        of_point: int32 [N], cluster of each point of the cloud, -1 for none.
+        of_point: int32 [N], cluster of each point of the cloud, :data:`NO_CLUSTER` for those that
+            stand on the ground without being one, :data:`NO_OBSTACLE` for all others.
         ground_m: float64 [num], mean z of the ground below each.
         num_too_small: Groups left out because they had too few points.
     """
@@ -243,7 +247,7 @@ def _label(
     min_points: int,
 ) -> Any:
     """Hand the clusters of columns to their points and number those that are large enough."""
-    of_point = np.full(len(xyz_m), -1, dtype=np.int32)
+    of_point = np.full(len(xyz_m), NO_OBSTACLE, dtype=np.int32)
     sizes = np.zeros(len(cluster), dtype=np.int32)
     for i in range(len(xyz_m)):
         column = column_of_point[i]
@@ -253,7 +257,7 @@ def _label(
         if clearance_m <= height_m < top_m[column]:
             of_point[i] = cluster[column]
             sizes[cluster[column]] += 1
-    number = np.full(len(cluster), -1, dtype=np.int32)
+    number = np.full(len(cluster), NO_CLUSTER, dtype=np.int32)
     num, num_too_small = 0, 0
     for one in range(len(cluster)):
         if sizes[one] >= min_points:

@@ -1,4 +1,4 @@
-"""The LiDAR detector step: a cloud in, oriented boxes of everything that stands on the ground out.
+"""The LiDAR detector step: a cloud in, what stands on the ground out, as points and as boxes.
 
 The cloud is in the sensor's own frame, z up within some 20 degrees: the sensor is at its origin,
 which decides what of an object can be seen. Each scan is taken for itself.
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perception_stack.datatypes import Boxes3D, FloatArray, PointCloud
+from perception_stack.datatypes import Boxes3D, FloatArray, Obstacles, PointCloud
 from perception_stack.journal import Journal, Reason
-from perception_stack.lidar.box_fitting import fit_rectangles
-from perception_stack.lidar.boxes import boxes_from_rectangles
-from perception_stack.lidar.clustering import Clusters, find_clusters
+from perception_stack.lidar.clustering import NO_CLUSTER, Clusters, find_clusters
 from perception_stack.lidar.columns import Columns, build_columns
 from perception_stack.lidar.config import LidarDetectorConfig
 from perception_stack.lidar.ground import ground_height
+from perception_stack.shape.boxes import boxes_from_rectangles
+from perception_stack.shape.rectangles import fit_rectangles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Segmentation:
 
 
 class LidarDetector:
-    """Boxes of what stands on the ground, by geometry alone.
+    """What stands on the ground, by geometry alone.
 
     Args:
         config: Ranges, ground, gaps and sizes.
@@ -55,8 +55,8 @@ class LidarDetector:
         cloud = PointCloud(frame_id="", stamp_ns=0, xyz_m=np.concatenate([ground, thing]))
         LidarDetector(self._config, Journal()).detect(cloud)
 
-    def detect(self, cloud: PointCloud) -> Boxes3D:
-        """Boxes of one scan.
+    def detect(self, cloud: PointCloud) -> Obstacles:
+        """Obstacles of one scan.
 
         Yaw is only known up to a half turn, which the covariance says.
 
@@ -64,14 +64,15 @@ class LidarDetector:
             cloud: In the sensor's own frame, z up; intensity is not used.
 
         Returns:
-            Boxes in ``cloud.frame_id`` with the sensors ``("lidar",)``; none where nothing stands
-            on the ground or the cloud holds nothing, which the journal tells apart.
+            Points and boxes in ``cloud.frame_id``, the boxes with the sensors ``("lidar",)``; none
+            where nothing stands on the ground or the cloud holds nothing, which the journal tells
+            apart.
         """
         segmentation = self.segment(cloud)
         if segmentation is None:
-            return Boxes3D.empty(frame_id=cloud.frame_id, stamp_ns=cloud.stamp_ns)
+            return Obstacles.of(Boxes3D.empty(frame_id=cloud.frame_id, stamp_ns=cloud.stamp_ns))
         clusters = segmentation.clusters
-        rectangles = fit_rectangles(segmentation.columns, clusters)
+        rectangles = fit_rectangles(segmentation.columns.xyz_m, clusters.of_point, clusters.num)
         length_m = (rectangles.high_m - rectangles.low_m).max(axis=1, initial=0.0)
         fits = length_m <= self._config.max_size_m
         self._journal.count(
@@ -80,11 +81,19 @@ class LidarDetector:
             detail=f"up to {length_m.max(initial=0.0):.1f} m, limit {self._config.max_size_m} m",
             num=int(np.count_nonzero(~fits)),
         )
-        return boxes_from_rectangles(
+        boxes = boxes_from_rectangles(
             rectangles.rows(fits),
             clusters.ground_m[fits],
             frame_id=cloud.frame_id,
             stamp_ns=cloud.stamp_ns,
+        )
+        # the last row serves those of no cluster, whose index is -1
+        row = np.append(np.where(fits, np.cumsum(fits) - 1, -1), -1).astype(np.int32)
+        standing = clusters.of_point >= NO_CLUSTER
+        return Obstacles(
+            boxes=boxes,
+            xyz_m=segmentation.columns.xyz_m[standing],
+            box_of_point=row[clusters.of_point[standing]],
         )
 
     def segment(self, cloud: PointCloud) -> Segmentation | None:

@@ -91,7 +91,7 @@ class Chain:
     def add_cloud(self, cloud: PointCloud, *, arrival_ns: int) -> list[FrameResult]:
         """One LiDAR scan."""
         with self._timed("lidar_detector", cloud.stamp_ns):
-            clusters = self._lidar.detect(cloud)
+            clusters = self._lidar.detect(cloud).boxes
         with self._timed("fusion", cloud.stamp_ns):
             boxes = self._fusion.push_clusters(clusters, arrival_ns=arrival_ns)
         return self._track(boxes, arrival_ns)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from perception_stack.lidar.clustering import Clusters, find_clusters
+from perception_stack.lidar.clustering import NO_OBSTACLE, Clusters, find_clusters
 from perception_stack.lidar.columns import build_columns
 from perception_stack.lidar.config import LidarDetectorConfig
 
@@ -51,7 +51,7 @@ def test_crown_is_not_part_of_the_person_below() -> None:
     person, crown = post(10, 0), post(10, 0, low_m=3, high_m=3.9)
     clusters = cluster(person, crown)
     assert (clusters.of_point[: len(person)] == 0).all()
-    assert (clusters.of_point[len(person) :] == -1).all()
+    assert (clusters.of_point[len(person) :] == NO_OBSTACLE).all()
 
 
 def test_least_number_of_points() -> None:

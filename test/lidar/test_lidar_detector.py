@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perception_stack.datatypes import Boxes3D, PointCloud
+from perception_stack.geometry.boxes import points_inside
 from perception_stack.geometry.transforms import yaw_from_quat
 from perception_stack.journal import Journal, Reason
 from perception_stack.lidar.config import LidarDetectorConfig
@@ -23,7 +24,7 @@ def cloud_of(xyz_m) -> PointCloud:
 
 
 def detect(cloud: PointCloud, journal: Journal | None = None, **params) -> Boxes3D:
-    return LidarDetector(LidarDetectorConfig(**params), journal or Journal()).detect(cloud)
+    return LidarDetector(LidarDetectorConfig(**params), journal or Journal()).detect(cloud).boxes
 
 
 def assert_sound(boxes: Boxes3D) -> None:
@@ -187,6 +188,25 @@ def test_same_cloud_gives_the_same_boxes_to_the_bit(scan) -> None:
     cloud = scan((12, 5, *CAR, 60), (25, 1, *CAR, 80), noise_m=0.02)
     detector = LidarDetector(LidarDetectorConfig(), Journal())
     detector.warm_up()
-    first, again = detector.detect(cloud), detector.detect(cloud)
+    first, again = detector.detect(cloud).boxes, detector.detect(cloud).boxes
     for name in ("center_m", "quat_xyzw", "size_lwh_m", "covariance", "score", "class_probs"):
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+
+
+def test_obstacle_points_are_those_above_the_ground(scan) -> None:
+    cloud = scan((12, 5, *CAR, 60), (25, 1, *PEDESTRIAN, 0))
+    obstacles = LidarDetector(LidarDetectorConfig(), Journal()).detect(cloud)
+    assert len(obstacles.boxes) == 2
+    above = cloud.xyz_m[:, 2] > -1.55 + 0.25
+    assert 0.97 < len(obstacles.xyz_m) / np.count_nonzero(above) < 1.03
+    for row in range(2):
+        points_m = obstacles.xyz_m[obstacles.box_of_point == row].astype(np.float64)
+        assert len(points_m) > 20
+        assert points_inside(points_m, obstacles.boxes.rows(np.array([row])), margin_m=0.05).all()
+
+
+def test_points_of_a_building_are_obstacles_without_a_box(scan) -> None:
+    obstacles = LidarDetector(LidarDetectorConfig(), Journal()).detect(scan((20, 0, 1, 30, 3, 0)))
+    assert len(obstacles.boxes) == 0
+    assert len(obstacles.xyz_m) > 500
+    assert (obstacles.box_of_point == -1).all()

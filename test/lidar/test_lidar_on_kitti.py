@@ -81,7 +81,7 @@ def test_boxes_fit_cars(data_dir: Path) -> None:
     detector = LidarDetector(LidarDetectorConfig(), Journal())
     miss_m, likely = [], []
     for cloud, truth in whole_scans(data_dir):
-        boxes = detector.detect(cloud)
+        boxes = detector.detect(cloud).boxes
         cars = np.array(truth.labels) == "car"
         near = np.hypot(*truth.center_m[:, :2].T) < 30
         for center_m in truth.center_m[cars & near]:

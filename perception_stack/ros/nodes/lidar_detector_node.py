@@ -27,8 +27,8 @@ class LidarDetectorNode(StepNode):
 
     def _on_points(self, msg: PointCloud2) -> None:
         with self.timed("lidar_detector"):
-            boxes = self._detector.detect(messages.cloud_from_msg(msg))
-            self._clusters.publish(conversions.boxes3d_msg(boxes))
+            obstacles = self._detector.detect(messages.cloud_from_msg(msg))
+            self._clusters.publish(conversions.boxes3d_msg(obstacles.boxes))
 
 
 def main() -> None:

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import compiled
-from perception_stack.lidar.clustering import Clusters
-from perception_stack.lidar.columns import Columns
 
 _COARSE_RAD = np.deg2rad(5.0)
 _FINE_RAD = np.deg2rad(1.0)
@@ -54,16 +52,19 @@ class Rectangles:
         return Rectangles(**{one.name: getattr(self, one.name)[mask] for one in fields(self)})
 
 
-def fit_rectangles(columns: Columns, clusters: Clusters) -> Rectangles:
+def fit_rectangles(
+    xyz_m: NDArray[np.float32], cluster_of_point: NDArray[np.int32], num: int
+) -> Rectangles:
     """One rectangle per cluster.
 
     Args:
-        columns: The cloud.
-        clusters: Which of its points belong together.
+        xyz_m: float32 [N, 3], contiguous, z up; those of a cluster are finite.
+        cluster_of_point: int32 [N], below ``num``; negative for points of no cluster.
+        num: How many clusters; each has at least one point.
     """
-    num_points = np.bincount(clusters.of_point + 1, minlength=clusters.num + 1)[1:]
+    num_points = np.bincount(cluster_of_point[cluster_of_point >= 0], minlength=num)
     start = np.concatenate([[0], np.cumsum(num_points)])
-    points_m = _gather(columns.xyz_m, clusters.of_point, start)
+    points_m = _gather(xyz_m, cluster_of_point, start)
     yaw_rad, sharpness_m = _turn(points_m, start, _COARSE_RAD, _FINE_RAD, _NEAREST_M, _MOST_POINTS)
     low_m, high_m = _bound(points_m, start, yaw_rad)
     return Rectangles(

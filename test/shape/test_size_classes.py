@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perception_stack.lidar.size_classes import CLASSES, believe
+from perception_stack.shape.size_classes import CLASSES, believe
 
 SEEN = 0.85
 

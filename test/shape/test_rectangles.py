@@ -5,22 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perception_stack.lidar.box_fitting import Rectangles, fit_rectangles
-from perception_stack.lidar.clustering import Clusters
-from perception_stack.lidar.columns import build_columns
-from perception_stack.lidar.config import LidarDetectorConfig
+from perception_stack.shape.rectangles import Rectangles, fit_rectangles
 
 
 def fit(*groups: np.ndarray) -> Rectangles:
     xyz_m = np.concatenate(groups).astype(np.float32)
     of_point = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
-    clusters = Clusters(
-        num=len(groups),
-        of_point=of_point.astype(np.int32),
-        ground_m=np.zeros(len(groups)),
-        num_too_small=0,
-    )
-    return fit_rectangles(build_columns(xyz_m, LidarDetectorConfig()), clusters)
+    return fit_rectangles(xyz_m, of_point.astype(np.int32), len(groups))
 
 
 def l_shape(*, length_m: float, width_m: float, yaw_rad: float, center_m) -> np.ndarray:
@@ -78,8 +69,4 @@ def test_points_in_one_place(num: int) -> None:
 
 
 def test_no_clusters() -> None:
-    clusters = Clusters(
-        num=0, of_point=np.full(3, -1, np.int32), ground_m=np.empty(0), num_too_small=0
-    )
-    columns = build_columns(np.ones((3, 3), np.float32) * 5, LidarDetectorConfig())
-    assert len(fit_rectangles(columns, clusters)) == 0
+    assert len(fit_rectangles(np.ones((3, 3), np.float32), np.full(3, -1, np.int32), 0)) == 0

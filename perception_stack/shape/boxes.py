@@ -1,7 +1,7 @@
 """From rectangles to boxes: hidden sides completed, uncertainty stated.
 
 The sensor, at the origin, sees the near sides; what it cannot see is extended away from it to the
-length that :mod:`perception_stack.lidar.size_classes` expects. The covariance is the sum of
+length that :mod:`perception_stack.shape.size_classes` expects. The covariance is the sum of
 
 * the placing of a seen side, ``_SIDE_NOISE_M`` each (range noise, beam spread, thinning),
 * along each axis a quarter of the variance of the box's length, since the near side stays put,
@@ -16,8 +16,8 @@ import numpy as np
 
 from perception_stack.datatypes import Boxes3D, FloatArray
 from perception_stack.geometry.transforms import quat_from_yaw
-from perception_stack.lidar.box_fitting import Rectangles
-from perception_stack.lidar.size_classes import CLASSES, believe
+from perception_stack.shape.rectangles import Rectangles
+from perception_stack.shape.size_classes import CLASSES, believe
 
 _SIDE_NOISE_M = 0.08
 _GROUND_NOISE_M = 0.1
@@ -31,7 +31,12 @@ _LEAST_SIZE_M = 0.05
 
 
 def boxes_from_rectangles(
-    rectangles: Rectangles, ground_m: FloatArray, *, frame_id: str, stamp_ns: int
+    rectangles: Rectangles,
+    ground_m: FloatArray,
+    *,
+    frame_id: str,
+    stamp_ns: int,
+    class_likelihood: FloatArray | None = None,
 ) -> Boxes3D:
     """One box per rectangle.
 
@@ -42,6 +47,8 @@ def boxes_from_rectangles(
         ground_m: float64 [M], z of the ground below each.
         frame_id: Of the sensor.
         stamp_ns: Of the scan.
+        class_likelihood: float64 [M, 5] over :data:`~perception_stack.shape.size_classes.CLASSES`,
+            what another sensor says of each; it decides the hidden sides, too.
     """
     if len(rectangles) == 0:
         return Boxes3D.empty(frame_id=frame_id, stamp_ns=stamp_ns)
@@ -50,7 +57,7 @@ def boxes_from_rectangles(
         [rectangles.high_m - rectangles.low_m, rectangles.z_m[:, 1] - ground_m]
     )
     extent_m = np.maximum(extent_m, _LEAST_SIZE_M)
-    belief = believe(extent_m, _wholeness(middle_m, extent_m))
+    belief = believe(extent_m, _wholeness(middle_m, extent_m), class_likelihood)
 
     # a side beyond which the sensor stands stays, the other one moves away
     side = np.clip(2 * middle_m / extent_m[:, :2], -1, 1)

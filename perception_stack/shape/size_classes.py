@@ -60,16 +60,23 @@ class SizeBelief:
     size_variance_m2: FloatArray
 
 
-def believe(extent_m: FloatArray, whole: FloatArray) -> SizeBelief:
+def believe(
+    extent_m: FloatArray, whole: FloatArray, class_likelihood: FloatArray | None = None
+) -> SizeBelief:
     """Weigh every class, both ways round, against the extents seen.
 
     Args:
         extent_m: float64 [M, 3], seen along the first axis, the second axis and z.
         whole: float64 [M, 3], probability that each of them is the whole extent.
+        class_likelihood: float64 [M, 5] over :data:`CLASSES`, what another sensor says; nothing
+            if None.
     """
     from scipy.special import ndtr
 
     num = len(extent_m)
+    if class_likelihood is None:
+        class_likelihood = np.ones((num, len(CLASSES)))
+    of_row = [CLASSES.index(row[0]) for row in _SIZES]
     mean = np.array([row[1] for row in _SIZES])
     sigma = np.array([row[2] for row in _SIZES])
     both = np.stack([mean, mean[:, [1, 0, 2]]], axis=1)  # [row, way round, axis]
@@ -81,10 +88,12 @@ def believe(extent_m: FloatArray, whole: FloatArray) -> SizeBelief:
     seen_part = (1 - whole[:, None, None, :]) * ndtr(short) / _PART_M
     prior = np.array([row[3] for row in _SIZES])
     weight = 0.5 * prior[:, None] * (seen_whole + seen_part).prod(axis=3)  # [M, row, way round]
+    weight *= class_likelihood[:, of_row, None]
 
     low_m, high_m = _UNKNOWN_RANGE_M
     clipped = np.clip(extent_m, low_m, high_m)
     unknown = _UNKNOWN_PRIOR * (1 / (clipped * np.log(high_m / low_m))).prod(axis=1)
+    unknown *= class_likelihood[:, -1]
     total = weight.sum(axis=(1, 2)) + unknown
     probs = np.zeros((num, len(CLASSES)))
     for row, (label, _, _, _) in enumerate(_SIZES):
