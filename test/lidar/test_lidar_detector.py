@@ -197,8 +197,8 @@ def test_obstacle_points_are_those_above_the_ground(scan) -> None:
     cloud = scan((12, 5, *CAR, 60), (25, 1, *PEDESTRIAN, 0))
     obstacles = LidarDetector(LidarDetectorConfig(), Journal()).detect(cloud)
     assert len(obstacles.boxes) == 2
-    above = cloud.xyz_m[:, 2] > -1.55 + 0.25
-    assert 0.97 < len(obstacles.xyz_m) / np.count_nonzero(above) < 1.03
+    above = cloud.xyz_m[:, 2] > -1.55 + 0.2
+    assert 0.98 < len(obstacles.xyz_m) / np.count_nonzero(above) < 1.02
     for row in range(2):
         points_m = obstacles.xyz_m[obstacles.box_of_point == row].astype(np.float64)
         assert len(points_m) > 20
