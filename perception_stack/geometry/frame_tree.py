@@ -115,6 +115,22 @@ class FrameTree:
             raise ExtrapolationError(target, source, stamp_ns, why=str(error)) from None
         return common_from_target.inverse() @ common_from_source
 
+    def lookup_between(
+        self, target: str, target_stamp_ns: int, source: str, source_stamp_ns: int, *, fixed: str
+    ) -> RigidTransform:
+        """The transform that takes ``source`` at its stamp to ``target`` at another one.
+
+        What stands still in ``fixed`` is then where the other sensor, at its own time, sees it. At
+        one and the same stamp ``fixed`` is not needed.
+
+        Raises:
+            UnknownFrameError, UnconnectedFramesError, ExtrapolationError: as :meth:`lookup`.
+        """
+        if target_stamp_ns == source_stamp_ns:
+            return self.lookup(target, source, source_stamp_ns)
+        fixed_from_target = self.lookup(fixed, target, target_stamp_ns)
+        return fixed_from_target.inverse() @ self.lookup(fixed, source, source_stamp_ns)
+
     def latest_common_stamp(self, target: str, source: str) -> int | None:
         """The newest stamp at which every moving frame between the two has been recorded.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from perception_stack.datatypes import Boxes3D, FrameResult
 from perception_stack.geometry.boxes import transform_boxes
 from perception_stack.geometry.frame_tree import FrameTree
+from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.journal import Journal
 from perception_stack.pipeline.transform_queue import TransformQueue
 from perception_stack.tracking.config import TrackerConfig
@@ -22,8 +23,10 @@ class TrackingStage:
 
     def __init__(self, config: TrackerConfig, frames: FrameTree, journal: Journal) -> None:
         self._tracker = Tracker(config, journal)
-        self._waiting: TransformQueue[Boxes3D] = TransformQueue(
-            frames, journal, target=config.fixed_frame, timeout_s=config.transform_timeout_s
+        self._fixed_frame = config.fixed_frame
+        self._frames = frames
+        self._waiting: TransformQueue[Boxes3D, RigidTransform] = TransformQueue(
+            self._fixed_from, journal, timeout_s=config.transform_timeout_s
         )
 
     def warm_up(self) -> None:
@@ -37,17 +40,20 @@ class TrackingStage:
 
     def push(self, boxes: Boxes3D, *, arrival_ns: int) -> list[FrameResult]:
         """Boxes of one frame; returns every list that can be given now."""
-        self._waiting.push(
-            boxes, frame_id=boxes.frame_id, stamp_ns=boxes.stamp_ns, arrival_ns=arrival_ns
-        )
+        self._waiting.push(boxes, stamp_ns=boxes.stamp_ns, arrival_ns=arrival_ns)
         return self.ready(arrival_ns)
 
     def ready(self, now_ns: int | None) -> list[FrameResult]:
         """Lists of the frames whose transform has become known; ``None``: nothing more comes."""
         results = []
         for boxes, fixed_from_boxes in self._waiting.ready(now_ns):
+            if fixed_from_boxes is None:
+                continue
             fixed = transform_boxes(boxes, fixed_from_boxes)
             objects = self._tracker.update(fixed)
             if objects is not None:
                 results.append(FrameResult(objects=objects, detections=fixed))
         return results
+
+    def _fixed_from(self, boxes: Boxes3D) -> RigidTransform:
+        return self._frames.lookup(self._fixed_frame, boxes.frame_id, boxes.stamp_ns)

@@ -262,3 +262,27 @@ def test_a_loop_begins_anew_where_it_is_asked_for() -> None:
     assert place(tree, "a", "b", 5) == [-5, 0, 0]
     with pytest.raises(ExtrapolationError, match="after the newest"):
         tree.lookup("a", "b", 7 * S)
+
+
+@given(_xyzs, _quats, _xyzs, _quats, st.integers(1, S), st.integers(1, S))
+def test_a_point_at_rest_is_found_by_another_sensor_at_another_time(
+    start, turned, mount, mount_turned, first_ns: int, second_ns: int
+) -> None:
+    tree = FrameTree()
+    tree.add(link("odom", "base"), stamp_ns=0)
+    tree.add(link("odom", "base", xyz=start, quat=turned), stamp_ns=S)
+    tree.add(link("base", "camera", xyz=mount, quat=mount_turned), stamp_ns=0, static=True)
+    at_rest_m = np.array([[3.0, -2.0, 1.0]])
+    seen_m = tree.lookup("base", "odom", first_ns).apply(at_rest_m)
+    found = tree.lookup_between("camera", second_ns, "base", first_ns, fixed="odom").apply(seen_m)
+    wanted = tree.lookup("camera", "odom", second_ns).apply(at_rest_m)
+    np.testing.assert_allclose(found, wanted, atol=1e-9)
+
+
+def test_one_stamp_needs_no_fixed_frame() -> None:
+    tree = FrameTree()
+    tree.add(link("base", "camera", xyz=(1, 0, 0)), stamp_ns=0, static=True)
+    both = tree.lookup_between("base", 5, "camera", 5, fixed="odom")
+    assert both.translation_m.tolist() == [1, 0, 0]
+    with pytest.raises(UnknownFrameError):
+        tree.lookup_between("base", 5, "camera", 6, fixed="odom")
