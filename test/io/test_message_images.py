@@ -20,6 +20,8 @@ from perception_stack.io.messages import (
     depth_to_msg,
     image_from_msg,
     image_to_msg,
+    mask_from_msg,
+    mask_to_msg,
 )
 
 
@@ -224,3 +226,33 @@ def test_opencv_has_every_conversion() -> None:
 
     for _, _, conversion in images._COLOR.values():
         assert not conversion or hasattr(cv2, f"COLOR_{conversion}")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "kind"),
+    [("8UC1", "u1"), ("mono8", "u1"), ("16UC1", "<u2"), ("mono16", ">u2"), ("32SC1", "<i4")],
+)
+def test_mask_of_any_whole_numbers(encoding: str, kind: str) -> None:
+    labels = np.array([[0, 1, 2], [200, 0, 0]])
+    message = _message(labels.astype(kind), encoding, big=kind.startswith(">"))
+    mask = mask_from_msg(message)
+    assert mask.dtype == np.uint16
+    np.testing.assert_array_equal(mask, labels)
+
+
+@given(hnp.arrays(np.uint16, st.tuples(st.integers(1, 9), st.integers(1, 9))))
+def test_mask_survives_a_round_trip(mask: np.ndarray) -> None:
+    message = mask_to_msg(mask, frame_id="camera", stamp_ns=5)
+    np.testing.assert_array_equal(mask_from_msg(message), mask)
+    assert (message.header.frame_id, message.header.stamp.nanosec) == ("camera", 5)
+
+
+@pytest.mark.parametrize("value", [-1, 65536])
+def test_mask_with_numbers_of_no_detection(value: int) -> None:
+    with pytest.raises(DecodeError, match=f"{value}"):
+        mask_from_msg(_message(np.full((2, 2), value, "<i4"), "32SC1"))
+
+
+def test_mask_of_floats_is_refused() -> None:
+    with pytest.raises(DecodeError, match="32FC1"):
+        mask_from_msg(_message(np.ones((2, 2), "<f4"), "32FC1"))

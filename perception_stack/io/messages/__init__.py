@@ -20,6 +20,8 @@ from perception_stack.io.messages.images import (
     depth_to_msg,
     image_from_msg,
     image_to_msg,
+    mask_from_msg,
+    mask_to_msg,
 )
 from perception_stack.io.messages.objects import objects_from_msg, objects_to_msg
 from perception_stack.io.messages.transforms import transforms_from_msg, transforms_to_msg
@@ -39,6 +41,8 @@ __all__ = [
     "header_to_msg",
     "image_from_msg",
     "image_to_msg",
+    "mask_from_msg",
+    "mask_to_msg",
     "objects_from_msg",
     "objects_to_msg",
     "stamp_ns",

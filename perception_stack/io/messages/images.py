@@ -1,4 +1,4 @@
-"""``sensor_msgs/Image``: colour images of any encoding, and depth images (REP 118)."""
+"""``sensor_msgs/Image``: colour images of any encoding, depth images (REP 118), masks."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ _COLOR: dict[str, tuple[str, int, str]] = {
     },
 }
 _DEPTH = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
+_MASK = {"8UC1": "u1", "mono8": "u1", "16UC1": "u2", "mono16": "u2", "32SC1": "i4"}
 _MM = 0.001
 _FARTHEST_MEDIAN_M = 200.0  # metres beyond it are millimetres in a float image
 _NEAREST_MEDIAN_M = 0.02  # below it are metres in an integer image
@@ -108,9 +109,39 @@ def depth_from_msg(message: Any) -> DepthImage:
     return DepthImage(frame_id=header.frame_id, stamp_ns=stamp_ns(header), depth_m=depth_m)
 
 
+def mask_from_msg(message: Any) -> NDArray[np.uint16]:
+    """Label image of the detections of one camera image, uint16 [H, W].
+
+    A pixel is ``i + 1`` where it belongs to detection i of the ``Detection2DArray`` of the same
+    stamp, 0 where to none.
+
+    Args:
+        message: ``sensor_msgs/Image`` of whole numbers in one channel.
+
+    Raises:
+        DecodeError: no pixels, another encoding, fewer data than promised, or numbers that no list
+            of detections reaches.
+    """
+    labels = _pixels(message, _lookup(_MASK, message), 1)
+    if labels.dtype.itemsize > 2:
+        low, high = labels.min(), labels.max()
+        if low < 0 or high > np.iinfo(np.uint16).max:
+            raise DecodeError(f"mask holds numbers from {low} to {high}, expected 0 to 65535")
+    return labels.astype(np.uint16)
+
+
+def mask_to_msg(
+    mask: NDArray[np.uint16], *, frame_id: str, stamp_ns: int, build: Build = build_message
+) -> Any:
+    """A ``sensor_msgs/Image`` with encoding ``mono16`` of a label image."""
+    pixels = np.ascontiguousarray(mask, dtype="<u2")
+    return _to_msg(frame_id, stamp_ns, pixels, encoding="mono16", build=build)
+
+
 def image_to_msg(image: ColorImage, *, build: Build = build_message) -> Any:
     """A ``sensor_msgs/Image`` with encoding ``bgr8``."""
-    return _to_msg(image, np.ascontiguousarray(image.bgr), encoding="bgr8", build=build)
+    pixels = np.ascontiguousarray(image.bgr)
+    return _to_msg(image.frame_id, image.stamp_ns, pixels, encoding="bgr8", build=build)
 
 
 def depth_to_msg(
@@ -134,7 +165,7 @@ def depth_to_msg(
         values = np.where(fits, values_mm, 0).astype("<u2")
     else:
         raise DecodeError(f"depth encoding '{encoding}' is neither 32FC1 nor 16UC1")
-    return _to_msg(depth, values, encoding=encoding, build=build)
+    return _to_msg(depth.frame_id, depth.stamp_ns, values, encoding=encoding, build=build)
 
 
 def _lookup(table: dict[str, Any], message: Any) -> Any:
@@ -177,12 +208,12 @@ def _check_unit(depth_m: NDArray[np.float32], encoding: str) -> None:
 
 
 def _to_msg(
-    image: ColorImage | DepthImage, pixels: NDArray[Any], *, encoding: str, build: Build
+    frame_id: str, stamp: int, pixels: NDArray[Any], *, encoding: str, build: Build
 ) -> Any:
     height, width = pixels.shape[:2]
     return build(
         "sensor_msgs/msg/Image",
-        header=header_to_msg(image.stamp_ns, image.frame_id, build=build),
+        header=header_to_msg(stamp, frame_id, build=build),
         height=height,
         width=width,
         encoding=encoding,
