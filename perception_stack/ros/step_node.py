@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -74,6 +75,7 @@ class StepNode(Node):
         self.journals = {one: Journal() for one in steps or (name,)}
         self.diagnostics = Diagnostics(self, self.journals)
         self._subscribers: list[message_filters.Subscriber] = []
+        self._spent_ns: Counter[str] = Counter()
 
     def config(self, section: str, config_type: type[ConfigT]) -> ConfigT:
         """Parameters of one step."""
@@ -158,10 +160,17 @@ class StepNode(Node):
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
-        """Measure the processing of one frame."""
+        """Add to the processing time of the frame that a step works at."""
         start_ns = time.perf_counter_ns()
         yield
-        self.diagnostics.frame_done(step, time.perf_counter_ns() - start_ns)
+        self._spent_ns[step] += time.perf_counter_ns() - start_ns
+
+    def frames_done(self, step: str, num: int) -> None:
+        """Note that frames have come out of a step, with the time spent since the last ones."""
+        for _ in range(num):
+            self.diagnostics.frame_done(step, self._spent_ns[step] // num)
+        if num:
+            self._spent_ns[step] = 0
 
     @contextmanager
     def drop_frame_on_error(self, topic: str, msg: Any) -> Iterator[None]:

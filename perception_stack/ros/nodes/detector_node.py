@@ -36,6 +36,7 @@ class DetectorNode(StepNode):
         with self.timed("detector"):
             detections = self._detector.detect(messages.image_from_msg(msg))
             self._detections.publish(conversions.detections2d_msg(detections))
+        self.frames_done("detector", 1)
 
     def _on_image_without_model(self, msg: Image) -> None:
         self.journals["detector"].count(

@@ -44,19 +44,24 @@ class PoseEstimatorNode(StepNode):
     def _on_detections(self, msg: Detection2DArray) -> None:
         detections = messages.detections2d_from_msg(msg)
         with self.timed("pose_estimator"):
-            self._publish(self._stage.push_detections(detections, arrival_ns=arrival_ns()))
+            num = self._publish(self._stage.push_detections(detections, arrival_ns=arrival_ns()))
+        self.frames_done("pose_estimator", num)
 
     def _on_depth(self, msg: Image) -> None:
         depth = messages.depth_from_msg(msg)
         with self.timed("pose_estimator"):
-            self._publish(self._stage.push_depth(depth, arrival_ns=arrival_ns()))
+            num = self._publish(self._stage.push_depth(depth, arrival_ns=arrival_ns()))
+        self.frames_done("pose_estimator", num)
 
     def _expire(self) -> None:
-        self._publish(self._stage.expire(arrival_ns()))
+        with self.timed("pose_estimator"):
+            num = self._publish(self._stage.expire(arrival_ns()))
+        self.frames_done("pose_estimator", num)
 
-    def _publish(self, frames: list[Boxes3D]) -> None:
+    def _publish(self, frames: list[Boxes3D]) -> int:
         for poses in frames:
             self._poses.publish(conversions.boxes3d_msg(poses))
+        return len(frames)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from vision_msgs.msg import Detection3DArray
 
+from perception_stack.datatypes import FrameResult
 from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.io import messages
 from perception_stack.pipeline.tracking_stage import TrackingStage
@@ -46,12 +47,18 @@ class TrackerNode(StepNode):
     def _on_boxes(self, msg: Detection3DArray) -> None:
         with self.timed("tracker"):
             boxes = messages.boxes3d_from_msg(msg)
-            for result in self._stage.push(boxes, arrival_ns=arrival_ns()):
-                self._outputs.publish(result)
+            num = self._publish(self._stage.push(boxes, arrival_ns=arrival_ns()))
+        self.frames_done("tracker", num)
 
     def _publish_ready(self) -> None:
-        for result in self._stage.ready(arrival_ns()):
+        with self.timed("tracker"):
+            num = self._publish(self._stage.ready(arrival_ns()))
+        self.frames_done("tracker", num)
+
+    def _publish(self, results: list[FrameResult]) -> int:
+        for result in results:
             self._outputs.publish(result)
+        return len(results)
 
 
 def main() -> None:
