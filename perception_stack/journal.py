@@ -22,6 +22,9 @@ class Reason(str, Enum):
         "non_finite_points",
         "points with NaN or infinite coordinates were left out",
     )
+    ROBOT_POINTS = "robot_points", "points on the robot itself were left out"
+    NOT_MOTION_CORRECTED = "not_motion_corrected", "the scan went on as if taken at one instant"
+    GROUND_SHIFTED = "ground_shifted", "the sensor no longer stands above the ground as it did"
     CLUSTER_TOO_SMALL = "cluster_too_small", "clusters with fewer points than the minimum"
     CLUSTER_TOO_LARGE = "cluster_too_large", "clusters larger than any object sought"
     EMPTY_IMAGE = "empty_image", "the image has no pixels"
@@ -35,6 +38,10 @@ class Reason(str, Enum):
     OUT_OF_VIEW = "out_of_view", "3-D boxes that no camera sees"
     SYNC_MISS = "sync_miss", "no partner within the tolerance"
     SYNC_TIMEOUT = "sync_timeout", "went on without a partner that did not come in time"
+    LEADER_CHANGED = (
+        "leader_changed",
+        "another LiDAR leads, the one before is silent or no longer first",
+    )
     QUEUE_FULL = "queue_full", "the oldest entry was pushed out of a full queue"
     STALE_STAMP = "stale_stamp", "the stamp is older than what was already processed"
     STAMP_JUMP = "stamp_jump", "stamps jumped back; the state was reset"

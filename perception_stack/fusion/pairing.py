@@ -6,8 +6,9 @@ runs out, no queue overflows and no stamp jumps back, any two arrival orders tha
 within each stream give the same sequence of sets. The rules that make it so:
 
 * A message that is not newer than its own stream's newest is late, whatever the others do.
-* A reference at ``t`` is finished when each expected companion stream has reached ``t``. Stamps
-  within a stream rise, so from then on nothing nearer to ``t`` can come.
+* A reference at ``t`` is finished when each expected companion stream has reached ``t``, or half
+  of its least period before. Stamps within a stream rise by at least that, so from then on
+  nothing nearer to ``t`` can come.
 * Its partner is then the nearest message within the tolerance, of two equally near ones the
   earlier. One message may serve several references; a tolerance below half the reference
   period excludes that.
@@ -36,11 +37,13 @@ class Companion:
         tolerance_s: Largest difference of stamps within a pair, inclusive.
         offset_s: Added to the stream's stamps before comparing; e.g. the camera's offset where a
             LiDAR leads, but not where its own depth images lead.
+        least_period_s: What two messages of the stream are apart at least; 0 where nobody knows.
     """
 
     name: str
     tolerance_s: float
     offset_s: float = 0.0
+    least_period_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,7 @@ class _Queue:
 
     tolerance_ns: int = 0
     offset_ns: int = 0
+    least_period_ns: int = 0
     expected: bool = True
     newest_ns: int | None = None
     num_unused: int = 0
@@ -128,7 +132,9 @@ class Pairing:
         self._references = _Queue()
         self._companions = {
             one.name: _Queue(
-                tolerance_ns=round(one.tolerance_s * _S), offset_ns=round(one.offset_s * _S)
+                tolerance_ns=round(one.tolerance_s * _S),
+                offset_ns=round(one.offset_s * _S),
+                least_period_ns=round(one.least_period_s * _S),
             )
             for one in companions
         }
@@ -280,4 +286,6 @@ class Pairing:
 
 def _open(queue: _Queue, stamp_ns: int) -> bool:
     """Whether a better partner for ``stamp_ns`` may still come on this stream."""
-    return queue.expected and (queue.newest_ns is None or queue.newest_ns < stamp_ns)
+    if not queue.expected or queue.newest_ns is None:
+        return queue.expected
+    return 2 * (stamp_ns - queue.newest_ns) > queue.least_period_ns

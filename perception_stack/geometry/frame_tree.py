@@ -19,7 +19,7 @@ from perception_stack.errors import (
     UnconnectedFramesError,
     UnknownFrameError,
 )
-from perception_stack.geometry.transforms import RigidTransform, slerp
+from perception_stack.geometry.transforms import RigidTransform, matrix_from_quat, slerp
 
 _S = 1_000_000_000
 
@@ -109,11 +109,16 @@ class FrameTree:
         """
         up_target, up_source, common = self._paths(target, source, stamp_ns)
         try:
-            common_from_target = self._climb(up_target, common, stamp_ns)
-            common_from_source = self._climb(up_source, common, stamp_ns)
+            turn_target, shift_target_m = self._climb(up_target, common, stamp_ns)
+            turn_source, shift_source_m = self._climb(up_source, common, stamp_ns)
         except _OutOfRecordError as error:
             raise ExtrapolationError(target, source, stamp_ns, why=str(error)) from None
-        return common_from_target.inverse() @ common_from_source
+        return RigidTransform(
+            target=target,
+            source=source,
+            rotation=turn_target.T @ turn_source,
+            translation_m=turn_target.T @ (shift_source_m - shift_target_m),
+        )
 
     def lookup_between(
         self, target: str, target_stamp_ns: int, source: str, source_stamp_ns: int, *, fixed: str
@@ -170,27 +175,25 @@ class FrameTree:
             chain.append(link.parent)
         return chain
 
-    def _climb(self, chain: list[str], top: str, stamp_ns: int) -> RigidTransform:
-        """Transform from the first frame of the chain up to ``top``."""
-        start = chain[0]
-        result = RigidTransform(
-            target=start, source=start, rotation=np.eye(3), translation_m=np.zeros(3)
-        )
-        for child in chain[: chain.index(top)]:
-            result = self._sample(child, stamp_ns) @ result
-        return result
+    def _climb(self, chain: list[str], top: str, stamp_ns: int) -> tuple[FloatArray, FloatArray]:
+        """Rotation and translation from the first frame of the chain up to ``top``.
 
-    def _sample(self, child: str, stamp_ns: int) -> RigidTransform:
+        Bare arrays: every :class:`RigidTransform` would be checked anew.
+        """
+        rotation, translation_m = np.eye(3), np.zeros(3)
+        for child in chain[: chain.index(top)]:
+            quat, shift_m = self._sample(child, stamp_ns)
+            turn = matrix_from_quat(quat)
+            rotation, translation_m = turn @ rotation, turn @ translation_m + shift_m
+        return rotation, translation_m
+
+    def _sample(self, child: str, stamp_ns: int) -> tuple[FloatArray, FloatArray]:
         link = self._links[child]
         if link.static:
-            quat, translation = link.samples[0]
-        elif stamp_ns in link.samples:
-            quat, translation = link.samples[stamp_ns]
-        else:
-            quat, translation = _interpolate(link, child, stamp_ns)
-        return RigidTransform.from_quat(
-            target=link.parent, source=child, quat_xyzw=quat, translation_m=translation
-        )
+            return link.samples[0]
+        if stamp_ns in link.samples:
+            return link.samples[stamp_ns]
+        return _interpolate(link, child, stamp_ns)
 
 
 def _interpolate(link: _Link, child: str, stamp_ns: int) -> tuple[FloatArray, FloatArray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from perception_stack.datatypes import PointCloud
 from perception_stack.errors import DecodeError
+from perception_stack.io import pcd
 from perception_stack.io.messages import cloud_from_msg, cloud_to_msg
 
 _CODES = {"i1": 1, "u1": 2, "i2": 3, "u2": 4, "i4": 5, "u4": 6, "f4": 7, "f8": 8}
@@ -32,6 +34,7 @@ def _message(
     row_padding: int = 0,
     big: bool = False,
     holder: Any = bytes,
+    sec: int = 3,
 ) -> Any:
     """A message of a structured array, as any driver might fill it."""
     width = len(table) // height
@@ -44,7 +47,7 @@ def _message(
         )
         for name, (dtype, offset, *_) in table.dtype.fields.items()
     ]
-    stamp = SimpleNamespace(sec=3, nanosec=14)
+    stamp = SimpleNamespace(sec=sec, nanosec=14)
     return SimpleNamespace(
         header=SimpleNamespace(stamp=stamp, frame_id="velodyne"),
         height=height,
@@ -111,19 +114,30 @@ def test_any_layout(layout: Any, height: int, row_padding: int, big: bool, holde
     xyz=hnp.arrays(np.float32, hnp.array_shapes(min_dims=1, max_dims=1, max_side=20).map(
         lambda shape: (shape[0], 3)), elements=st.floats(width=32)),
     intensity=st.booleans(),
+    ring=st.booleans(),
+    span_s=st.none() | st.floats(-1, 1, width=32),
     at_ns=st.integers(0, 2**31 * 10**9 - 1),
 )  # fmt: skip
-def test_there_and_back(xyz: np.ndarray, intensity: bool, at_ns: int) -> None:
+def test_there_and_back(
+    xyz: np.ndarray, intensity: bool, ring: bool, span_s: float | None, at_ns: int
+) -> None:
+    num = len(xyz)
     cloud = PointCloud(
         frame_id="lidar",
         stamp_ns=at_ns,
         xyz_m=xyz,
         intensity=xyz[:, 0].copy() if intensity else None,
+        ring=np.arange(num, dtype=np.uint16) if ring else None,
+        time_offset_s=(
+            None if span_s is None or num == 0 else np.linspace(0, span_s, num, dtype=np.float32)
+        ),
     )
     back = cloud_from_msg(cloud_to_msg(cloud))
     assert (back.frame_id, back.stamp_ns) == ("lidar", at_ns)
     np.testing.assert_array_equal(back.xyz_m, cloud.xyz_m)
     np.testing.assert_equal(back.intensity, cloud.intensity)
+    np.testing.assert_equal(back.ring, cloud.ring if num else None)
+    np.testing.assert_equal(back.time_offset_s, cloud.time_offset_s)
 
 
 def test_infinite_and_missing_points_are_kept() -> None:
@@ -181,3 +195,117 @@ def test_clouds_that_do_not_hold_together(spoil: Any, text: str) -> None:
     spoil(message)
     with pytest.raises(DecodeError, match=text):
         cloud_from_msg(message)
+
+
+_XYZ = {"x": ("<f4", 0), "y": ("<f4", 4), "z": ("<f4", 8)}
+_STAMP_S = 1_700_000_000 + 14e-9
+# name and type as each driver has them, and what it writes for a point at a given offset
+_DRIVERS = {
+    "ouster": ("t", "<u4", lambda s: s * 1e9),
+    "velodyne": ("time", "<f4", lambda s: s),
+    "nebula": ("time_stamp", "<u4", lambda s: s * 1e9),
+    "hesai": ("timestamp", "<f8", lambda s: _STAMP_S + s),
+    "livox": ("timestamp", "<f8", lambda s: 1_700_000_000_000_000_014 + s * 1e9),
+    "livox custom": ("offset_time", "<u4", lambda s: s * 1e9),
+    "aeva": ("time_offset_ns", "<i4", lambda s: s * 1e9),
+    "microseconds": ("timeOffset", "<u4", lambda s: s * 1e6),
+    "float microseconds": ("time", "<f4", lambda s: s * 1e6),
+}
+
+
+def _timed(name: str, kind: str, values: np.ndarray, **options: Any) -> Any:
+    layout = _XYZ | {"ring": ("<u2", 12), name: (kind, 14)}
+    table = _table(len(values), layout, 22)
+    table[name] = values
+    return _message(table, sec=1_700_000_000, **options)
+
+
+@settings(deadline=None)
+@given(
+    driver=st.sampled_from(sorted(_DRIVERS)),
+    span_s=st.floats(0.01, 0.9),
+    at_end=st.booleans(),
+    seed=st.integers(0, 9),
+)
+def test_times_of_every_driver_mean_the_same(
+    driver: str, span_s: float, at_end: bool, seed: int
+) -> None:
+    name, kind, written = _DRIVERS[driver]
+    start_s = -span_s if at_end and "u" not in kind else 0.0
+    true_s = start_s + np.linspace(0, span_s, 50)
+    np.random.default_rng(seed).shuffle(true_s)
+    cloud = cloud_from_msg(_timed(name, kind, written(true_s)))
+    assert cloud.time_offset_s is not None
+    # float64 seconds since 1970 are 0.24 µs apart, microseconds as integers 1 µs
+    np.testing.assert_allclose(cloud.time_offset_s, true_s, atol=1.1e-6)
+    np.testing.assert_array_equal(cloud.ring, np.arange(50) * 3 + 3)
+
+
+@pytest.mark.parametrize("big", [False, True], ids=["little", "big"])
+@pytest.mark.parametrize("height", [1, 5])
+def test_times_of_any_layout(height: int, big: bool) -> None:
+    layout = _XYZ | {"t": ("<u4", 13), "channel": ("u1", 12)}
+    table = _table(10, layout, 18)
+    table["t"] = np.arange(10) * 10_000_000
+    wire = table.astype(table.dtype.newbyteorder(">")) if big else table
+    cloud = cloud_from_msg(_message(wire, height=height, row_padding=height - 1, big=big))
+    np.testing.assert_allclose(cloud.time_offset_s, np.arange(10) / 100, atol=1e-9)
+    np.testing.assert_array_equal(cloud.ring, table["channel"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [("<f8", [0.0, 1.7e9]), ("<f8", [1e9, 1e9 + 0.1]), ("<f8", [0.0, np.nan])],
+    ids=["some at zero", "another clock", "not a number"],
+)
+def test_impossible_times_stay_impossible(kind: str, values: list[float]) -> None:
+    offset_s = cloud_from_msg(_timed("timestamp", kind, np.array(values))).time_offset_s
+    assert offset_s is not None
+    assert not (np.abs(offset_s) < 1.0).all()
+
+
+def test_fields_of_other_meaning_are_no_times_and_no_beams() -> None:
+    layout = _XYZ | {"tag": ("u1", 12), "ring": ("<f4", 13), "range": ("<u4", 17)}
+    cloud = cloud_from_msg(_message(_table(4, layout, 21)))
+    assert cloud.time_offset_s is None
+    assert cloud.ring is None
+
+
+def test_a_cut_out_of_a_scan_is_not_taken_for_a_scan_in_microseconds() -> None:
+    offset_s = cloud_from_msg(_timed("t", "<u4", np.array([0, 400_000]))).time_offset_s
+    np.testing.assert_allclose(offset_s, [0, 4e-4])
+
+
+def _as_sent(path: Path, stamp_s: int) -> tuple[Any, np.ndarray]:
+    """The message that the driver of a recording in the PCD format sent, and its values."""
+    content = path.read_bytes()
+    table = pcd._points(content)
+    return _message(table, sec=stamp_s), table
+
+
+def test_times_of_a_real_scan_turn_with_the_scanner(data_dir: Path) -> None:
+    path = data_dir / "calib_lidar_lidar" / "0001" / "top.pcd"
+    if not path.is_file():
+        pytest.skip(f"no {path}")
+    message, table = _as_sent(path, 1644917497)
+    cloud = cloud_from_msg(message)
+    assert cloud.time_offset_s is not None
+    np.testing.assert_array_equal(cloud.ring, table["ring"])
+    assert np.ptp(cloud.time_offset_s) == pytest.approx(0.1, abs=1e-3)  # 10 Hz
+    # all beams of a column are fired at once, so within one the bearing grows with the time
+    one = (cloud.ring == 40) & (np.hypot(*cloud.xyz_m[:, :2].T) > 3)
+    bearing = np.unwrap(np.arctan2(cloud.xyz_m[one, 1], cloud.xyz_m[one, 0]))
+    turn = np.polyfit(cloud.time_offset_s[one], bearing, 1)
+    assert abs(turn[0]) == pytest.approx(2 * np.pi / 0.1, rel=0.01)
+    assert np.abs(bearing - np.polyval(turn, cloud.time_offset_s[one])).max() < 0.02
+
+
+def test_real_times_within_a_packet_only_are_not_blown_up(data_dir: Path) -> None:
+    """This recording has the time of each point within its packet of 1.3 ms, not the scan's."""
+    path = data_dir / "ros2_bags" / "nebula_vlp16" / "1673400472138016708.pcd"
+    if not path.is_file():
+        pytest.skip(f"no {path}")
+    message, table = _as_sent(path, 1673400472)
+    cloud = cloud_from_msg(message)
+    np.testing.assert_allclose(cloud.time_offset_s, table["time_stamp"] * 1e-9, rtol=1e-6)
+    np.testing.assert_array_equal(cloud.ring, table["channel"])

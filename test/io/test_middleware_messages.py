@@ -65,6 +65,8 @@ _DATA: dict[str, tuple[Callable[..., Any], Callable[[Any], Any], Any]] = {
             stamp_ns=7,
             xyz_m=_RNG.normal(size=(9, 3)).astype(np.float32),
             intensity=np.arange(9, dtype=np.float32),
+            ring=np.arange(9, dtype=np.uint16),
+            time_offset_s=np.linspace(-0.1, 0, 9, dtype=np.float32),
         ),
     ),
     "image": (

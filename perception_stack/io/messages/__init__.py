@@ -24,6 +24,7 @@ from perception_stack.io.messages.images import (
     mask_to_msg,
 )
 from perception_stack.io.messages.objects import objects_from_msg, objects_to_msg
+from perception_stack.io.messages.obstacles import obstacle_points_from_msg, obstacle_points_to_msg
 from perception_stack.io.messages.transforms import transforms_from_msg, transforms_to_msg
 
 __all__ = [
@@ -45,6 +46,8 @@ __all__ = [
     "mask_to_msg",
     "objects_from_msg",
     "objects_to_msg",
+    "obstacle_points_from_msg",
+    "obstacle_points_to_msg",
     "stamp_ns",
     "transforms_from_msg",
     "transforms_to_msg",
