@@ -1,88 +1,48 @@
-"""The LiDAR detector on KITTI scans: what it finds, how well the boxes fit, how long it takes.
+"""The LiDAR detector on labelled scans: what it finds, how well the boxes fit, how long it takes.
 
-Both sets of the data folder, the whole scans of the object benchmark and the cropped ones of drive
-0005, with Open3D (voxel grid, RANSAC plane, DBSCAN, no boxes) in the same run on the same core::
+KITTI (whole scans, and drive 0005 cropped to the camera's view), one sweep each of nuScenes and
+Argoverse 2 (read by pyarrow) and an indoor cloud of SUN RGB-D, with Open3D (voxel grid, RANSAC
+plane, DBSCAN, no boxes) in the same run on the same core::
 
     OMP_NUM_THREADS=1 python benchmarks/lidar.py --data ../shared/data
 
-A labelled car, cyclist or pedestrian with at least 20 points is *hit* when the mean of a cluster
-lies in its box, and 60 % of the cluster's points; *strictly*, when only that cluster has more than
-a tenth of the box's points, and at least half of them. Labels reach the ground, clusters do not.
-Times are those of the processor, so that other work on the machine does not enter.
+A labelled object with at least 20 points (5 for nuScenes and Argoverse 2) is *hit* when the mean
+of a cluster lies in its box, and 60 % of the cluster's points; *strictly*, when only that cluster
+has more than a tenth of the box's points, and at least half of them. Labels reach the ground,
+clusters do not. Times are those of the processor: other work on the machine does not enter.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from lidar_frames import Frame, argoverse, kitti_drive, kitti_object, nuscenes, sun_rgbd
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import Boxes3D, FloatArray, PointCloud
-from perception_stack.geometry.boxes import points_inside, transform_boxes
+from perception_stack.geometry.boxes import points_inside
 from perception_stack.geometry.overlap import iou_bev
 from perception_stack.geometry.transforms import quat_from_yaw, yaw_from_quat
-from perception_stack.io.kitti.calibration import RECT, KittiCalibration, read_calibration
-from perception_stack.io.kitti.labels import read_object_labels, read_tracking_labels
-from perception_stack.io.kitti.scans import read_scan
-from perception_stack.io.kitti.stamps import stamp_of_frame
 from perception_stack.journal import Journal
 from perception_stack.lidar.config import LidarDetectorConfig
 from perception_stack.lidar.detector import LidarDetector
 from perception_stack.shape.rectangles import fit_rectangles
 
-CLASSES = ("car", "cyclist", "pedestrian")
+COUNTED = ("car", "cyclist", "pedestrian")  # of KITTI, into the row "all"
+NEAR_M = 40.0
 MIN_POINTS = 20
+FEW_POINTS = 5  # where there are few labels
 LIKELY_90 = 4.605  # chi square of two degrees of freedom
 
 Clusters = tuple[FloatArray, NDArray[np.intp]]
 """Points float64 [N, 3] and the cluster of each, -1 for none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """One scan and what is labelled in it, both in the LiDAR's frame."""
-
-    name: str
-    cloud: PointCloud
-    truth: Boxes3D
-
-
-def object_frames(data: Path) -> Iterator[Frame]:
-    root = data / "kitti_object" / "training"
-    for path in sorted((root / "velodyne").glob("*.bin")):
-        calibration = read_calibration(root / "calib" / f"{path.stem}.txt")
-        labels = read_object_labels(root / "label_2" / f"{path.stem}.txt", stamp_ns=0)
-        yield _frame(path, 0, labels.boxes, calibration)
-
-
-def drive_frames(data: Path) -> Iterator[Frame]:
-    root = data / "kitti_drive_0005_seq_0000"
-    calibration = read_calibration(root / "calib" / "0000.txt")
-    labels = read_tracking_labels(root / "label_02" / "0000.txt")
-    for path in sorted((root / "velodyne_fov").glob("*.bin")):
-        number = int(path.stem)
-        stamp_ns = stamp_of_frame(number)
-        truth = labels[number].boxes if number in labels else None
-        if truth is None:
-            truth = Boxes3D.empty(frame_id=RECT, stamp_ns=stamp_ns)
-        yield _frame(path, stamp_ns, truth, calibration)
-
-
-def _frame(path: Path, stamp_ns: int, truth: Boxes3D, calibration: KittiCalibration) -> Frame:
-    cloud = read_scan(path, stamp_ns=stamp_ns)
-    camera_from_lidar = calibration.camera_from_velodyne
-    # the labels are in the rectified frame, which is that of the image
-    truth = replace(truth, frame_id=camera_from_lidar.target)
-    truth = transform_boxes(truth, camera_from_lidar.inverse())
-    num_points = points_inside(cloud.xyz_m.astype(np.float64), truth).sum(axis=1)
-    wanted = np.isin(truth.labels, CLASSES) & (num_points >= MIN_POINTS)
-    return Frame(name=path.stem, cloud=cloud, truth=truth.rows(wanted))
 
 
 def open3d_clusters(voxel_m: float) -> Callable[[PointCloud], Clusters]:
@@ -139,16 +99,22 @@ def hits(frame: Frame, clusters: Clusters) -> tuple[NDArray[np.intp], NDArray[np
 
 
 def evaluate(
-    name: str, frames: list[Frame], peer: Callable[[PointCloud], Clusters] | None
+    name: str,
+    frames: list[Frame],
+    peer: Callable[[PointCloud], Clusters] | None,
+    *,
+    counted: tuple[str, ...] | None = None,
+    min_points: int = MIN_POINTS,
 ) -> None:
     """Run both on every frame, turn by turn, and print the tables."""
     config = LidarDetectorConfig()
     detector = LidarDetector(config, Journal())
     detector.warm_up()
-    rows: list[tuple[str, bool, bool, bool, bool]] = []
+    rows: list[tuple[str, bool, bool, bool, bool, bool]] = []
     fits: list[tuple[str, float, float, float, bool]] = []
     ours_ms, peer_ms, num_boxes = [], [], []
-    for frame in frames:
+    for whole_frame in frames:
+        frame = whole_frame.rows_with(min_points, config.max_range_m)
         start = time.process_time()
         boxes = detector.detect(frame.cloud).boxes
         ours_ms.append(1e3 * (time.process_time() - start))
@@ -167,33 +133,46 @@ def evaluate(
             theirs = hits(frame, answer)
         rectangles = fit_rectangles(columns.xyz_m, clusters.of_point, clusters.num)
         size_m = (rectangles.high_m - rectangles.low_m).max(axis=1, initial=0)
-        box_of = np.cumsum(size_m <= config.max_size_m) - 1
+        box_of = np.where(size_m <= config.max_size_m, np.cumsum(size_m <= config.max_size_m), 0)
+        near = np.hypot(*frame.truth.center_m[:, :2].T) < NEAR_M
         for row, label in enumerate(frame.truth.labels):
-            rows.append((label, found[row] >= 0, strict[row], theirs[0][row] >= 0, theirs[1][row]))
-            if found[row] >= 0:
-                pick = np.array([box_of[found[row]]])
+            ours = (found[row] >= 0, strict[row])
+            rows.append((label, near[row], *ours, theirs[0][row] >= 0, theirs[1][row]))
+            if found[row] >= 0 and box_of[found[row]] > 0:
+                pick = np.array([box_of[found[row]] - 1])
                 fits.append(_fit(label, boxes.rows(pick), frame.truth.rows(np.array([row]))))
 
     print(f"\n{name}: {len(frames)} scans, {np.mean(num_boxes):.0f} boxes a scan")
-    for label in (*CLASSES, "all"):
-        mine = [row[1:] for row in rows if label in (row[0], "all")]
-        if mine:
-            hit, strict_hit, peer_hit, peer_strict = np.sum(mine, axis=0)
-            line = f"  {label:11} {len(mine):3}: hit {hit:3}, strictly {strict_hit:3}"
-            print(line + (f"; Open3D {peer_hit:3}, {peer_strict:3}" if peer else ""))
-    for label in CLASSES:
+    labels = sorted({row[0] for row in rows})
+    for label in labels:
+        _print_hits(label, [row[2:] for row in rows if row[0] == label], peer is not None)
+    summed = [row for row in rows if counted is None or row[0] in counted]
+    what = "all" if counted is None else ", ".join(counted)
+    _print_hits(what, [row[2:] for row in summed], peer is not None)
+    near_rows = [row[2:] for row in summed if row[1]]
+    _print_hits(f"{what} within {NEAR_M:.0f} m", near_rows, peer is not None)
+    for label in labels:
         of_label = [fit[1:] for fit in fits if fit[0] == label]
         if of_label:
             error_m, yaw_deg, iou, _ = np.median(of_label, axis=0)
             covered = np.mean([fit[3] for fit in of_label])
             print(
-                f"  {label:11} medians: centre {error_m:.2f} m, yaw {yaw_deg:.1f} deg, "
-                f"IoU from above {iou:.2f}; within the 90 % ellipse {covered:.2f}"
+                f"  {label:11} {len(of_label):3}, medians: centre {error_m:.2f} m, "
+                f"yaw {yaw_deg:.1f} deg, IoU from above {iou:.2f}; "
+                f"within the 90 % ellipse {covered:.2f}"
             )
     print(f"  ms: boxes and all {np.median(ours_ms):.1f}, worst {np.max(ours_ms):.1f}")
     if peer_ms:
         ratio = np.median(peer_ms) / np.median(ours_ms)
         print(f"  ms: Open3D without boxes {np.median(peer_ms):.1f}, {ratio:.1f} times ours")
+
+
+def _print_hits(what: str, rows: list[tuple[bool, bool, bool, bool]], peer: bool) -> None:
+    if not rows:
+        return
+    hit, strict_hit, peer_hit, peer_strict = np.sum(rows, axis=0)
+    line = f"  {what:11} {len(rows):3}: hit {hit:3}, strictly {strict_hit:3}"
+    print(line + (f"; Open3D {peer_hit:3}, {peer_strict:3}" if peer else ""))
 
 
 def _fit(label: str, box: Boxes3D, truth: Boxes3D) -> tuple[str, float, float, float, bool]:
@@ -206,29 +185,65 @@ def _fit(label: str, box: Boxes3D, truth: Boxes3D) -> tuple[str, float, float, f
     return label, float(np.linalg.norm(miss_m)), float(yaw_deg), float(iou), bool(likely)
 
 
+def measure_growth(cloud: PointCloud) -> None:
+    """Time per point from half the points of a scan to many times as many."""
+    random = np.random.default_rng(0)
+    detector = LidarDetector(LidarDetectorConfig(), Journal())
+    print("\ntime of larger clouds, copies of one scan shifted by up to 5 cm")
+    for num in (60_000, 120_000, 250_000, 500_000, 1_000_000, 2_000_000):
+        picked = random.permutation(np.resize(np.arange(len(cloud)), num))
+        shift_m = random.uniform(-0.05, 0.05, (num, 3)).astype(np.float32)
+        tiled = replace(cloud, xyz_m=cloud.xyz_m[picked] + shift_m, intensity=None)
+        times = []
+        for _ in range(3):
+            start = time.process_time()
+            detector.detect(tiled)
+            times.append(time.process_time() - start)
+        spent = min(times)
+        print(f"  {num:9,} points: {1e3 * spent:6.1f} ms, {1e9 * spent / num:.0f} ns a point")
+
+
+def measure_many(clouds: list[PointCloud], num: int) -> None:
+    """Time and memory of many scans one after the other."""
+    detector = LidarDetector(LidarDetectorConfig(), Journal())
+    times = []
+    for cloud in clouds:
+        detector.detect(cloud)
+    before_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    for k in range(num):
+        start = time.process_time()
+        detector.detect(clouds[k % len(clouds)])
+        times.append(1e3 * (time.process_time() - start))
+    after_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    p50, p95 = np.percentile(times, [50, 95])
+    print(f"\n{num} whole scans: median {p50:.1f} ms, 95 % within {p95:.1f} ms")
+    print(f"  most memory used: {before_mb:.0f} MB before, {after_mb:.0f} MB after")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
-    parser.add_argument("--repeats", type=int, default=3, help="of the few whole scans")
+    parser.add_argument("--scans", type=int, default=1000, help="for time and memory; 0 for none")
     arguments = parser.parse_args()
+    data: Path = arguments.data
+    whole = list(kitti_object(data))
+    if arguments.scans:  # first, while the most memory used is our own
+        measure_many([frame.cloud for frame in whole], arguments.scans)
     try:
         peer = open3d_clusters(0.2)
     except ImportError:
         print("Open3D is not installed: no comparison", file=sys.stderr)
         peer = None
-    whole = list(object_frames(arguments.data))
-    evaluate("whole scans", whole, peer)
-    if arguments.repeats > 1:
-        times = []
-        detector = LidarDetector(LidarDetectorConfig(), Journal())
-        for _ in range(arguments.repeats):
-            for frame in whole:
-                start = time.process_time()
-                detector.detect(frame.cloud)
-                times.append(1e3 * (time.process_time() - start))
-        p50, p95 = np.percentile(times, [50, 95])
-        print(f"  ms over {len(times)} more scans: median {p50:.1f}, 95 % within {p95:.1f}")
-    evaluate("drive 0005, camera view", list(drive_frames(arguments.data)), peer)
+    evaluate("KITTI, whole scans", whole, peer, counted=COUNTED)
+    drive = list(kitti_drive(data))
+    evaluate("KITTI drive 0005, camera view", drive, peer, counted=COUNTED)
+    evaluate("nuScenes", list(nuscenes(data)), peer, min_points=FEW_POINTS)
+    evaluate("SUN RGB-D", list(sun_rgbd(data)), peer)
+    try:
+        evaluate("Argoverse 2", list(argoverse(data)), peer, min_points=FEW_POINTS)
+    except ImportError:
+        print("pyarrow is not installed: no Argoverse 2", file=sys.stderr)
+    measure_growth(whole[0].cloud)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ Each column keeps which of 32 height slices above the ground hold points; what b
 the ground (a crown, a sign) hangs over the road and joins nothing.
 
 Columns are linked twice. A tight gap makes pieces; a wide gap joins pieces, since a car falls into
-several of them, but never two that each look like a whole person: those are two people.
+several of them, but never a piece that looks like a whole person with another such piece or with
+one larger than any vehicle: those are two people, or one beside a wall or a pole.
 """
 
 # ruff: noqa: PLR0917 - machine code takes its arguments by position
@@ -35,6 +36,9 @@ _TIGHT_PER_M = 0.002
 _PERSON_WIDTH_M = (0.2, 1.1)
 _PERSON_HEIGHT_M = (1.2, 2.2)
 _PERSON_START_M = 0.8
+# larger than this is a wall or a pole: across, and height
+_STRUCTURE_M = (6.0, 2.5)
+_PERSON, _STRUCTURE = 1, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,14 +78,22 @@ def find_clusters(columns: Columns, ground_m: FloatArray, config: LidarDetectorC
         int(config.overhang_m / slice_m),
     )
     group = np.where(top >= 0, np.arange(len(columns), dtype=np.int32), np.int32(-1))
-    nobody = np.zeros(len(columns), dtype=np.bool_)
+    nothing = np.zeros(len(columns), dtype=np.int8)
     grid = (columns.index, columns.place, columns.side_m, mean_xy_m)
     # the means of two full columns side by side are one side apart
     tight_m = max(_TIGHT_M, 1.25 * columns.side_m)
-    piece = _link(*grid, group, nobody, tight_m, _TIGHT_PER_M, config.max_tolerance_m)
-    person = _looks_like_person(piece, mean_xy_m, bottom * slice_m, (top + 1) * slice_m)
+    piece = _link(*grid, group, nothing, tight_m, _TIGHT_PER_M, config.max_tolerance_m)
+    looks = _looks_like(
+        piece,
+        mean_xy_m,
+        bottom * slice_m,
+        (top + 1) * slice_m,
+        (*_PERSON_WIDTH_M, _STRUCTURE_M[0]),
+        (*_PERSON_HEIGHT_M, _STRUCTURE_M[1]),
+        _PERSON_START_M,
+    )
     cluster = _link(
-        *grid, piece, person, config.tolerance_m, config.tolerance_per_m, config.max_tolerance_m
+        *grid, piece, looks, config.tolerance_m, config.tolerance_per_m, config.max_tolerance_m
     )
     of_point, of_column, num, num_too_small = _label(
         columns.xyz_m,
@@ -151,14 +163,14 @@ def _link(
     side_m: float,
     mean_xy_m: Any,
     group: Any,
-    apart: Any,
+    looks: Any,
     base_m: float,
     per_m: float,
     most_m: float,
 ) -> Any:
-    """Join groups of columns that come close to each other; two that stay apart never directly.
+    """Join groups of columns that come close to each other, but no person to what is whole itself.
 
-    The gap allowed grows with range. ``apart`` is indexed by group. Returns the joined group of
+    The gap allowed grows with range. ``looks`` is indexed by group. Returns the joined group of
     each column, named by the least of its members, -1 where ``group`` is.
     """
     parent = np.arange(len(place))
@@ -170,13 +182,16 @@ def _link(
         # another column may be as much farther away as the gap is wide
         widest_m = min(base_m + per_m * (np.sqrt(x * x + y * y) + most_m), most_m)
         reach = int(widest_m / side_m) + 1
-        for u in range(max(place[here, 0] - reach, 0), min(place[here, 0] + reach + 1, side)):
-            for v in range(max(place[here, 1] - reach, 0), min(place[here, 1] + reach + 1, side)):
+        u_here, v_here = place[here, 0], place[here, 1]
+        for u in range(u_here, min(u_here + reach + 1, side)):
+            # each pair once
+            first = v_here + 1 if u == u_here else max(v_here - reach, 0)
+            for v in range(first, min(v_here + reach + 1, side)):
                 other = index[u, v]
-                if other <= here or group[other] < 0:  # each pair once
+                if other < 0 or group[other] < 0:
                     continue
                 a, b = group[here], group[other]
-                if a == b or (apart[a] and apart[b]):
+                if a == b or (looks[a] > 0 and looks[b] > 0 and looks[a] + looks[b] < 4):
                     continue
                 dx, dy = mean_xy_m[other, 0] - x, mean_xy_m[other, 1] - y
                 mx, my = mean_xy_m[other, 0] + x, mean_xy_m[other, 1] + y
@@ -200,40 +215,42 @@ def _link(
     return joined
 
 
-def _looks_like_person(
-    piece: NDArray[np.int32], xy_m: FloatArray, bottom_m: FloatArray, top_m: FloatArray
-) -> NDArray[np.bool_]:
-    """Which pieces have the size of a person, bool [K], indexed by piece."""
-    extent = _extent(piece, xy_m, bottom_m, top_m)
-    width_m = np.hypot(extent[:, 1] - extent[:, 0], extent[:, 3] - extent[:, 2])
-    thin_m, broad_m = _PERSON_WIDTH_M
-    low_m, high_m = _PERSON_HEIGHT_M
-    person: NDArray[np.bool_] = (
-        (width_m > thin_m)
-        & (width_m < broad_m)
-        & (extent[:, 5] > low_m)
-        & (extent[:, 5] < high_m)
-        & (extent[:, 4] < _PERSON_START_M)
-    )
-    return person
-
-
 @compiled
-def _extent(piece: Any, xy_m: Any, bottom_m: Any, top_m: Any) -> Any:
-    """Least and greatest x, y and height of each piece, [K, 6]; zeros where there is none."""
-    extent = np.zeros((len(piece), 6))
+def _looks_like(
+    piece: Any, xy_m: Any, bottom_m: Any, top_m: Any, width_m: Any, height_m: Any, start_m: float
+) -> Any:
+    """Which pieces have the size of a person, and which are too large for a vehicle.
+
+    ``width_m`` and ``height_m`` are the least and greatest of a person and the least of a
+    structure. Returns int8 [K], indexed by piece, 0 for all others.
+    """
+    extent = np.empty((len(piece), 6))
+    looks = np.zeros(len(piece), dtype=np.int8)
     for column in range(len(piece)):
         one = piece[column]
         if one < 0:
             continue
         x, y, low, high = xy_m[column, 0], xy_m[column, 1], bottom_m[column], top_m[column]
         if one == column:  # a piece is named by its first column
-            extent[one] = np.array([x, x, y, y, low, high])
-        box = extent[one]
-        box[0], box[1] = min(box[0], x), max(box[1], x)
-        box[2], box[3] = min(box[2], y), max(box[3], y)
-        box[4], box[5] = min(box[4], low), max(box[5], high)
-    return extent
+            extent[one, 0] = extent[one, 1] = x
+            extent[one, 2] = extent[one, 3] = y
+            extent[one, 4], extent[one, 5] = low, high
+        extent[one, 0], extent[one, 1] = min(extent[one, 0], x), max(extent[one, 1], x)
+        extent[one, 2], extent[one, 3] = min(extent[one, 2], y), max(extent[one, 3], y)
+        extent[one, 4], extent[one, 5] = min(extent[one, 4], low), max(extent[one, 5], high)
+    for one in range(len(piece)):
+        if piece[one] != one:
+            continue
+        x, y = extent[one, 1] - extent[one, 0], extent[one, 3] - extent[one, 2]
+        width = np.sqrt(x * x + y * y)
+        low, high = extent[one, 4], extent[one, 5]
+        if width > width_m[2] or high > height_m[2]:
+            looks[one] = _STRUCTURE
+        elif (
+            width_m[0] < width < width_m[1] and height_m[0] < high < height_m[1] and low < start_m
+        ):
+            looks[one] = _PERSON
+    return looks
 
 
 @compiled

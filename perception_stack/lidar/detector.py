@@ -1,7 +1,8 @@
 """The LiDAR detector step: a cloud in, what stands on the ground out, as points and as boxes.
 
 The cloud is in the sensor's own frame, z up within some 20 degrees: the sensor is at its origin,
-which decides what of an object can be seen. Each scan is taken for itself.
+which decides what of an object can be seen. Each scan is taken for itself; only a lasting
+change of the sensor's place above the ground is told from the scans before.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from perception_stack.journal import Journal, Reason
 from perception_stack.lidar.clustering import NO_CLUSTER, Clusters, find_clusters
 from perception_stack.lidar.columns import Columns, build_columns
 from perception_stack.lidar.config import LidarDetectorConfig
-from perception_stack.lidar.ground import ground_height
-from perception_stack.shape.boxes import boxes_from_rectangles
+from perception_stack.lidar.ground import ground_height, ground_plane
+from perception_stack.lidar.ground_watch import GroundWatch
+from perception_stack.lidar.sight import look_around
+from perception_stack.shape.boxes import HIDDEN, boxes_from_rectangles
 from perception_stack.shape.rectangles import fit_rectangles
 
 
@@ -26,11 +29,13 @@ class Segmentation:
 
     Attributes:
         columns: The thinned cloud, K columns.
+        plane: (a, b, c) of z = a x + b y + c, the mean plane of the ground.
         ground_m: float64 [K], z of the ground at each column.
         clusters: What stands on it.
     """
 
     columns: Columns
+    plane: FloatArray
     ground_m: FloatArray
     clusters: Clusters
 
@@ -46,6 +51,7 @@ class LidarDetector:
     def __init__(self, config: LidarDetectorConfig, journal: Journal) -> None:
         self._config = config
         self._journal = journal
+        self._ground_watch = GroundWatch(config)
 
     def warm_up(self) -> None:
         """Compile everything, which would otherwise hold up the first scan for seconds."""
@@ -71,6 +77,9 @@ class LidarDetector:
         segmentation = self.segment(cloud)
         if segmentation is None:
             return Obstacles.of(Boxes3D.empty(frame_id=cloud.frame_id, stamp_ns=cloud.stamp_ns))
+        shift = self._ground_watch.watch(segmentation.plane, stamp_ns=cloud.stamp_ns)
+        if shift is not None:
+            self._journal.count(Reason.GROUND_SHIFTED, stamp_ns=cloud.stamp_ns, detail=shift)
         clusters = segmentation.clusters
         rectangles = fit_rectangles(segmentation.columns.xyz_m, clusters.of_point, clusters.num)
         length_m = (rectangles.high_m - rectangles.low_m).max(axis=1, initial=0.0)
@@ -81,11 +90,19 @@ class LidarDetector:
             detail=f"up to {length_m.max(initial=0.0):.1f} m, limit {self._config.max_size_m} m",
             num=int(np.count_nonzero(~fits)),
         )
+        sight = look_around(
+            segmentation.columns.xyz_m,
+            clusters.of_point,
+            clusters.ground_m,
+            believed_hidden=HIDDEN,
+        )
         boxes = boxes_from_rectangles(
             rectangles.rows(fits),
             clusters.ground_m[fits],
             frame_id=cloud.frame_id,
             stamp_ns=cloud.stamp_ns,
+            hidden=sight.hidden[fits],
+            stands=sight.stands[fits],
         )
         # the last row serves those of no cluster, whose index is -1
         row = np.append(np.where(fits, np.cumsum(fits) - 1, -1), -1).astype(np.int32)
@@ -111,7 +128,8 @@ class LidarDetector:
             detail = f"{bad} of {len(cloud)} points not finite, the others cropped"
             self._journal.count(Reason.NO_VALID_POINTS, stamp_ns=stamp_ns, detail=detail)
             return None
-        ground_m = ground_height(columns, self._config)
+        plane = ground_plane(columns.xy_m, columns.lowest_m)
+        ground_m = ground_height(columns, plane, self._config)
         clusters = find_clusters(columns, ground_m, self._config)
         self._journal.count(
             Reason.CLUSTER_TOO_SMALL,
@@ -119,4 +137,4 @@ class LidarDetector:
             detail=f"fewer than {self._config.min_points} points",
             num=clusters.num_too_small,
         )
-        return Segmentation(columns=columns, ground_m=ground_m, clusters=clusters)
+        return Segmentation(columns=columns, plane=plane, ground_m=ground_m, clusters=clusters)

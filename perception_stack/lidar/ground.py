@@ -21,7 +21,7 @@ from perception_stack.lidar.config import LidarDetectorConfig
 
 _NUM_HYPOTHESES = 200
 _PLANE_RANGE_M = 30.0
-_PLANE_SAMPLE = 1500
+_PLANE_SAMPLE = 1000
 _PLANE_TOLERANCE_M = 0.15
 _STEEPEST = 0.36  # tan 20°
 _NUM_SECTORS = 180
@@ -30,18 +30,18 @@ _RING_START_M = 2.0
 _LONGEST_GAP_M = 4.0
 
 
-def ground_height(columns: Columns, config: LidarDetectorConfig) -> FloatArray:
+def ground_height(columns: Columns, plane: FloatArray, config: LidarDetectorConfig) -> FloatArray:
     """Height (z) of the ground at the centre of each column.
 
     Args:
         columns: At least one.
+        plane: Mean plane of the ground, as of :func:`ground_plane`.
         config: How steep and stepped the ground may be.
 
     Returns:
         float64 [K], in the sensor's frame.
     """
     xy_m = columns.xy_m
-    plane = ground_plane(xy_m, columns.lowest_m)
     level_m = xy_m @ plane[:2] + plane[2]
     range_m, sector, ring = _polar(xy_m, _NUM_SECTORS, _RING_START_M, np.log(_RING_GROWTH))
     residual_m = _follow(
@@ -69,7 +69,7 @@ def ground_plane(xy_m: FloatArray, lowest_m: FloatArray) -> FloatArray:
     Returns:
         (a, b, c) of z = a x + b y + c.
     """
-    near = np.flatnonzero(np.hypot(xy_m[:, 0], xy_m[:, 1]) < _PLANE_RANGE_M)
+    near = np.flatnonzero(np.einsum("ij,ij->i", xy_m, xy_m) < _PLANE_RANGE_M**2)
     if len(near) < 3:
         return np.array([0.0, 0.0, float(np.median(lowest_m))])
     near = near[:: max(1, len(near) // _PLANE_SAMPLE)]

@@ -10,13 +10,12 @@ that no beam came near.
 # ruff: noqa: PLR0917 - machine code takes its arguments by position
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import FloatArray, check_array
+from perception_stack.datatypes import FloatArray, OccupancyGrid
 from perception_stack.geometry.compiled import compiled
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.lidar.clustering import NO_CLUSTER
@@ -27,29 +26,6 @@ UNKNOWN, FREE, OCCUPIED = -1, 0, 100
 """Values of ``nav_msgs/OccupancyGrid``."""
 
 _NEAR_M = 15.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OccupancyGrid:
-    """What is known of the ground around the sensor.
-
-    Attributes:
-        frame_id: A level frame; the cells lie along its x and y axes.
-        stamp_ns: Stamp of the scan.
-        cell_m: Side of a cell.
-        origin_xy_m: float64 [2], lower left corner of the first cell, a multiple of ``cell_m``.
-        cells: int8 [H, W], rows along y, columns along x.
-    """
-
-    frame_id: str
-    stamp_ns: int
-    cell_m: float
-    origin_xy_m: FloatArray
-    cells: NDArray[np.int8]
-
-    def __post_init__(self) -> None:
-        check_array("origin_xy_m", self.origin_xy_m, np.float64, 2)
-        check_array("cells", self.cells, np.int8, None, None)
 
 
 def occupancy_grid(

@@ -1,11 +1,12 @@
 """What a rectangle may be, by its size alone, and how long its hidden sides then are.
 
-A side that is seen whole has the length of its class, normally distributed; of a side that is
-seen in part anything up to its length may show, and how much says nothing of the class. With
-``e`` the extent seen, ``m`` and ``s`` mean and deviation of the class, ``v`` the probability that
-the side is seen whole, ``n`` the noise of an extent, ``d`` a constant:
+A side that is seen whole has the length of its class, normally distributed. Of a side that is seen
+in part anything up to its length is equally likely to show. What shows of a side that looks away
+is as likely for one class as for another. With ``e`` the extent seen, ``m`` and ``s`` mean and
+deviation of the class, ``n`` the noise of an extent, ``w`` the probability that the side is seen
+whole, ``v`` that it is seen at all, ``d`` a constant:
 
-    p(e | class) = v N(e; m, s² + n²) + (1 - v) Phi((m - e) / s) / d
+    p(e | class) = w N(e; m, s² + n²) + ((v - w) / m + (1 - v) / d) Phi((m - e) / s)
 
 An unknown thing may have any size, all orders of magnitude being equally likely. Both ways round
 (which side is the length) are weighed against each other by the same formula.
@@ -19,23 +20,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import UNKNOWN, FloatArray
+from perception_stack.shape.mixtures import middle_deviation
 
 # length, width, height: mean and deviation in metres, rounded between what the labels of KITTI
 # (compact European cars) and nuScenes (larger ones, Singapore and Boston) have in the mean;
-# the last column is how often such a thing is met among the clusters of a street
+# the last column is roughly how often such a thing is met among the clusters of a street, from the
+# scans of KITTI, nuScenes and Argoverse 2 with labels
 _SIZES = (
-    ("car", (4.2, 1.75, 1.6), (0.45, 0.15, 0.15), 0.2),
-    ("truck", (5.1, 1.95, 2.2), (0.5, 0.15, 0.2), 0.03),  # van
-    ("truck", (8.0, 2.55, 3.2), (2.0, 0.25, 0.4), 0.02),
-    ("pedestrian", (0.75, 0.65, 1.72), (0.2, 0.12, 0.14), 0.1),
-    ("cyclist", (1.75, 0.65, 1.7), (0.15, 0.15, 0.13), 0.05),
+    ("car", (4.2, 1.75, 1.6), (0.45, 0.15, 0.15), 0.07),
+    ("truck", (5.1, 1.95, 2.2), (0.5, 0.15, 0.2), 0.015),  # van
+    ("truck", (8.0, 2.55, 3.2), (2.0, 0.25, 0.4), 0.015),
+    ("pedestrian", (0.75, 0.65, 1.72), (0.2, 0.12, 0.14), 0.04),
+    ("cyclist", (1.75, 0.65, 1.7), (0.15, 0.15, 0.13), 0.02),
 )
 _NEGLIGIBLE = 0.01
-_UNKNOWN_PRIOR = 0.6
+_UNKNOWN_PRIOR = 0.84
 _UNKNOWN_RANGE_M = (0.1, 16.0)
 _EXTENT_NOISE_M = 0.15
-_PART_M = 2.0
+_AWAY_M = 2.0  # range of what may show of a side that looks away
 _TINY = 1e-300  # where a size fits so badly that its density vanishes
+
+_MEAN, _SIGMA = (np.array([row[k] for row in _SIZES]) for k in (1, 2))
+# [row, way round, axis]
+_BOTH, _SPREAD = (np.stack([one, one[:, [1, 0, 2]]], axis=1) for one in (_MEAN, _SIGMA))
+_NUM_WAYS = 2 * len(_SIZES)
 
 CLASSES = ("car", "cyclist", "pedestrian", "truck", UNKNOWN)
 
@@ -50,7 +58,8 @@ class SizeBelief:
         swap_probability: float64 [M], that it is the other way round than ``swapped`` says.
         size_m: float64 [M, 3], expected whole length along the first axis, the second axis and z
             (not swapped), for the most probable class.
-        size_variance_m2: float64 [M, 3], mean squared error of it, over all classes.
+        size_variance_m2: float64 [M, 3], of a normal distribution about it that is as wide as what
+            all classes together say.
     """
 
     class_probs: FloatArray
@@ -61,38 +70,38 @@ class SizeBelief:
 
 
 def believe(
-    extent_m: FloatArray, whole: FloatArray, class_likelihood: FloatArray | None = None
+    extent_m: FloatArray,
+    shown: FloatArray,
+    whole: FloatArray,
+    class_likelihood: FloatArray | None = None,
+    stands: FloatArray | None = None,
 ) -> SizeBelief:
     """Weigh every class, both ways round, against the extents seen.
 
     Args:
         extent_m: float64 [M, 3], seen along the first axis, the second axis and z.
-        whole: float64 [M, 3], probability that each of them is the whole extent.
+        shown: float64 [M, 3], probability that anything of each of them could be seen; what shows
+            of a face that looks away from the sensor says nothing of its extent.
+        whole: float64 [M, 3], probability that each of them is the whole extent; at most
+            ``shown``.
         class_likelihood: float64 [M, 5] over :data:`CLASSES`, what another sensor says; nothing
             if None.
+        stands: float64 [M], probability that it stands on the ground, as every class but the
+            unknown does; 1 if None.
     """
-    from scipy.special import ndtr
-
     num = len(extent_m)
     if class_likelihood is None:
         class_likelihood = np.ones((num, len(CLASSES)))
-    of_row = [CLASSES.index(row[0]) for row in _SIZES]
-    mean = np.array([row[1] for row in _SIZES])
-    sigma = np.array([row[2] for row in _SIZES])
-    both = np.stack([mean, mean[:, [1, 0, 2]]], axis=1)  # [row, way round, axis]
-    spread = np.stack([sigma, sigma[:, [1, 0, 2]]], axis=1)
-    extent = extent_m[:, None, None, :]
-    noisy = np.hypot(spread, _EXTENT_NOISE_M)
-    seen_whole = whole[:, None, None, :] * _normal((extent - both) / noisy) / noisy
-    short = (both - extent) / spread
-    seen_part = (1 - whole[:, None, None, :]) * ndtr(short) / _PART_M
+    seen_whole, seen_part = _densities(extent_m, shown, whole)
     prior = np.array([row[3] for row in _SIZES])
     weight = 0.5 * prior[:, None] * (seen_whole + seen_part).prod(axis=3)  # [M, row, way round]
-    weight *= class_likelihood[:, of_row, None]
-
+    weight *= class_likelihood[:, [CLASSES.index(row[0]) for row in _SIZES], None]
+    if stands is not None:
+        weight *= stands[:, None, None]
     low_m, high_m = _UNKNOWN_RANGE_M
     clipped = np.clip(extent_m, low_m, high_m)
-    unknown = _UNKNOWN_PRIOR * (1 / (clipped * np.log(high_m / low_m))).prod(axis=1)
+    of_any_size = shown / (clipped * np.log(high_m / low_m)) + (1 - shown) / _AWAY_M
+    unknown = _UNKNOWN_PRIOR * of_any_size.prod(axis=1)
     unknown *= class_likelihood[:, -1]
     total = weight.sum(axis=(1, 2)) + unknown
     probs = np.zeros((num, len(CLASSES)))
@@ -113,22 +122,41 @@ def believe(
     ways = weight.sum(axis=1)
     swap_probability = ways[rows, 1 - way] / np.maximum(ways.sum(axis=1), _TINY)
     share = seen_whole / np.maximum(seen_whole + seen_part, _TINY)
-    hidden_m, hidden_variance = _beyond(extent, both, spread)
-    size_if = share * extent + (1 - share) * hidden_m  # [M, row, way round, axis]
+    hidden_m, hidden_m2 = _beyond(extent_m[:, None, None, :], _BOTH, _SPREAD)
+    size_if = share * extent_m[:, None, None, :] + (1 - share) * hidden_m
     size = np.where(known[:, None], size_if[rows, best, way], extent_m)
-    variance_if = (1 - share) * (hidden_variance + share * (hidden_m - extent) ** 2)
-    miss_if = variance_if + (size_if - size[:, None, None, :]) ** 2
-    # of an unknown thing as much again may be hidden
-    miss_unknown = (1 - whole) * extent_m**2 + (size - extent_m) ** 2
-    probability = weight / total[:, None, None]
-    miss = np.einsum("nrw,nrwk->nk", probability, miss_if) + probs[:, -1:] * miss_unknown
+    # an unknown thing may go on as far as it is seen to be long
+    longest_m = np.column_stack([*[extent_m[:, :2].max(axis=1)] * 2, extent_m[:, 2]])
+    deviation_m = middle_deviation(
+        np.append(weight.reshape(num, _NUM_WAYS), unknown[:, None], axis=1) / total[:, None],
+        np.append(share.reshape(num, _NUM_WAYS, 3), whole[:, None, :], axis=1),
+        extent_m - size,
+        np.append(hidden_m.reshape(num, _NUM_WAYS, 3), extent_m[:, None, :], axis=1)
+        - size[:, None, :],
+        np.append(hidden_m2.reshape(num, _NUM_WAYS, 3), longest_m[:, None, :] ** 2, axis=1),
+        noise=_EXTENT_NOISE_M,
+    )
     return SizeBelief(
         class_probs=probs,
         swapped=swapped,
         swap_probability=np.where(known, swap_probability, 0.5),
         size_m=size,
-        size_variance_m2=_EXTENT_NOISE_M**2 + miss,
+        size_variance_m2=deviation_m**2,
     )
+
+
+def _densities(
+    extent_m: FloatArray, shown: FloatArray, whole: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Of the extents if they are seen whole, and if not, [M, row, way round, axis]."""
+    from scipy.special import ndtr
+
+    extent, shown, whole = (one[:, None, None, :] for one in (extent_m, shown, whole))
+    noisy = np.hypot(_SPREAD, _EXTENT_NOISE_M)
+    seen_whole = whole * _normal((extent - _BOTH) / noisy) / noisy
+    seen_part = (shown - whole) / _BOTH + (1 - shown) / _AWAY_M
+    seen_part = seen_part * ndtr((_BOTH - extent) / _SPREAD)
+    return seen_whole, seen_part
 
 
 def _normal(x: FloatArray) -> FloatArray:

@@ -210,3 +210,14 @@ def test_points_of_a_building_are_obstacles_without_a_box(scan) -> None:
     assert len(obstacles.boxes) == 0
     assert len(obstacles.xyz_m) > 500
     assert (obstacles.box_of_point == -1).all()
+
+
+def test_ten_copies_of_a_cloud_hold_the_same_things(scan) -> None:
+    cloud = scan((12, 5, *CAR, 60), (8, -4, *PEDESTRIAN, 0), noise_m=0.02)
+    once, ten = detect(cloud), detect(replace(cloud, xyz_m=np.tile(cloud.xyz_m, (10, 1))))
+    assert ten.labels == once.labels
+    np.testing.assert_allclose(ten.center_m, once.center_m, atol=0.05)
+
+
+def test_single_ring_is_no_error(scan) -> None:
+    assert_sound(detect(scan((12, 5, *CAR, 60), num_beams=1)))

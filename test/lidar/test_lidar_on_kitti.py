@@ -93,3 +93,18 @@ def test_boxes_fit_cars(data_dir: Path) -> None:
     assert np.median(miss_m) < 0.3
     assert np.mean(np.array(miss_m) < 1) > 0.8
     assert np.mean(likely) > 0.8
+
+
+def test_stated_uncertainty_of_vans_holds(data_dir: Path) -> None:
+    """Rarer and longer than cars: what may be hidden of them must be in the covariance."""
+    detector = LidarDetector(LidarDetectorConfig(), Journal())
+    likely = []
+    for cloud, truth in cropped_scans(data_dir):
+        boxes = detector.detect(cloud).boxes
+        for center_m in truth.center_m[np.array(truth.labels) == "van"]:
+            offset_m = (boxes.center_m - center_m)[:, :2]
+            row = int(np.argmin(np.linalg.norm(offset_m, axis=1)))
+            covariance = boxes.covariance[row, :2, :2]
+            likely.append(offset_m[row] @ np.linalg.solve(covariance, offset_m[row]) < 4.605)
+    assert len(likely) > 15
+    assert np.mean(likely) > 0.8

@@ -28,7 +28,8 @@ SEEN = 0.85
 )
 def test_class_by_size(extent_m, whole, label: str) -> None:
     turned = [extent_m[1], extent_m[0], extent_m[2]], [whole[1], whole[0], whole[2]]
-    belief = believe(np.array([extent_m, turned[0]]), np.array([whole, turned[1]]))
+    whole = np.array([whole, turned[1]])
+    belief = believe(np.array([extent_m, turned[0]]), np.sign(whole), whole)
     assert [CLASSES[i] for i in np.argmax(belief.class_probs, axis=1)] == [label, label]
     # which axis came first changes nothing
     np.testing.assert_allclose(belief.class_probs[0], belief.class_probs[1])
@@ -36,7 +37,9 @@ def test_class_by_size(extent_m, whole, label: str) -> None:
 
 
 def test_hidden_side_gets_the_length_of_its_class() -> None:
-    belief = believe(np.array([[0.3, 1.75, 1.5]]), np.array([[0.0, SEEN, 0.8]]))
+    belief = believe(
+        np.array([[0.3, 1.75, 1.5]]), np.array([[0.0, 1.0, 1.0]]), np.array([[0.0, SEEN, 0.8]])
+    )
     assert not belief.swapped[0]
     assert belief.size_m[0, 0] == pytest.approx(4.2, abs=0.1)
     assert belief.size_m[0, 1] == pytest.approx(1.75, abs=0.1)
@@ -49,7 +52,7 @@ shares = st.tuples(*[st.floats(0, 0.85)] * 2)
 
 @given(extent_m=extents, whole=shares)
 def test_belief_is_sound_and_never_shrinks_what_was_seen(extent_m, whole) -> None:
-    belief = believe(np.array([extent_m]), np.array([[*whole, 0.8]]))
+    belief = believe(np.array([extent_m]), np.ones((1, 3)), np.array([[*whole, 0.8]]))
     assert belief.class_probs.sum() == pytest.approx(1)
     assert np.isfinite(belief.size_m).all()
     assert (belief.size_m[0] >= np.array(extent_m) - 1e-9).all()
@@ -59,5 +62,5 @@ def test_belief_is_sound_and_never_shrinks_what_was_seen(extent_m, whole) -> Non
 
 
 def test_nothing_in_nothing_out() -> None:
-    belief = believe(np.empty((0, 3)), np.empty((0, 3)))
+    belief = believe(*[np.empty((0, 3))] * 3)
     assert belief.class_probs.shape == (0, len(CLASSES))
