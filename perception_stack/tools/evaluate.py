@@ -34,6 +34,7 @@ EXAMPLES = """examples:
   perception-stack evaluate out/run --truth out/drive --only-in-image --out out/report
   perception-stack evaluate out/run --truth out/drive --similarity iou_3d --iou 0.25 --out out/r
   perception-stack evaluate out/table_run --truth out/table --mesh-dir meshes --out out/report
+  perception-stack evaluate kitti-tracking --help          # tracks in KITTI's own format
 
 The truth is the topic /ground_truth of a recording; boxes with a score of 0 do not count. The
 folder gets evaluation.json and report.html.

@@ -13,6 +13,7 @@ from perception_stack.errors import PerceptionError
 COMMANDS = {
     "demo": "simulate, launch the nodes, replay over DDS, evaluate: everything at once",
     "run": "run the chain over a recording, offline and reproducibly",
+    "track": "run the tracker alone over published detections of a data set",
     "evaluate": "score a run against the truth and write a report",
     "live": "launch the nodes, play a recording over DDS, keep what they answer",
     "play": "publish a recording over DDS",
@@ -21,13 +22,19 @@ COMMANDS = {
     "doctor": "list what is usable on this machine and what to type for what is missing",
 }
 
+# commands of two words, whose second word is no argument of the first
+FORMATS = {
+    "evaluate kitti-tracking": "score tracks in KITTI's format against KITTI's labels",
+}
+
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands; a command's own module is loaded when it is chosen."""
     top = argparse.ArgumentParser(
         prog="perception-stack",
         description="One fused, tracked list of 3-D objects from camera, depth and LiDAR.",
-        epilog="Each command explains itself: perception-stack COMMAND --help",
+        epilog="Each command explains itself: perception-stack COMMAND --help; also: "
+        + ", ".join(f"perception-stack {name}" for name in FORMATS),
     )
     top.add_argument("--verbose", action="store_true", help="say more about what is going on")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -42,10 +49,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, rest = parser().parse_known_args(given)
     level = logging.INFO if args.verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s: %(message)s")
-    module = importlib.import_module(f"perception_stack.tools.{args.command}")
+    name, text = args.command, COMMANDS[args.command]
+    if rest and f"{name} {rest[0]}" in FORMATS:
+        name = f"{name} {rest.pop(0)}"
+        text = FORMATS[name]
+    file = name.replace(" ", "_").replace("-", "_")
+    module = importlib.import_module(f"perception_stack.tools.{file}")
     command = argparse.ArgumentParser(
-        prog=f"perception-stack {args.command}",
-        description=COMMANDS[args.command].capitalize() + ".",
+        prog=f"perception-stack {name}",
+        description=text[0].upper() + text[1:] + ".",
         epilog=module.EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

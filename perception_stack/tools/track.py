@@ -1,0 +1,127 @@
+"""``perception-stack track``: published detections of a data set through the tracker alone."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from perception_stack.datatypes import TrackedObjects
+from perception_stack.errors import ConfigError
+from perception_stack.geometry.boxes import transform_boxes
+from perception_stack.io.kitti.sequences import TrackingSequence, read_sequence, sequence_names
+from perception_stack.io.kitti.tracks import (
+    KittiTracks,
+    TrackNumbers,
+    tracks_in_image,
+    write_tracks,
+)
+from perception_stack.journal import Journal
+from perception_stack.tools.console import progress, say
+from perception_stack.tools.run import JOURNAL, chain_config, write_journal
+from perception_stack.tracking.config import TrackerConfig
+from perception_stack.tracking.tracker import Tracker
+
+EXAMPLES = """examples:
+  perception-stack track kitti --root kitti_tracking --detections pointrcnn --out out/tracks
+  perception-stack track kitti --root kitti_tracking --sequences 0006 0010 --out out/tracks
+  perception-stack track kitti --root DIR --params-file config/navigation.param.yaml --out out/t
+
+DIR has detection/pointrcnn_{Car,Cyclist,Pedestrian}, calib and orbslam3_pose; labels are never
+read. --out gets one file NNNN.txt per sequence, all classes in it, in KITTI's tracking format,
+and journal.json. A score is the log odds of existence: 0 means as likely as not. KITTI labels only
+what the camera sees, so objects outside of the image are left out.
+Score the result: perception-stack evaluate kitti-tracking --tracks out/tracks --root DIR
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("dataset", choices=("kitti",), help="format of detections and tracks")
+    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="tracking folder")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the tracks")
+    parser.add_argument(
+        "--detections", default="pointrcnn", help="which detections (default: pointrcnn)"
+    )
+    parser.add_argument(
+        "--sequences", nargs="+", default=(), metavar="NNNN", help="which ones (default: all)"
+    )
+    parser.add_argument("--params-file", type=Path, help="parameter file (default: all defaults)")
+    parser.add_argument(
+        "--image-size",
+        nargs=2,
+        type=int,
+        metavar=("WIDTH", "HEIGHT"),
+        help="of the image, px (default: what the camera of the day of recording had)",
+    )
+    parser.add_argument(
+        "--smooth", action="store_true", help="use the whole recording for every frame"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Track and write."""
+    _check_inputs(args.detections, smooth=args.smooth)
+    config = chain_config(args.params_file, []).tracker
+    image_size_px = _image_size(args.image_size)
+    names = sequence_names(args.root, args.sequences)
+    args.out.mkdir(parents=True, exist_ok=True)
+    journals = {name: Journal() for name in names}
+    num_rows = num_frames = 0
+    with progress(len(names), "track", "sequence") as bar:
+        for name in names:
+            sequence = read_sequence(
+                args.root, name, fixed_frame=config.fixed_frame, image_size_px=image_size_px
+            )
+            lists = tracked(sequence, config, journals[name])
+            num_rows += write_tracks(args.out / f"{name}.txt", as_kitti(sequence, lists))
+            num_frames += len(sequence)
+            bar.update(1)
+    write_journal(args.out / JOURNAL, journals)
+    say(f"{num_frames} frames of {len(names)} sequences, {num_rows} boxes, written to {args.out}")
+    return 0
+
+
+def tracked(
+    sequence: TrackingSequence, config: TrackerConfig, journal: Journal
+) -> list[TrackedObjects | None]:
+    """The tracked list of each frame, in the fixed frame; None where the tracker gave none."""
+    tracker = Tracker(config, journal)
+    inputs = zip(sequence.detections, sequence.fixed_from_rect, strict=True)
+    return [tracker.update(transform_boxes(boxes, pose)) for boxes, pose in inputs]
+
+
+def as_kitti(
+    sequence: TrackingSequence, lists: list[TrackedObjects | None]
+) -> dict[int, KittiTracks]:
+    """The lists by frame number as a result file has them."""
+    numbers = TrackNumbers()
+    return {
+        frame: tracks_in_image(
+            objects,
+            rect_from_fixed=sequence.fixed_from_rect[frame].inverse(),
+            camera_from_rect=sequence.camera_from_rect,
+            camera=sequence.camera,
+            numbers=numbers,
+        )
+        for frame, objects in enumerate(lists)
+        if objects is not None
+    }
+
+
+def _check_inputs(detections: str, *, smooth: bool) -> None:
+    names = detections.split("+")
+    if names == ["pointrcnn", "rrc2d"]:
+        raise ConfigError("the tracker takes no 2-D detections yet; type --detections pointrcnn")
+    if names != ["pointrcnn"]:
+        raise ConfigError(f"unknown detections '{detections}'; type --detections pointrcnn")
+    if smooth:
+        raise ConfigError("the tracker has no smoother yet; leave out --smooth")
+
+
+def _image_size(given: list[int] | None) -> tuple[int, int] | None:
+    if given is None:
+        return None
+    width_px, height_px = given
+    if width_px < 1 or height_px < 1:
+        raise ConfigError(f"--image-size {width_px} {height_px}: both must be at least 1")
+    return width_px, height_px
