@@ -319,6 +319,30 @@ class Obstacles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OccupancyGrid:
+    """What is known of the ground around the sensor.
+
+    Attributes:
+        frame_id: A level frame; the cells lie along its x and y axes.
+        stamp_ns: Stamp of the scan.
+        cell_m: Side of a cell.
+        origin_xy_m: float64 [2], lower left corner of the first cell, a multiple of ``cell_m``.
+        cells: int8 [H, W], rows along y, columns along x: -1 unknown, 0 free to 100 occupied, as
+            in ``nav_msgs/OccupancyGrid``.
+    """
+
+    frame_id: str
+    stamp_ns: int
+    cell_m: float
+    origin_xy_m: FloatArray
+    cells: NDArray[np.int8]
+
+    def __post_init__(self) -> None:
+        check_array("origin_xy_m", self.origin_xy_m, np.float64, 2)
+        check_array("cells", self.cells, np.int8, None, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrackedObjects:
     """The product: the tracked list at one stamp, in a fixed frame.
 
@@ -399,3 +423,8 @@ class FrameResult:
 
     objects: TrackedObjects
     detections: Boxes3D
+
+    @property
+    def stamp_ns(self) -> int:
+        """Stamp of the sensor frame."""
+        return self.objects.stamp_ns

@@ -48,19 +48,15 @@ class StepLatency:
 
 
 def step_latencies(latencies: Iterable[Latency]) -> tuple[StepLatency, ...]:
-    """Durations by step, in the order in which the steps first appear.
-
-    Several calls of a step with one stamp are the work on one frame.
-    """
-    by_step: dict[str, dict[int, int]] = {}
+    """Durations by step, in the order in which the steps first appear."""
+    by_step: dict[str, list[Latency]] = {}
     for one in latencies:
-        frames = by_step.setdefault(one.step, {})
-        frames[one.stamp_ns] = frames.get(one.stamp_ns, 0) + one.duration_ns
+        by_step.setdefault(one.step, []).append(one)
     return tuple(
         StepLatency(
             step=step,
-            stamp_ns=np.array(list(frames)),
-            duration_ms=np.array(list(frames.values())) * _MS_PER_NS,
+            stamp_ns=np.array([one.stamp_ns for one in frames]),
+            duration_ms=np.array([one.duration_ns for one in frames]) * _MS_PER_NS,
         )
         for step, frames in by_step.items()
     )

@@ -1,16 +1,27 @@
-"""Which 3-D box is which 2-D box: overlap in the image, exact assignment, and what hides what."""
+"""Which 3-D box is which 2-D box: overlap in the image, exact assignment, and what hides what.
+
+A spinning LiDAR casts its rays evenly over the image, so a share of points is a share of area: the
+rays that end on a cluster against those that pass through a 2-D box say how well both agree, also
+where the cluster's box is cut, hidden or wrong.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import Boxes3D, Detections2D, FloatArray
-from perception_stack.geometry.boxes import project_boxes
+from perception_stack.datatypes import Boxes3D, FloatArray
+from perception_stack.fusion.sight import Sight, cone_of
+from perception_stack.geometry.boxes import project_boxes, transform_boxes
 from perception_stack.geometry.camera import CameraModel
+from perception_stack.geometry.compiled import compiled
 from perception_stack.geometry.overlap import intersection_2d_px2, iou_2d
+from perception_stack.geometry.transforms import RigidTransform
+
+_LEAST = 1e-3  # a worthless detection still is one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,40 +39,132 @@ class View:
     hidden: FloatArray
 
 
-def view_of(boxes: Boxes3D, camera: CameraModel) -> View:
+def view_of(boxes: Boxes3D, camera: CameraModel, camera_from_boxes: RigidTransform) -> View:
     """Project boxes and find what stands in front of them.
 
     Raises:
-        FrameMismatchError: the boxes are not in the camera's frame.
+        FrameMismatchError: boxes, transform and camera do not fit together.
     """
-    xyxy_px, visible = project_boxes(boxes, camera)
-    middle = camera.project(boxes.center_m)
-    areas = np.where(visible[:, None], xyxy_px, 0.0)
+    num = len(boxes)
+    radius_m = np.linalg.norm(boxes.size_lwh_m, axis=1) / 2
+    ahead = np.flatnonzero(_reaches_in(camera_from_boxes.apply(boxes.center_m), radius_m, camera))
+    near = transform_boxes(boxes.rows(ahead), camera_from_boxes)
+    near_px, visible = project_boxes(near, camera)
+    in_image = camera.project(near.center_m).visible
+    shown = np.flatnonzero(visible)
+    areas, depth_m = near_px[shown], near.center_m[shown, 2]
     cover = intersection_2d_px2(areas, areas)
     size_px2 = np.maximum(np.prod(areas[:, 2:] - areas[:, :2], axis=1), 1e-9)
-    nearer = boxes.center_m[None, :, 2] < boxes.center_m[:, None, 2]
-    hidden = np.max(np.where(nearer, cover, 0.0), axis=1, initial=0.0) / size_px2
-    return View(in_view=visible & middle.visible, xyxy_px=xyxy_px, hidden=np.minimum(hidden, 1.0))
+    nearer = depth_m[None, :] < depth_m[:, None]
+    cover = np.max(np.where(nearer, cover, 0.0), axis=1, initial=0.0) / size_px2
+
+    in_view = np.zeros(num, dtype=np.bool_)
+    in_view[ahead] = visible & in_image
+    xyxy_px = np.full((num, 4), np.nan)
+    xyxy_px[ahead] = near_px
+    hidden = np.zeros(num)
+    hidden[ahead[shown]] = np.minimum(cover, 1.0)
+    return View(in_view=in_view, xyxy_px=xyxy_px, hidden=hidden)
+
+
+def _reaches_in(
+    center_m: FloatArray, radius_m: FloatArray, camera: CameraModel
+) -> NDArray[np.bool_]:
+    """Whether spheres in the camera's frame reach into the pyramid that it sees."""
+    low, high = cone_of(camera)
+    depth_m = center_m[:, 2:]
+    with np.errstate(invalid="ignore"):  # a camera without a limit to a side
+        beyond_m = np.column_stack(
+            [
+                (low * depth_m - center_m[:, :2]) / np.hypot(1, low),
+                (center_m[:, :2] - high * depth_m) / np.hypot(1, high),
+                -depth_m,
+            ]
+        )
+    reaches: NDArray[np.bool_] = ~(beyond_m > radius_m[:, None]).any(axis=1)
+    return reaches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rays:
+    """How many of the rays that meet bodies pass through 2-D boxes.
+
+    Attributes:
+        common: int64 [N, D], those on body i and through box j.
+        on_body: int64 [N].
+        through_box: int64 [D], whatever they meet.
+    """
+
+    common: NDArray[np.int64]
+    on_body: NDArray[np.int64]
+    through_box: NDArray[np.int64]
+
+    @property
+    def overlap(self) -> FloatArray:
+        """Intersection over union, float64 [N, D]; NaN where no ray meets the body."""
+        union = self.on_body[:, None] + self.through_box - self.common
+        known = np.broadcast_to(self.on_body[:, None] > 0, union.shape)
+        overlap: FloatArray = np.divide(
+            self.common, union, out=np.full(union.shape, np.nan), where=known
+        )
+        return overlap
+
+
+def count_rays(sight: Sight, row_of_point: NDArray[np.int32], num_rows: int) -> Rays:
+    """Count the rays.
+
+    Args:
+        sight: V points and D detections.
+        row_of_point: int32 [P], body of each obstacle point, -1 for none.
+        num_rows: N bodies.
+    """
+    row = row_of_point[sight.index]
+    return Rays(
+        common=_count(row, sight.inside, num_rows),
+        on_body=np.bincount(row + 1, minlength=num_rows + 1)[1:],
+        through_box=np.count_nonzero(sight.inside, axis=1),
+    )
+
+
+@compiled
+def _count(row: Any, inside: Any, num_rows: int) -> Any:
+    common = np.zeros((num_rows, len(inside)), dtype=np.int64)
+    for j in range(len(inside)):
+        for i in range(len(row)):
+            if inside[j, i] and row[i] >= 0:
+                common[row[i], j] += 1
+    return common
 
 
 def assign(
-    view: View, detections: Detections2D, *, min_iou: float
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Pairs of a 3-D box and a 2-D box, each in at most one, of the greatest total overlap.
+    view: View, xyxy_px: FloatArray, rays: FloatArray, score: FloatArray, *, min_overlap: float
+) -> dict[int, int]:
+    """Which 2-D box belongs to which 3-D box, each to at most one.
+
+    The overlap of a pair is the intersection over union of the rectangles in the image, averaged
+    with that of the rays where the points of the box are known: rectangles say what the box is
+    believed to be, also where no ray met it; rays do not mind what hides a part or is joined to
+    it. The sum of ``score x overlap`` is the greatest there is.
 
     Args:
         view: N boxes as the camera sees them.
-        detections: M boxes of the image.
-        min_iou: Pairs that overlap less are none.
+        xyxy_px: float64 [D, 4], 2-D boxes.
+        rays: float64 [N, D], as :attr:`Rays.overlap` gives them.
+        score: float64 [D], of the 2-D boxes.
+        min_overlap: Pairs that overlap less are none.
 
     Returns:
-        int [K] rows of the view and int [K] rows of the detections, by rising row of the view.
+        Row of the 3-D box by row of the 2-D box.
     """
     from scipy.optimize import linear_sum_assignment
 
     shown = np.flatnonzero(~np.isnan(view.xyxy_px[:, 0]))
-    overlap = iou_2d(view.xyxy_px[shown], detections.xyxy_px)
+    overlap = iou_2d(view.xyxy_px[shown], xyxy_px)
+    overlap = np.where(np.isnan(rays[shown]), overlap, (overlap + rays[shown]) / 2)
+    good = overlap >= min_overlap
     # a forbidden pair is worth nothing, so it never costs a good one its place
-    row, column = linear_sum_assignment(np.where(overlap >= min_iou, overlap, 0.0), maximize=True)
-    good = overlap[row, column] >= min_iou
-    return shown[row[good]], column[good]
+    row, column = linear_sum_assignment(
+        np.where(good, overlap * np.maximum(score, _LEAST), 0.0), maximize=True
+    )
+    kept = good[row, column]
+    return dict(zip(column[kept].tolist(), shown[row[kept]].tolist(), strict=True))

@@ -47,6 +47,26 @@ def widened(
     return probs / probs.sum(axis=1, keepdims=True), everything
 
 
+def over(
+    class_probs: FloatArray, classes: tuple[str, ...], vocabulary: tuple[str, ...]
+) -> FloatArray:
+    """The same belief over other classes; "unknown", one of them, takes what has no name there.
+
+    Args:
+        class_probs: float64 [N, C], rows sum to 1.
+        classes: C names.
+        vocabulary: D names.
+
+    Returns:
+        float64 [N, D] without zeros, rows sum to 1.
+    """
+    probs, everything = widened(class_probs, classes, vocabulary)
+    column = [vocabulary.index(one if one in vocabulary else UNKNOWN) for one in everything]
+    told = np.zeros((len(vocabulary), len(probs)))
+    np.add.at(told, column, probs.T)
+    return told.T
+
+
 def label_likelihood(
     label_idx: NDArray[np.intp], score: FloatArray, num_classes: int
 ) -> FloatArray:

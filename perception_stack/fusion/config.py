@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from perception_stack.config import StepConfig, param
+from perception_stack.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +22,21 @@ class FusionConfig(StepConfig):
     timeout_s: float = param(
         0.3, "Longest wait for a partner before going on without it.", unit="s", low=0.0, high=10.0
     )
-    camera_offset_s: float = param(
-        0.0, "Added to camera stamps before comparing.", unit="s", low=-1.0, high=1.0
+    cameras: tuple[str, ...] = param(
+        (), "Several cameras: names; each has NAME/detections and NAME/camera_info."
+    )
+    camera_offsets_s: tuple[float, ...] = param(
+        (),
+        "Added to the stamps of each camera before comparing; none given: nothing.",
+        unit="s",
+        low=-1.0,
+        high=1.0,
+    )
+    fixed_frame: str = param(
+        "odom", "Frame that does not move; what moved between two stamps is known in it."
+    )
+    transform_timeout_s: float = param(
+        0.2, "Longest wait for where the sensors were.", unit="s", low=0.0, high=10.0
     )
     queue_size: int = param(30, "Messages kept of each input.", low=1, high=1000)
     reset_s: float = param(
@@ -32,7 +46,16 @@ class FusionConfig(StepConfig):
         0.5, "Depth images lead after no LiDAR for this long.", unit="s", low=0.0, high=60.0
     )
     min_iou: float = param(
-        0.25, "Least overlap in the image of a 3-D box and a 2-D box.", low=0.01, high=1.0
+        0.25,
+        "Least overlap in the image, of areas and of rays, of an object and a 2-D box.",
+        low=0.01,
+        high=1.0,
+    )
+    min_object_points: int = param(
+        5, "Least obstacle points that make an object.", low=1, high=10000
+    )
+    amodal_completion: bool = param(
+        True, "Let the camera's class decide how far hidden sides reach."
     )
     camera_recall: float = param(
         0.8, "Share of clearly visible objects that the 2-D detector finds.", low=0.0, high=0.99
@@ -49,3 +72,31 @@ class FusionConfig(StepConfig):
     depth_noise: float = param(
         0.002, "Depth noise at 1 m; grows with the square of depth.", unit="m", low=0.0, high=0.1
     )
+
+    def __post_init__(self) -> None:
+        # slots=True makes a new class, which the implicit super() does not know
+        StepConfig.__post_init__(self)
+        if len(set(self.cameras)) < len(self.cameras) or "" in self.cameras:
+            raise ConfigError(f"cameras must be different names: {self.cameras}")
+        if self.camera_offsets_s and len(self.camera_offsets_s) != len(self.camera_names):
+            num = len(self.camera_offsets_s)
+            raise ConfigError(f"{num} camera_offsets_s for {len(self.camera_names)} cameras")
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """Every camera; one without a name of its own is "camera"."""
+        return self.cameras or ("camera",)
+
+    def camera_topic(self, name: str, kind: str) -> str:
+        """Topic of what a camera sends, e.g. its ``detections``."""
+        return f"{name}/{kind}" if self.cameras else kind
+
+    def camera_label(self, name: str) -> str:
+        """What a camera is called among the sensors that saw an object."""
+        return f"camera/{name}" if self.cameras else name
+
+    @property
+    def cameras_with_offset_s(self) -> tuple[tuple[str, float], ...]:
+        """Every camera with the offset of its clock."""
+        offsets_s = self.camera_offsets_s or (0.0,) * len(self.camera_names)
+        return tuple(zip(self.camera_names, offsets_s, strict=True))

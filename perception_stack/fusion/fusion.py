@@ -1,25 +1,41 @@
-"""The fusion step: what camera, LiDAR and depth camera say of the same objects.
+"""The fusion step: what cameras say of the obstacles that another sensor measured.
 
-:meth:`Fusion.fuse` gives LiDAR boxes the classes of 2-D detections and weighs their existence;
+:meth:`Fusion.fuse` brings 2-D detections and obstacle points together: which points are which
+object, how large its hidden sides are, what it is, and whether it is there at all;
 :meth:`Fusion.lift` makes 3-D boxes of 2-D detections and a depth image.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from perception_stack.datatypes import Boxes3D, DepthImage, Detections2D, FloatArray
+from perception_stack.datatypes import (
+    Boxes3D,
+    DepthImage,
+    Detections2D,
+    FloatArray,
+    Obstacles,
+    check_shape,
+)
 from perception_stack.errors import FrameMismatchError, ShapeError
 from perception_stack.fusion import belief
-from perception_stack.fusion.association import View, assign, view_of
+from perception_stack.fusion.association import Rays, View, assign, count_rays, view_of
+from perception_stack.fusion.bodies import Bodies, level_from
+from perception_stack.fusion.choice import choose_assigned, choose_free
+from perception_stack.fusion.claims import claim
 from perception_stack.fusion.config import FusionConfig
 from perception_stack.fusion.lifting import lift_boxes
+from perception_stack.fusion.readings import Reader
+from perception_stack.fusion.sight import CameraView, sight_of
+from perception_stack.fusion.update import one_of_each, refitted, settled
 from perception_stack.geometry.boxes import transform_boxes
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.journal import Journal, Reason
+from perception_stack.shape.size_classes import CLASSES
 
 
 class Fusion:
@@ -35,59 +51,50 @@ class Fusion:
         self._journal = journal
 
     def fuse(
-        self,
-        boxes: Boxes3D,
-        detections: Detections2D,
-        *,
-        camera: CameraModel,
-        camera_from_boxes: RigidTransform,
+        self, obstacles: Obstacles, views: Sequence[CameraView], *, up: FloatArray
     ) -> Boxes3D:
-        """LiDAR boxes with what the camera adds to the belief in each.
+        """Boxes of the obstacles with what the cameras add, one camera after the other.
 
-        A box that a detection belongs to gains existence and class; one in full view without a
-        detection loses both, as far as the detector knows its class and could have seen it; one
-        out of view stays as it is. Poses and sizes are the LiDAR's.
+        A cluster that a detection belongs to gains existence and class, and its box is fitted anew
+        with the size of its class: to all its points, or to those in the 2-D box where more than
+        one thing is joined, or together with further clusters where the thing fell to pieces. A
+        detection without a cluster makes a box of what stands free in its frustum. A box in full
+        view without a detection loses existence and class, as far as the detector knows its class
+        and could have seen it; one in view of no camera stays as it is.
 
         Args:
-            boxes: N boxes of the LiDAR.
-            detections: 2-D boxes of the camera; that there are none is evidence, too.
-            camera: Intrinsics of the camera.
-            camera_from_boxes: From the frame of the boxes to that of the camera.
+            obstacles: N boxes and their points; where no points are known, only the belief in
+                each box changes.
+            views: One for each camera that looked.
+            up: float64 [3], unit vector in the obstacles' frame; their sensor is at its origin.
 
         Returns:
-            The N boxes in the order and the frame they came in; ``sensors`` of those matched gain
-            "camera". Detections without a box produce none and are counted.
+            The boxes in the frame they came in: those of the obstacles in their order, without
+            those that became a part of another, then new ones. ``sensors`` of those that a camera
+            saw gain its name. Detections without a box are counted.
 
         Raises:
-            FrameMismatchError: boxes, transform, detections and camera do not fit together.
+            FrameMismatchError: obstacles, transforms, detections and cameras do not fit together.
+            ShapeError: a mask has not the size of its image.
+            CalibrationError: ``up`` is not a unit vector.
         """
-        _check_frame(detections, camera)
-        view = view_of(transform_boxes(boxes, camera_from_boxes), camera)
-        box_idx, detection_idx = assign(view, detections, min_iou=self._config.min_iou)
-        self._count(boxes, detections, view=view, num_pairs=len(box_idx))
-
-        probs, classes = belief.widened(
-            boxes.class_probs, boxes.classes, (*self._config.camera_classes, *detections.labels)
+        check_shape("up", up, 3)
+        for view in views:
+            _check_frame(view.detections, view.camera)
+        level = level_from(obstacles.frame_id, up)
+        is_level = np.array_equal(level.rotation, np.eye(3))
+        bodies = self._bodies(obstacles, views, level)
+        for view in views:
+            camera_from_bodies = view.camera_from_obstacles @ level.inverse()
+            bodies = self._look(bodies, replace(view, camera_from_obstacles=camera_from_bodies))
+        if len(views) > 1:
+            bodies = one_of_each(bodies, sized=self._config.amodal_completion)
+        num_hidden = int(np.count_nonzero(~bodies.watched))
+        detail = f"{num_hidden} of {len(bodies)} boxes outside of every image"
+        self._journal.count(
+            Reason.OUT_OF_VIEW, stamp_ns=obstacles.stamp_ns, detail=detail, num=num_hidden
         )
-        existence = boxes.score.copy()
-        label_idx = np.array([classes.index(one) for one in detections.labels], dtype=np.intp)
-        existence[box_idx], probs[box_idx] = belief.seen(
-            existence[box_idx],
-            probs[box_idx],
-            label_idx=label_idx[detection_idx],
-            score=detections.score[detection_idx],
-        )
-        lost = view.in_view.copy()
-        lost[box_idx] = False
-        existence[lost], probs[lost] = belief.missed(
-            existence[lost], probs[lost], self._recall(view, classes)[lost]
-        )
-        sensors = list(boxes.sensors)
-        for row in box_idx:
-            sensors[row] = tuple(sorted({*sensors[row], "camera"}))
-        return replace(
-            boxes, score=existence, classes=classes, class_probs=probs, sensors=tuple(sensors)
-        )
+        return bodies.boxes if is_level else transform_boxes(bodies.boxes, level.inverse())
 
     def lift(self, detections: Detections2D, depth: DepthImage, *, camera: CameraModel) -> Boxes3D:
         """3-D boxes of 2-D detections, from the depth inside of them.
@@ -117,6 +124,106 @@ class Fusion:
             detections, depth, camera=camera, config=self._config, journal=self._journal
         )
 
+    def _bodies(
+        self, obstacles: Obstacles, views: Sequence[CameraView], level: RigidTransform
+    ) -> Bodies:
+        """The obstacles before any camera has looked, in a level frame."""
+        boxes = obstacles.boxes
+        labels = [label for view in views for label in view.detections.labels]
+        wanted = (*self._config.camera_classes, *labels)
+        probs, classes = belief.widened(boxes.class_probs, boxes.classes, wanted)
+        boxes = replace(boxes, class_probs=probs, classes=classes)
+        is_level = np.array_equal(level.rotation, np.eye(3))
+        return Bodies(
+            boxes=boxes if is_level else transform_boxes(boxes, level),
+            xyz_m=np.ascontiguousarray(
+                obstacles.xyz_m if is_level else level.apply(obstacles.xyz_m)
+            ),
+            row_of_point=obstacles.box_of_point,
+            likelihood=np.ones((len(boxes), len(CLASSES))),
+            watched=np.zeros(len(boxes), dtype=np.bool_),
+            ranging=boxes.sensors[0] if len(boxes) else ("lidar",),
+        )
+
+    def _look(self, bodies: Bodies, view: CameraView) -> Bodies:
+        """The bodies after one more camera; its transform is from their frame."""
+        detections, config = view.detections, self._config
+        appearance = view_of(bodies.boxes, view.camera, view.camera_from_obstacles)
+        sight = sight_of(bodies.xyz_m, view)
+        rays = count_rays(sight, bodies.row_of_point, len(bodies))
+        pairs = assign(
+            appearance,
+            detections.xyxy_px,
+            rays.overlap,
+            detections.score,
+            min_overlap=config.min_iou,
+        )
+        reader = Reader(bodies, view, sight, rays, pairs, min_points=config.min_object_points)
+        assigned = choose_assigned([reader.of_assigned(one) for one in pairs], bodies, detections)
+        reader.settle(assigned)
+        free = [one for i in range(len(detections)) if i not in pairs for one in reader.of_free(i)]
+        chosen = choose_free(free, assigned, bodies, detections, min_overlap=config.min_iou)
+        claims = claim(chosen, bodies, pairs, min_points=config.min_object_points)
+        grown, touched = refitted(
+            bodies,
+            claims.row_of_point,
+            likelihood=claims.likelihood(bodies.likelihood, detections),
+            new_ground_m=claims.new_ground_m,
+            sized=config.amodal_completion,
+        )
+        boxes = self._believed(grown.boxes, view, appearance, claims.detection)
+        watched = grown.watched.copy()
+        watched[: len(bodies)] |= appearance.in_view
+        self._count_alone(bodies.boxes.stamp_ns, detections, rays, set(claims.detection.values()))
+        grown = replace(grown, boxes=boxes, watched=watched)
+        after = settled(grown, touched, np.array(list(claims.detection), dtype=np.intp))
+        num_gone = len(grown) - len(after)
+        detail = f"{num_gone} of {len(grown)} clusters are part of another object"
+        self._journal.count(Reason.DUPLICATE, stamp_ns=boxes.stamp_ns, detail=detail, num=num_gone)
+        return after
+
+    def _believed(
+        self, boxes: Boxes3D, view: CameraView, appearance: View, detection: dict[int, int]
+    ) -> Boxes3D:
+        """The boxes with what the camera says of existence and class; new ones are the last."""
+        detections = view.detections
+        label_idx = np.array(
+            [boxes.classes.index(one) for one in detections.labels], dtype=np.intp
+        )
+        rows = np.array(list(detection), dtype=np.intp)
+        of_row = np.array(list(detection.values()), dtype=np.intp)
+        existence, probs = boxes.score.copy(), boxes.class_probs.copy()
+        existence[rows], probs[rows] = belief.seen(
+            existence[rows],
+            probs[rows],
+            label_idx=label_idx[of_row],
+            score=detections.score[of_row],
+        )
+        unseen = appearance.in_view.copy()
+        unseen[rows[rows < len(unseen)]] = False
+        lost = np.flatnonzero(unseen)
+        existence[lost], probs[lost] = belief.missed(
+            existence[lost], probs[lost], self._recall(appearance, boxes.classes)[lost]
+        )
+        sensors = list(boxes.sensors)
+        for row in detection:
+            sensors[row] = tuple(sorted({*sensors[row], view.name}))
+        return replace(boxes, score=existence, class_probs=probs, sensors=tuple(sensors))
+
+    def _count_alone(
+        self, stamp_ns: int, detections: Detections2D, rays: Rays, used: set[int]
+    ) -> None:
+        alone = [i for i in range(len(detections)) if i not in used]
+        if not alone:
+            return
+        best = max(alone, key=lambda i: detections.score[i])
+        detail = (
+            f"no object for {len(alone)} of {len(detections)} 2-D boxes, the best a "
+            f"{detections.labels[best]} of score {detections.score[best]:.2f} with "
+            f"{rays.through_box[best]} obstacle points inside"
+        )
+        self._journal.count(Reason.NO_DEPTH, stamp_ns=stamp_ns, detail=detail, num=len(alone))
+
     def _recall(self, view: View, classes: tuple[str, ...]) -> FloatArray:
         """Probability that each box, if of each class, would have been detected, [N, C]."""
         known = np.isin(classes, self._config.camera_classes)
@@ -124,18 +231,6 @@ class Fusion:
         clear = (1 - view.hidden) * np.clip(height_px / self._config.min_height_px, 0, 1)
         recall: FloatArray = self._config.camera_recall * clear[:, None] * known
         return recall
-
-    def _count(
-        self, boxes: Boxes3D, detections: Detections2D, *, view: View, num_pairs: int
-    ) -> None:
-        num_hidden = int(np.count_nonzero(~view.in_view))
-        detail = f"{num_hidden} of {len(boxes)} boxes outside of the image"
-        self._journal.count(
-            Reason.OUT_OF_VIEW, stamp_ns=boxes.stamp_ns, detail=detail, num=num_hidden
-        )
-        num_alone = len(detections) - num_pairs
-        detail = f"no cluster for {num_alone} of {len(detections)} 2-D boxes"
-        self._journal.count(Reason.NO_DEPTH, stamp_ns=boxes.stamp_ns, detail=detail, num=num_alone)
 
 
 def _check_frame(detections: Detections2D, camera: CameraModel) -> None:

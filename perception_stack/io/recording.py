@@ -23,9 +23,11 @@ TOPIC_TYPES = {
     "/detections": "vision_msgs/msg/Detection2DArray",
     "/image": "sensor_msgs/msg/Image",
     "/depth": "sensor_msgs/msg/Image",
+    "/depth_camera_info": "sensor_msgs/msg/CameraInfo",
+    "/masks": "sensor_msgs/msg/Image",
     "/points": "sensor_msgs/msg/PointCloud2",
 }
-"""Message type by topic of the bags that this package writes."""
+"""Message type by topic of what the chain reads; our own bags hold most of them."""
 
 
 def standing_vehicle() -> RigidTransform:

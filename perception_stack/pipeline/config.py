@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 from perception_stack.calibration.config import CalibrationConfig
 from perception_stack.config import StepConfig, config_from_params, load_params_file
+from perception_stack.depth.config import DepthDetectorConfig
 from perception_stack.detection.config import DetectorConfig
 from perception_stack.errors import ConfigError, UnknownParameterError
 from perception_stack.fusion.config import FusionConfig
@@ -26,6 +27,7 @@ class ChainConfig:
 
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     lidar_detector: LidarDetectorConfig = field(default_factory=LidarDetectorConfig)
+    depth_detector: DepthDetectorConfig = field(default_factory=DepthDetectorConfig)
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from perception_stack.datatypes import Boxes3D, DepthImage, Detections2D
 from perception_stack.errors import PerceptionError
 from perception_stack.fusion.config import FusionConfig
-from perception_stack.fusion.pairing import PairedSet
+from perception_stack.fusion.pairing import Companion, PairedSet, Pairing
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.journal import Journal, Reason
-from perception_stack.pipeline.fusion_stage import DEPTH, DETECTIONS, detections_pairing
 from perception_stack.pose.config import PoseEstimatorConfig
 from perception_stack.pose.estimator import PoseEstimator
+
+_DEPTH, _DETECTIONS = "depth", "detections"
 
 
 class PoseStage:
@@ -28,7 +29,16 @@ class PoseStage:
         self._journal = journal
         self._estimator = PoseEstimator(config, journal)
         self._camera: CameraModel | None = None
-        self._pairing = detections_pairing(DEPTH, pairing, journal)
+        # both are of one camera and share its clock
+        companion = Companion(name=_DETECTIONS, tolerance_s=pairing.tolerance_s)
+        self._pairing = Pairing(
+            _DEPTH,
+            (companion,),
+            timeout_s=pairing.timeout_s,
+            queue_size=pairing.queue_size,
+            reset_s=pairing.reset_s,
+            journal=journal,
+        )
 
     def set_camera(self, camera: CameraModel) -> None:
         """Intrinsics of the camera that both inputs come from."""
@@ -38,13 +48,13 @@ class PoseStage:
         """2-D detections of one image."""
         stamp_ns = detections.stamp_ns
         return self._estimate_all(
-            self._pairing.push(DETECTIONS, stamp_ns, detections, arrival_ns=arrival_ns)
+            self._pairing.push(_DETECTIONS, stamp_ns, detections, arrival_ns=arrival_ns)
         )
 
     def push_depth(self, depth: DepthImage, *, arrival_ns: int) -> list[Boxes3D]:
         """One depth image."""
         return self._estimate_all(
-            self._pairing.push(DEPTH, depth.stamp_ns, depth, arrival_ns=arrival_ns)
+            self._pairing.push(_DEPTH, depth.stamp_ns, depth, arrival_ns=arrival_ns)
         )
 
     def expire(self, now_ns: int) -> list[Boxes3D]:
@@ -58,7 +68,7 @@ class PoseStage:
     def _estimate_all(self, sets: list[PairedSet]) -> list[Boxes3D]:
         poses = []
         for one in sets:
-            detections = one.companions[DETECTIONS]
+            detections = one.companions[_DETECTIONS]
             if detections is None:
                 continue
             if self._camera is None:
@@ -70,5 +80,5 @@ class PoseStage:
                     self._estimator.estimate(detections, one.reference, camera=self._camera)
                 )
             except PerceptionError as error:
-                self._journal.count_error(error, stamp_ns=one.stamp_ns, where=DEPTH)
+                self._journal.count_error(error, stamp_ns=one.stamp_ns, where=_DEPTH)
         return poses

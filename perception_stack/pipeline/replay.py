@@ -10,19 +10,32 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from perception_stack.datatypes import Boxes3D, FrameResult, Latency
-from perception_stack.errors import DataFileError, PerceptionError
+from perception_stack.errors import ConfigError, DataFileError, PerceptionError
 from perception_stack.io import messages
 from perception_stack.io.bags import BagMessage, BagReader
 from perception_stack.io.recording import TOPIC_TYPES
 from perception_stack.journal import Journal
 from perception_stack.pipeline.chain import STEPS, Chain
 from perception_stack.pipeline.config import ChainConfig
+from perception_stack.pipeline.inputs import (
+    LEADING,
+    Input,
+    all_inputs,
+    expect,
+    feed,
+    inputs_of,
+)
 
-_INPUTS = ("points", "image", "depth", "camera_info", "detections")
-_LEADING = ("points", "depth")
 # who is told of a message of an input that cannot be used
-_STEP_OF = {"points": "lidar_detector", "image": "detector", "tf": "tracker"}
+_STEP_OF = {
+    "points": "lidar_detector",
+    "depth": "depth_detector",
+    "depth_camera_info": "depth_detector",
+    "image": "detector",
+    "tf": "tracker",
+}
 _TF, _TF_STATIC = "/tf", "/tf_static"
+_TRANSFORMS = Input("", "tf", "tf")
 
 
 @dataclass(slots=True)
@@ -57,46 +70,44 @@ class Replay:
         chain = Chain(self.config, self.journals)
         inputs = self._inputs()
         chain.warm_up()
-        chain.expect_detections(
-            ("image" if chain.detects_in_images else "detections") in inputs.values()
-        )
-        # with a model of our own, detections of somebody else would be a second opinion
-        ignored = "detections" if chain.detects_in_images else "image"
-        wanted = [topic for topic, name in inputs.items() if name != ignored]
+        expect(chain, self.config, lambda one: one in inputs.values())
         self._add_static(chain)
         now_ns = 0
-        for message in self.reader.messages([*wanted, _TF]):
+        for message in self.reader.messages([*inputs, _TF]):
             now_ns = message.log_time_ns
+            given = inputs.get(message.topic, _TRANSFORMS)
             try:
                 yield from chain.expire(now_ns)
-                yield from self._push(chain, inputs.get(message.topic, _TF), message)
+                yield from self._push(chain, given, message)
             except PerceptionError as error:
-                step = _STEP_OF.get(inputs.get(message.topic, "tf"), "fusion")
-                self.journals[step].count_error(error, stamp_ns=now_ns, where=message.topic)
+                journal = self.journals[_STEP_OF.get(given.kind, "fusion")]
+                journal.count_error(error, stamp_ns=now_ns, where=message.topic)
             self._collect(chain)
             on_message()
         yield from chain.flush(now_ns)
         self._collect(chain)
 
-    def _inputs(self) -> dict[str, str]:
-        """Input name by topic of the recording."""
-        found: dict[str, str] = {}
-        for name in _INPUTS:
-            kind = TOPIC_TYPES[f"/{name}"]
-            topic = self.topics.get(name, f"/{name}")
+    def _inputs(self) -> dict[str, Input]:
+        """Input by topic of the recording."""
+        found: dict[str, Input] = {}
+        names = [one.topic for one in all_inputs(self.config)]
+        if unknown := self.topics.keys() - set(names):
+            raise ConfigError(f"no input '{min(unknown)}'; there are: {', '.join(names)}")
+        inputs = inputs_of(self.config)
+        for one in inputs:
+            kind = TOPIC_TYPES[f"/{one.kind}"]
+            topic = self.topics.get(one.topic, f"/{one.topic}")
             if self.reader.topics.get(topic) == kind:
-                found[topic] = name
-            elif name in self.topics:
+                found[topic] = one
+            elif one.topic in self.topics:
                 there = self.reader.topics.get(topic, "not there")
-                why = f"topic '{topic}' given for '{name}' is {there}, not {kind}"
+                why = f"topic '{topic}' given for '{one.topic}' is {there}, not {kind}"
                 raise DataFileError(self.reader.path, why)
-        if not any(name in found.values() for name in _LEADING):
+        if not any(one.kind in LEADING for one in found.values()):
             listed = ", ".join(f"{topic} ({kind})" for topic, kind in self.reader.topics.items())
-            why = (
-                f"no topic /points ({TOPIC_TYPES['/points']}) and no /depth; it has: "
-                f"{listed or 'nothing'}. Name them with --topic points:=/NAME"
-            )
-            raise DataFileError(self.reader.path, why)
+            leading = " or ".join(f"/{one.topic}" for one in inputs if one.kind in LEADING)
+            why = f"no topic {leading}; it has: {listed or 'nothing'}. Name it with --topic"
+            raise DataFileError(self.reader.path, f"{why} points:=/NAME")
         return found
 
     def _add_static(self, chain: Chain) -> None:
@@ -104,23 +115,12 @@ class Replay:
             for transform, stamp_ns in messages.transforms_from_msg(message.message):
                 chain.add_transform(transform, stamp_ns=stamp_ns, static=True)
 
-    def _push(self, chain: Chain, name: str, message: BagMessage) -> Iterator[FrameResult]:
-        msg, now_ns = message.message, message.log_time_ns
-        if name == _TF:
-            for transform, stamp_ns in messages.transforms_from_msg(msg):
-                chain.add_transform(transform, stamp_ns=stamp_ns)
-            yield from chain.tracking_ready(now_ns)
-        elif name == "camera_info":
-            chain.add_camera(messages.camera_from_msg(msg))
-        elif name == "points":
-            yield from chain.add_cloud(messages.cloud_from_msg(msg), arrival_ns=now_ns)
-        elif name == "image":
-            yield from chain.add_image(messages.image_from_msg(msg), arrival_ns=now_ns)
-        elif name == "depth":
-            yield from chain.add_depth(messages.depth_from_msg(msg), arrival_ns=now_ns)
-        elif name == "detections":
-            detections = messages.detections2d_from_msg(msg)
-            yield from chain.add_detections(detections, arrival_ns=now_ns)
+    def _push(self, chain: Chain, given: Input, message: BagMessage) -> list[FrameResult]:
+        if given != _TRANSFORMS:
+            return feed(chain, given, message.message, arrival_ns=message.log_time_ns)
+        for transform, stamp_ns in messages.transforms_from_msg(message.message):
+            chain.add_transform(transform, stamp_ns=stamp_ns)
+        return chain.ready(message.log_time_ns)
 
     def _collect(self, chain: Chain) -> None:
         self.latencies += chain.take_latencies()

@@ -200,7 +200,9 @@ def _missing(
         return f"no diagnostics of {', '.join(sorted(silent))}; see {log}"
     inner = set() if arguments.get("one_process") == "true" else {"/detections_3d"}
     if "lidar_detector" in nodes:
-        inner.add("/clusters")
+        inner |= {"/clusters", "/obstacle_points"}
+    if "depth_detector" in nodes:
+        inner |= {"/depth_clusters", "/depth_obstacle_points"}
     if "detector" in nodes and arguments.get("model"):
         inner.add("/detections")
     talks = {f"subscribers.{topic}" for topic in inner | {"/objects"}}
@@ -218,7 +220,8 @@ def _nodes(arguments: dict[str, str]) -> set[str]:
     if arguments.get("one_process") == "true":
         return {"perception"}
     grasping = arguments.get("mode") == "grasping"
-    nodes = {"fusion", "tracker", "pose_estimator" if grasping else "lidar_detector"}
+    nodes = {"depth_detector", "fusion", "tracker"}
+    nodes.add("pose_estimator" if grasping else "lidar_detector")
     return nodes | ({"detector"} if arguments.get("detector") != "false" else set())
 
 

@@ -65,3 +65,18 @@ def test_results_are_probabilities(p: float, q: tuple[float, ...], score: float)
     assert missed[0][0] <= p + 1e-12
     if score > 0.5:
         assert seen[1][0, 1] >= probs[0, 1] - 1e-12
+
+
+def test_what_has_no_name_in_the_vocabulary_is_unknown() -> None:
+    probs = belief.over(np.array([[0.5, 0.3, 0.2]]), ("car", "tram", "unknown"), CLASSES)
+    np.testing.assert_allclose(probs[0, 0], 0.5, rtol=0.01)
+    # half of what was unknown may be the pedestrian that nobody asked for
+    np.testing.assert_allclose(probs[0, 1:], [0.1, 0.4], rtol=0.01)
+
+
+@given(q=st.tuples(*[st.floats(0, 1)] * 3).filter(lambda q: sum(q) > 0))
+def test_other_vocabulary_keeps_probabilities(q: tuple[float, ...]) -> None:
+    given_probs = np.array([q]) / sum(q)
+    probs = belief.over(given_probs, ("tram", "car", "unknown"), ("unknown", "dog"))
+    assert probs.sum() == pytest.approx(1)
+    assert (probs > 0).all()

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perception_stack.datatypes import Boxes3D, Detections2D
+from perception_stack.datatypes import Boxes3D, Detections2D, Obstacles
 from perception_stack.errors import FrameMismatchError
 from perception_stack.fusion.config import FusionConfig
 from perception_stack.fusion.fusion import Fusion
+from perception_stack.fusion.sight import CameraView
 from perception_stack.geometry.boxes import project_boxes, transform_boxes
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform, quat_from_yaw
@@ -28,6 +29,7 @@ CAMERA_FROM_LIDAR = RigidTransform(
     rotation=np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]]),
     translation_m=np.array([0.0, -0.1, -0.3]),
 )
+UP = np.array([0.0, 0.0, 1.0])
 CLASSES = ("car", "cyclist", "pedestrian", "truck", "unknown")
 
 
@@ -65,7 +67,13 @@ def image_of(boxes: Boxes3D) -> np.ndarray:
 
 def fuse(boxes: Boxes3D, found: Detections2D, journal: Journal | None = None) -> Boxes3D:
     fusion = Fusion(FusionConfig(), journal or Journal())
-    return fusion.fuse(boxes, found, camera=CAMERA, camera_from_boxes=CAMERA_FROM_LIDAR)
+    view = CameraView(
+        name="camera",
+        camera=CAMERA,
+        detections=found,
+        camera_from_obstacles=CAMERA_FROM_LIDAR,
+    )
+    return fusion.fuse(Obstacles.of(boxes), (view,), up=UP)
 
 
 CAR = (15, 2, 4.2, 1.8, 1.5, 0.3)
@@ -117,7 +125,10 @@ def test_detection_without_cluster_is_counted() -> None:
     fused = fuse(lidar_boxes(CAR), detections([[0, 100, 50, 200]], ("pedestrian",)), journal)
     assert len(fused) == 1
     assert journal.counts == {Reason.NO_DEPTH: 1}
-    assert journal.last(Reason.NO_DEPTH).detail == "no cluster for 1 of 1 2-D boxes"
+    assert journal.last(Reason.NO_DEPTH).detail == (
+        "no object for 1 of 1 2-D boxes, the best a pedestrian of score 0.90 with "
+        "0 obstacle points inside"
+    )
 
 
 def test_assignment_is_the_best_in_total() -> None:

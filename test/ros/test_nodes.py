@@ -303,6 +303,7 @@ def test_one_process_gives_the_list_from_a_cloud(bench: Bench) -> None:
     assert nearest < 0.3
     assert set(node.journals) == {
         "lidar_detector",
+        "depth_detector",
         "detector",
         "fusion",
         "tracker",

@@ -162,6 +162,6 @@ def test_latched_calibration_fits_the_default_readers(bench: Bench) -> None:
     """What our own nodes and RViz offer and ask for goes together."""
     node = bench.start(FusionNode)
     bench.talk(CameraInfo, "camera_info", latched=True)
-    bench.talk(Image, "depth")
+    bench.talk(Image, "masks")
     bench.talk(Detection3DArray, "clusters")
     assert Reason.QOS_INCOMPATIBLE not in node.journals["fusion"].counts

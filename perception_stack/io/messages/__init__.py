@@ -25,6 +25,7 @@ from perception_stack.io.messages.images import (
 )
 from perception_stack.io.messages.objects import objects_from_msg, objects_to_msg
 from perception_stack.io.messages.obstacles import obstacle_points_from_msg, obstacle_points_to_msg
+from perception_stack.io.messages.occupancy import occupancy_to_msg
 from perception_stack.io.messages.transforms import transforms_from_msg, transforms_to_msg
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "objects_to_msg",
     "obstacle_points_from_msg",
     "obstacle_points_to_msg",
+    "occupancy_to_msg",
     "stamp_ns",
     "transforms_from_msg",
     "transforms_to_msg",

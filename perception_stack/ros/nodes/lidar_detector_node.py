@@ -1,34 +1,79 @@
-"""Node ``lidar_detector``: point clouds in, oriented boxes of what stands on the ground out."""
+"""Node ``lidar_detector``: point clouds in; clusters, obstacle points and occupancy out."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sensor_msgs.msg import PointCloud2
 from vision_msgs.msg import Detection3DArray
 
+from perception_stack.datatypes import PointCloud
+from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.io import messages
 from perception_stack.lidar.config import LidarDetectorConfig
 from perception_stack.lidar.detector import LidarDetector
+from perception_stack.pipeline.scan_stage import ScanStage
 from perception_stack.ros import conversions, qos
-from perception_stack.ros.step_node import StepNode, run
+from perception_stack.ros.frames import FrameListener
+from perception_stack.ros.occupancy import OccupancyOutput
+from perception_stack.ros.step_node import StepNode, arrival_ns, run
+
+_EXPIRE_PERIOD_S = 0.02
 
 
 class LidarDetectorNode(StepNode):
-    """Turns ``points`` into ``clusters``."""
+    """Turns ``points`` into ``clusters``, ``obstacle_points`` and, if asked for, ``occupancy``."""
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__("lidar_detector", ("lidar_detector",), **node_options)
         config = self.config("lidar_detector", LidarDetectorConfig)
-        self._detector = LidarDetector(config, self.journals["lidar_detector"])
+        journal = self.journals["lidar_detector"]
+        frames = FrameTree(reset_s=config.reset_s)
+        self._topics = config.cloud_topics
+        self._scans = ScanStage(config, frames, journal)
+        self._scans.warm_up()
+        self._detector = LidarDetector(config, journal)
         self._detector.warm_up()
+        self._occupancy = OccupancyOutput(self, config, frames, journal)
         self._clusters = self.advertise(Detection3DArray, "clusters", qos.RESULT)
-        self.subscribe(PointCloud2, "points", self._on_points, qos.SENSOR)
+        self._points = self.advertise(PointCloud2, "obstacle_points", qos.RESULT)
+        self._listener = FrameListener(self, frames, journal, on_change=self._expire)
+        for name, topic in self._topics.items():
+            self.subscribe(PointCloud2, topic, partial(self._on_points, name), qos.SENSOR)
+        self.every(_EXPIRE_PERIOD_S, self._expire)
 
-    def _on_points(self, msg: PointCloud2) -> None:
+    def _on_points(self, name: str, msg: PointCloud2) -> None:
+        self._update_expectations()
+        self._push(
+            lambda: self._scans.push(name, messages.cloud_from_msg(msg), arrival_ns=arrival_ns())
+        )
+
+    def _expire(self) -> None:
+        self._update_expectations()
+        self._push(lambda: self._scans.expire(arrival_ns()))
+        self._occupancy.publish_ready()
+
+    def _update_expectations(self) -> None:
+        for name, topic in self._topics.items():
+            self._scans.expect(name, self.has_publisher(topic))
+
+    def _push(self, push: Callable[[], list[PointCloud]]) -> None:
         with self.timed("lidar_detector"):
-            obstacles = self._detector.detect(messages.cloud_from_msg(msg))
-            self._clusters.publish(conversions.boxes3d_msg(obstacles.boxes))
+            scans = push()
+            for scan in scans:
+                self._detect(scan)
+        self.frames_done("lidar_detector", len(scans))
+
+    def _detect(self, scan: PointCloud) -> None:
+        segmentation = self._detector.segment(scan)
+        obstacles = self._detector.obstacles(scan, segmentation)
+        # the points first: fusion can begin when the clusters are there
+        self._points.publish(conversions.obstacle_points_msg(obstacles))
+        self._clusters.publish(conversions.boxes3d_msg(obstacles.boxes))
+        if segmentation is not None:
+            self._occupancy.push(scan, segmentation)
 
 
 def main() -> None:

@@ -1,0 +1,187 @@
+"""The bodies after one camera: boxes around the points they have now, and what is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perception_stack.datatypes import Boxes3D, FloatArray
+from perception_stack.fusion import belief
+from perception_stack.fusion.bodies import Bodies, Index
+from perception_stack.geometry.boxes import points_inside
+from perception_stack.shape.boxes import boxes_from_rectangles
+from perception_stack.shape.rectangles import Rectangles, fit_rectangles
+
+_CRUMB_MARGIN_M, _CRUMB_SHARE = 0.2, 0.5
+
+
+def refitted(
+    bodies: Bodies,
+    row_of_point: NDArray[np.int32],
+    *,
+    likelihood: FloatArray,
+    new_ground_m: Sequence[float] = (),
+    sized: bool,
+) -> tuple[Bodies, NDArray[np.bool_]]:
+    """The bodies with the points handed around; new ones come behind the old ones.
+
+    Existence of new bodies is what their points tell. So are the classes of new ones, and of old
+    ones whose points changed before any camera had spoken of them.
+
+    Args:
+        bodies: N of them, before.
+        row_of_point: int32 [P], body of each point; rows from N on are new.
+        likelihood: float64 [M, 5], what cameras have said of the M bodies there are now.
+        new_ground_m: Height of the ground below each new body.
+        sized: Whether what cameras say decides the hidden sides, too.
+
+    Returns:
+        M bodies, and bool [M], which of them gained or lost points.
+    """
+    num, num_new = len(bodies), len(new_ground_m)
+    moved = np.flatnonzero(row_of_point != bodies.row_of_point)
+    touched = np.zeros(num + num_new + 1, dtype=np.bool_)  # the last one stands for no body
+    touched[row_of_point[moved]] = touched[bodies.row_of_point[moved]] = True
+    touched = touched[:-1]
+    has_points = np.bincount(row_of_point + 1, minlength=num + num_new + 1)[1:] > 0
+    anew = touched.copy()
+    if sized:
+        anew[:num] |= (likelihood[:num] != bodies.likelihood).any(axis=1)
+    rows = np.flatnonzero(anew & has_points)
+    number = np.full(num + num_new + 1, -1, dtype=np.int32)
+    number[rows] = np.arange(len(rows))
+    rectangles = fit_rectangles(bodies.xyz_m, number[row_of_point], len(rows))
+    ground_m = np.append(bodies.ground_m, new_ground_m)[rows]
+
+    boxes = _grown(bodies.boxes, num_new, bodies.ranging)
+    unheard = np.append((bodies.likelihood == 1).all(axis=1), np.ones(num_new, dtype=np.bool_))
+    plain = (touched & unheard)[rows]
+    told = _boxes(rectangles.rows(plain), ground_m[plain], boxes, None)
+    boxes.class_probs[rows[plain]] = belief.over(told.class_probs, told.classes, boxes.classes)
+    boxes.score[num:] = told.score[rows[plain] >= num]
+    fitted = _boxes(rectangles, ground_m, boxes, likelihood[rows] if sized else None)
+    for name in ("center_m", "quat_xyzw", "size_lwh_m", "covariance"):
+        getattr(boxes, name)[rows] = getattr(fitted, name)
+    grown = Bodies(
+        boxes=boxes,
+        xyz_m=bodies.xyz_m,
+        row_of_point=row_of_point,
+        likelihood=likelihood,
+        watched=np.append(bodies.watched, np.ones(num_new, dtype=np.bool_)),
+        ranging=bodies.ranging,
+    )
+    return grown, touched
+
+
+def settled(bodies: Bodies, touched: NDArray[np.bool_], spoken: Index) -> Bodies:
+    """The bodies without those that are gone, and without crumbs of others.
+
+    What is left of a cluster after a camera took something out of it, and lies for the most part
+    within the box of what was taken, is a part of that which its points alone did not show.
+
+    Args:
+        bodies: M of them.
+        touched: bool [M], gained or lost points.
+        spoken: int [K], those that the camera has just seen.
+    """
+    has_points = np.bincount(bodies.row_of_point + 1, minlength=len(bodies) + 1)[1:] > 0
+    gone = touched & ~has_points
+    rest = touched & has_points
+    rest[spoken] = False
+    if not (gone.any() or rest.any()):
+        return bodies
+    takers = spoken[touched[spoken]]
+    boxes = bodies.boxes.rows(takers)
+    row_of_point = bodies.row_of_point.copy()
+    for row in np.flatnonzero(rest):
+        points = np.flatnonzero(bodies.row_of_point == row)
+        points_m = bodies.xyz_m[points].astype(np.float64)
+        share = points_inside(points_m, boxes, margin_m=_CRUMB_MARGIN_M).mean(axis=1)
+        if share.max(initial=0.0) >= _CRUMB_SHARE:
+            row_of_point[points] = takers[np.argmax(share)]
+            gone[row] = True
+    return without(replace(bodies, row_of_point=row_of_point), gone)
+
+
+def one_of_each(bodies: Bodies, *, sized: bool) -> Bodies:
+    """The bodies with those made one that two cameras saw a part of each.
+
+    Two bodies cannot be in one place: where the centre of one is in another one of its class,
+    and no camera saw both, they are one.
+    """
+    seen = np.flatnonzero((bodies.likelihood != 1).any(axis=1))
+    boxes = bodies.boxes.rows(seen)
+    within = points_inside(boxes.center_m, boxes)
+    labels = boxes.labels
+    cameras = [set(one) - set(bodies.ranging) for one in boxes.sensors]
+    row_of_point = bodies.row_of_point.copy()
+    likelihood, score = bodies.likelihood.copy(), bodies.boxes.score.copy()
+    sensors = list(bodies.boxes.sensors)
+    joined: set[int] = set()
+    for i, j in np.argwhere(np.triu(within | within.T, 1)).tolist():
+        if labels[i] != labels[j] or cameras[i] & cameras[j] or {i, j} & joined:
+            continue
+        joined.add(j)
+        cameras[i] |= cameras[j]
+        row, other = seen[i], seen[j]
+        row_of_point[row_of_point == other] = row
+        likelihood[row] *= likelihood[other]
+        score[row] = max(score[row], score[other])
+        sensors[row] = tuple(sorted({*sensors[row], *sensors[other]}))
+    if not joined:
+        return bodies
+    boxes = replace(bodies.boxes, score=score, sensors=tuple(sensors))
+    grown, _ = refitted(
+        replace(bodies, boxes=boxes), row_of_point, likelihood=likelihood, sized=sized
+    )
+    gone = np.zeros(len(bodies), dtype=np.bool_)
+    gone[seen[list(joined)]] = True
+    return without(grown, gone)
+
+
+def without(bodies: Bodies, gone: NDArray[np.bool_]) -> Bodies:
+    """The bodies but for some; points of those belong to none."""
+    if not gone.any():
+        return bodies
+    number = np.append(np.where(gone, -1, np.cumsum(~gone) - 1), -1).astype(np.int32)
+    return Bodies(
+        boxes=bodies.boxes.rows(~gone),
+        xyz_m=bodies.xyz_m,
+        row_of_point=number[bodies.row_of_point],
+        likelihood=bodies.likelihood[~gone],
+        watched=bodies.watched[~gone],
+        ranging=bodies.ranging,
+    )
+
+
+def _boxes(
+    rectangles: Rectangles, ground_m: FloatArray, like: Boxes3D, likelihood: FloatArray | None
+) -> Boxes3D:
+    return boxes_from_rectangles(
+        rectangles,
+        ground_m,
+        frame_id=like.frame_id,
+        stamp_ns=like.stamp_ns,
+        class_likelihood=likelihood,
+    )
+
+
+def _grown(boxes: Boxes3D, num_new: int, ranging: tuple[str, ...]) -> Boxes3D:
+    """A copy with room for more rows."""
+
+    def more(array: FloatArray) -> FloatArray:
+        return np.concatenate([array, np.zeros((num_new, *array.shape[1:]))])
+
+    return replace(
+        boxes,
+        center_m=more(boxes.center_m),
+        quat_xyzw=more(boxes.quat_xyzw),
+        size_lwh_m=more(boxes.size_lwh_m),
+        covariance=more(boxes.covariance),
+        score=more(boxes.score),
+        class_probs=more(boxes.class_probs),
+        sensors=boxes.sensors + (ranging,) * num_new,
+    )

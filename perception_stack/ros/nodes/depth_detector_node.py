@@ -1,0 +1,53 @@
+"""Node ``depth_detector``: depth images in, what stands out of table and floor out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from vision_msgs.msg import Detection3DArray
+
+from perception_stack.depth.config import DepthDetectorConfig
+from perception_stack.depth.detector import DepthDetector
+from perception_stack.geometry.camera import CameraModel
+from perception_stack.io import messages
+from perception_stack.journal import Reason
+from perception_stack.ros import conversions, qos
+from perception_stack.ros.step_node import StepNode, run
+
+
+class DepthDetectorNode(StepNode):
+    """Turns ``depth`` into ``depth_clusters`` and ``depth_obstacle_points``."""
+
+    def __init__(self, **node_options: Any) -> None:
+        super().__init__("depth_detector", ("depth_detector",), **node_options)
+        journal = self.journals["depth_detector"]
+        self._detector = DepthDetector(self.config("depth_detector", DepthDetectorConfig), journal)
+        self._detector.warm_up()
+        self._camera: CameraModel | None = None
+        self._clusters = self.advertise(Detection3DArray, "depth_clusters", qos.RESULT)
+        self._points = self.advertise(PointCloud2, "depth_obstacle_points", qos.RESULT)
+        self.subscribe(CameraInfo, "depth_camera_info", self._on_camera_info, qos.SENSOR)
+        self.subscribe(Image, "depth", self._on_depth, qos.SENSOR)
+
+    def _on_camera_info(self, msg: CameraInfo) -> None:
+        self._camera = messages.camera_from_msg(msg)
+
+    def _on_depth(self, msg: Image) -> None:
+        if self._camera is None:
+            self.journals["depth_detector"].count(
+                Reason.NO_CALIBRATION,
+                stamp_ns=messages.stamp_ns(msg.header),
+                detail="depth images wait for a first depth_camera_info",
+            )
+            return
+        with self.timed("depth_detector"):
+            obstacles = self._detector.detect(messages.depth_from_msg(msg), self._camera)
+            self._points.publish(conversions.obstacle_points_msg(obstacles))
+            self._clusters.publish(conversions.boxes3d_msg(obstacles.boxes))
+        self.frames_done("depth_detector", 1)
+
+
+def main() -> None:
+    """Entry point of ``ros2 run perception_stack depth_detector``."""
+    run(DepthDetectorNode)
