@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import Boxes3D, FloatArray
-from perception_stack.fusion.sight import Sight, cone_of
+from perception_stack.fusion.sight import Sight
 from perception_stack.geometry.boxes import project_boxes, transform_boxes
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.compiled import compiled
@@ -47,7 +47,8 @@ def view_of(boxes: Boxes3D, camera: CameraModel, camera_from_boxes: RigidTransfo
     """
     num = len(boxes)
     radius_m = np.linalg.norm(boxes.size_lwh_m, axis=1) / 2
-    ahead = np.flatnonzero(_reaches_in(camera_from_boxes.apply(boxes.center_m), radius_m, camera))
+    depth_m = camera_from_boxes.apply(boxes.center_m)[:, 2]
+    ahead = np.flatnonzero(depth_m > -radius_m)
     near = transform_boxes(boxes.rows(ahead), camera_from_boxes)
     near_px, visible = project_boxes(near, camera)
     in_image = camera.project(near.center_m).visible
@@ -65,24 +66,6 @@ def view_of(boxes: Boxes3D, camera: CameraModel, camera_from_boxes: RigidTransfo
     hidden = np.zeros(num)
     hidden[ahead[shown]] = np.minimum(cover, 1.0)
     return View(in_view=in_view, xyxy_px=xyxy_px, hidden=hidden)
-
-
-def _reaches_in(
-    center_m: FloatArray, radius_m: FloatArray, camera: CameraModel
-) -> NDArray[np.bool_]:
-    """Whether spheres in the camera's frame reach into the pyramid that it sees."""
-    low, high = cone_of(camera)
-    depth_m = center_m[:, 2:]
-    with np.errstate(invalid="ignore"):  # a camera without a limit to a side
-        beyond_m = np.column_stack(
-            [
-                (low * depth_m - center_m[:, :2]) / np.hypot(1, low),
-                (center_m[:, :2] - high * depth_m) / np.hypot(1, high),
-                -depth_m,
-            ]
-        )
-    reaches: NDArray[np.bool_] = ~(beyond_m > radius_m[:, None]).any(axis=1)
-    return reaches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from perception_stack.datatypes import (
+    UNKNOWN,
     Boxes3D,
     DepthImage,
     Detections2D,
@@ -49,6 +50,33 @@ class Fusion:
     def __init__(self, config: FusionConfig, journal: Journal) -> None:
         self._config = config
         self._journal = journal
+
+    def warm_up(self) -> None:
+        """Compile everything, which would otherwise hold up the first frame for seconds."""
+        step = np.linspace(-1, 1, 20, dtype=np.float32)
+        xyz_m = np.stack([step, step**2, np.full_like(step, 5)], axis=1)
+        camera = CameraModel.pinhole(
+            frame_id="", width_px=100, height_px=100, k=np.diag([100.0, 100.0, 1.0])
+        )
+        detections = Detections2D(
+            frame_id="",
+            stamp_ns=0,
+            xyxy_px=np.array([[0.0, 0.0, 100.0, 100.0]]),
+            score=np.array([0.5]),
+            labels=(UNKNOWN,),
+        )
+        nowhere = RigidTransform(
+            target="", source="", rotation=np.eye(3), translation_m=np.zeros(3)
+        )
+        view = CameraView(
+            name="camera", camera=camera, detections=detections, camera_from_obstacles=nowhere
+        )
+        obstacles = Obstacles(
+            boxes=Boxes3D.empty(frame_id="", stamp_ns=0),
+            xyz_m=xyz_m,
+            box_of_point=np.full(len(xyz_m), -1, dtype=np.int32),
+        )
+        Fusion(self._config, Journal()).fuse(obstacles, (view,), up=np.array([0.0, -1.0, 0.0]))
 
     def fuse(
         self, obstacles: Obstacles, views: Sequence[CameraView], *, up: FloatArray

@@ -79,7 +79,7 @@ def sight_of(xyz_m: NDArray[np.float32], view: CameraView) -> Sight:
     if mask is not None and mask.shape != (camera.height_px, camera.width_px):
         expected = f"[{camera.height_px}, {camera.width_px}]"
         raise ShapeError("mask", expected=expected, received=str(list(mask.shape)))
-    low, high = cone_of(camera)
+    low, high = _cone(camera)
     index, in_camera_m = _ahead(
         np.ascontiguousarray(xyz_m),
         np.ascontiguousarray(view.camera_from_obstacles.rotation),
@@ -110,7 +110,7 @@ def median_depth_m(sight: Sight, place: NDArray[np.integer[Any]]) -> float:
 
 
 @lru_cache(maxsize=16)
-def cone_of(camera: CameraModel) -> tuple[FloatArray, FloatArray]:
+def _cone(camera: CameraModel) -> tuple[FloatArray, FloatArray]:
     """Least and greatest x / z and y / z that the image's border shows, float64 [2] each.
 
     A distortion model holds within the image only: beyond, it may fold points back into it.

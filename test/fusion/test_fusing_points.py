@@ -357,6 +357,12 @@ def test_impossible_2d_box_changes_nothing(xyxy_px: list[float]) -> None:
     assert journal.counts == {Reason.NO_DEPTH: 1}
 
 
+def test_warm_up_says_nothing() -> None:
+    journal = Journal()
+    Fusion(FusionConfig(), journal).warm_up()
+    assert journal.counts == {}
+
+
 def test_points_of_no_camera_change_nothing() -> None:
     found = obstacles(*scan(blocks(CAR, WALKER)))
     fused = fuse(found)
