@@ -74,7 +74,10 @@ class LidarDetector:
             where nothing stands on the ground or the cloud holds nothing, which the journal tells
             apart.
         """
-        segmentation = self.segment(cloud)
+        return self.obstacles(cloud, self.segment(cloud))
+
+    def obstacles(self, cloud: PointCloud, segmentation: Segmentation | None) -> Obstacles:
+        """As :meth:`detect`, of a scan that :meth:`segment` has been asked for already."""
         if segmentation is None:
             return Obstacles.of(Boxes3D.empty(frame_id=cloud.frame_id, stamp_ns=cloud.stamp_ns))
         shift = self._ground_watch.watch(segmentation.plane, stamp_ns=cloud.stamp_ns)

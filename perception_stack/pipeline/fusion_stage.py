@@ -73,7 +73,7 @@ class FusionStage:
 
     def warm_up(self) -> None:
         """Load and compile what the first frame would otherwise have to wait for."""
-        import scipy.optimize  # noqa: F401
+        self._fusion.warm_up()
 
     def set_camera(self, camera: CameraModel, *, name: str = "camera") -> None:
         """Intrinsics of a camera."""
