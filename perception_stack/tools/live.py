@@ -201,7 +201,7 @@ def _missing(
     inner = set() if arguments.get("one_process") == "true" else {"/detections_3d"}
     if "lidar_detector" in nodes:
         inner |= {"/clusters", "/obstacle_points"}
-    if "depth_detector" in nodes:
+    if "depth_detector" in nodes and "/depth" in reader.topics:
         inner |= {"/depth_clusters", "/depth_obstacle_points"}
     if "detector" in nodes and arguments.get("model"):
         inner.add("/detections")

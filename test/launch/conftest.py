@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from perception_stack.journal import Journal
+from perception_stack.pipeline.chain import STEPS, Chain
+from perception_stack.pipeline.config import ChainConfig
 from perception_stack.simulation.road import RoadConfig, road_scene
 from perception_stack.simulation.scene import Scene
 from perception_stack.simulation.table import TableConfig, table_scene
@@ -23,6 +26,12 @@ _NEEDED = ("launch_pytest", "rclpy", "perception_stack.msg")
 collect_ignore = [] if all(map(find_spec, _NEEDED)) else ["test_with_launch_pytest.py"]
 
 _STOP_S = 30.0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled() -> None:
+    """Machine code is kept on disk: made here, once, it does not hold up the nodes under test."""
+    Chain(ChainConfig(), {step: Journal() for step in STEPS}).warm_up()
 
 
 class Launched:

@@ -72,13 +72,19 @@ def params_file(path: Path, node: str, text: str) -> Path:
     [
         pytest.param(
             {"namespace": "robot"},
-            {"/robot/lidar_detector", "/robot/detector", "/robot/fusion", "/robot/tracker"},
+            {
+                "/robot/lidar_detector",
+                "/robot/depth_detector",
+                "/robot/detector",
+                "/robot/fusion",
+                "/robot/tracker",
+            },
             {"/robot/points", "/robot/image", "/robot/camera_info", "/robot/objects"},
             id="navigation-in-a-namespace",
         ),
         pytest.param(
             {"mode": "grasping", "depth": "/rgbd/depth", "image": "rgbd/image"},
-            {"/detector", "/fusion", "/tracker", "/pose_estimator"},
+            {"/depth_detector", "/detector", "/fusion", "/tracker", "/pose_estimator"},
             {"/rgbd/depth", "/rgbd/image", "/camera_info", "/objects"},
             id="grasping-with-other-topics",
         ),

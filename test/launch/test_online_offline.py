@@ -39,6 +39,9 @@ TOPICS = (
     "/camera_info",
     "/detections",
     "/clusters",
+    "/obstacle_points",
+    "/depth_clusters",
+    "/depth_obstacle_points",
     "/detections_3d",
     "/objects",
 )
@@ -69,7 +72,8 @@ def patient(mode: str, path: Path) -> Path:
     """The shipped parameters of a mode, waiting longer and keeping every message."""
     params = load_params_file(CONFIG / f"{mode}.param.yaml")
     params.setdefault("fusion", {})["timeout_s"] = PATIENT_S
-    params.setdefault("tracker", {})["transform_timeout_s"] = PATIENT_S
+    for step in ("lidar_detector", "fusion", "tracker"):
+        params.setdefault(step, {})["transform_timeout_s"] = PATIENT_S
     keep = {"reliability": "reliable", "depth": 100}
     # copies, as rcl reads no YAML aliases
     params["qos_overrides"] = {
@@ -139,7 +143,7 @@ def _drops(folder: Path) -> dict[str, dict[str, int]]:
     journal = json.loads((folder / "journal.json").read_text())
     return {
         step: {reason: case["count"] for reason, case in journal[step].items()}
-        for step in ("lidar_detector", "fusion", "tracker")
+        for step in ("lidar_detector", "depth_detector", "fusion", "tracker")
         if journal.get(step)
     }
 

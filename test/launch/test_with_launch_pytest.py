@@ -110,7 +110,8 @@ def test_nodes_track_what_is_there(
 ) -> Iterator[None]:
     check(*Vehicle(bench, road, namespace="/robot").drive())
     yield
-    assert sorted(nodes[1]) == [("fusion", 0), ("lidar_detector", 0), ("tracker", 0)]
+    names = ("depth_detector", "fusion", "lidar_detector", "tracker")
+    assert sorted(nodes[1]) == [(name, 0) for name in names]
 
 
 @pytest.mark.launch(fixture=one_process)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rclpy.publisher import Publisher
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from vision_msgs.msg import Detection3DArray
 
@@ -15,36 +16,54 @@ from perception_stack.journal import Reason
 from perception_stack.ros import conversions, qos
 from perception_stack.ros.step_node import StepNode, run
 
+_LOOK_PERIOD_S = 0.1
+
 
 class DepthDetectorNode(StepNode):
-    """Turns ``depth`` into ``depth_clusters`` and ``depth_obstacle_points``."""
+    """Turns ``depth`` into ``depth_clusters`` and ``depth_obstacle_points``.
+
+    Neither is advertised before somebody sends depth: others would wait for a camera that is not
+    there.
+    """
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__("depth_detector", ("depth_detector",), **node_options)
-        journal = self.journals["depth_detector"]
-        self._detector = DepthDetector(self.config("depth_detector", DepthDetectorConfig), journal)
+        self._journal = self.journals["depth_detector"]
+        config = self.config("depth_detector", DepthDetectorConfig)
+        self._detector = DepthDetector(config, self._journal)
         self._detector.warm_up()
         self._camera: CameraModel | None = None
-        self._clusters = self.advertise(Detection3DArray, "depth_clusters", qos.RESULT)
-        self._points = self.advertise(PointCloud2, "depth_obstacle_points", qos.RESULT)
+        self._outputs: tuple[Publisher, Publisher] | None = None
         self.subscribe(CameraInfo, "depth_camera_info", self._on_camera_info, qos.SENSOR)
         self.subscribe(Image, "depth", self._on_depth, qos.SENSOR)
+        self.every(_LOOK_PERIOD_S, self._look_for_a_camera)
+
+    def _look_for_a_camera(self) -> None:
+        if self._outputs is None and self.has_publisher("depth"):
+            self._advertised()
+
+    def _advertised(self) -> tuple[Publisher, Publisher]:
+        if self._outputs is None:
+            self._outputs = (
+                self.advertise(PointCloud2, "depth_obstacle_points", qos.RESULT),
+                self.advertise(Detection3DArray, "depth_clusters", qos.RESULT),
+            )
+        return self._outputs
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
         self._camera = messages.camera_from_msg(msg)
 
     def _on_depth(self, msg: Image) -> None:
         if self._camera is None:
-            self.journals["depth_detector"].count(
-                Reason.NO_CALIBRATION,
-                stamp_ns=messages.stamp_ns(msg.header),
-                detail="depth images wait for a first depth_camera_info",
-            )
+            detail = "depth images wait for a first depth_camera_info"
+            stamp_ns = messages.stamp_ns(msg.header)
+            self._journal.count(Reason.NO_CALIBRATION, stamp_ns=stamp_ns, detail=detail)
             return
+        points, clusters = self._advertised()
         with self.timed("depth_detector"):
             obstacles = self._detector.detect(messages.depth_from_msg(msg), self._camera)
-            self._points.publish(conversions.obstacle_points_msg(obstacles))
-            self._clusters.publish(conversions.boxes3d_msg(obstacles.boxes))
+            points.publish(conversions.obstacle_points_msg(obstacles))
+            clusters.publish(conversions.boxes3d_msg(obstacles.boxes))
         self.frames_done("depth_detector", 1)
 
 
