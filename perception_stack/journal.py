@@ -33,6 +33,8 @@ class Reason(str, Enum):
     NO_CALIBRATION = "no_calibration", "no camera_info received yet"
     NO_DEPTH = "no_depth", "no valid depth inside the 2-D box"
     DEPTH_IMPLAUSIBLE = "depth_implausible", "depth values do not fit the unit of the encoding"
+    FLYING_PIXELS = "flying_pixels", "pixels that mix two surfaces were left out"
+    NO_SUPPORT = "no_support", "no table, floor or wall was found; all that is seen stands out"
     DUPLICATE = "duplicate", "a second box of one body"
     NON_FINITE_BOXES = "non_finite_boxes", "boxes with NaN, infinite or impossible values"
     OUT_OF_VIEW = "out_of_view", "3-D boxes that no camera sees"

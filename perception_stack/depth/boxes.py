@@ -4,6 +4,7 @@ What the camera cannot see is not made up. A thing reaches down to its support u
 seen below it, and the far side that is hidden by the near one counts in the covariance.
 """
 
+# ruff: noqa: PLR0917 - machine code takes its arguments by position
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _MOST_POINTS = 1000  # of one object that are looked at
 _TRIM = 1.0  # percent of the points left out at each side
 _STANDS_BELOW = 0.3  # lower than this share of its top, an object reaches down to its support
 _LEAST_SIZE_M = 0.005
+_STRAIGHT_DOWN = 1e-3  # sine of the angle between sight and plumb line
 _SIDE_NOISE = 0.06  # of the longest side, relative to it
 _HIDDEN = 0.25  # deviation of the hidden far side, relative to the side across
 _OCCLUDED = 0.4  # deviation, relative to the longest side, where all of the outline is hidden
@@ -64,45 +66,36 @@ def upright_boxes(
     if num == 0:
         return Boxes3D.empty(frame_id=frame_id, stamp_ns=stamp_ns)
     up = _UP_IN_CAMERA if floor is None else floor.up
-    ahead = _level(np.array([0.0, 0.0, 1.0]), up)
+    ahead = _level(np.array([[0.0, 0.0, 1.0]]), up)[0]
     world = np.stack([ahead, np.cross(up, ahead), up])
     points_m = objects.points_m @ world.T
     yaw_rad = _least_footprint(points_m, objects.start, _STEP_RAD, _MOST_POINTS)
-    center_m, size_m = np.empty((num, 3)), np.empty((num, 3))
-    quat_xyzw, covariance = np.empty((num, 4)), np.empty((num, 6, 6))
+    low_m, high_m, axes = np.empty((num, 3)), np.empty((num, 3)), np.zeros((num, 3, 3))
     for i in range(num):
         mine = points_m[objects.start[i] : objects.start[i + 1]]
         mine = mine[:: len(mine) // _MOST_POINTS + 1]
         c, s = np.cos(yaw_rad[i]), np.sin(yaw_rad[i])
-        axes = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
-        low, high = np.percentile(mine @ axes.T, [_TRIM, 100 - _TRIM], axis=0)
+        axes[i] = [[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]]
+        low, high = np.percentile(mine @ axes[i].T, [_TRIM, 100 - _TRIM], axis=0)
         if high[1] - low[1] > high[0] - low[0]:  # a quarter turn
-            axes = np.array([axes[1], -axes[0], axes[2]])
-            low, high = (
-                np.array([low[1], -high[0], low[2]]),
-                np.array([high[1], -low[0], high[2]]),
-            )
-        if floor is not None:
-            ground = -1 / np.linalg.norm(floor.inverse_m)
-            if low[2] - ground < _STANDS_BELOW * (high[2] - ground):
-                low[2] = ground
-        size_m[i] = np.maximum(high - low, _LEAST_SIZE_M)
-        center_m[i] = (low + high) / 2 @ axes @ world
-        quat_xyzw[i] = quat_from_matrix((axes @ world).T)
-        covariance[i] = _covariance(
-            size_m[i],
-            center_m[i],
-            up,
-            noise_m=noise * center_m[i, 2] ** 2,
-            occluded=float(objects.occluded[i]),
-            tilt_rad=_TILT_UNKNOWN_RAD if floor is None else _TILT_RAD,
-        )
+            axes[i, :2] = [[-s, c, 0.0], [-c, -s, 0.0]]
+            low[:2], high[:2] = (low[1], -high[0]), (high[1], -low[0])
+        low_m[i], high_m[i] = low, high
+    if floor is not None:
+        ground_m = -1 / np.linalg.norm(floor.inverse_m)
+        stands = low_m[:, 2] - ground_m < _STANDS_BELOW * (high_m[:, 2] - ground_m)
+        low_m[stands, 2] = ground_m
+    size_m = np.maximum(high_m - low_m, _LEAST_SIZE_M)
+    axes = axes @ world
+    center_m = np.einsum("ni,nij->nj", (low_m + high_m) / 2, axes)
+    tilt_rad = _TILT_UNKNOWN_RAD if floor is None else _TILT_RAD
+    covariance = _covariance(size_m, center_m, up, noise, objects.occluded, tilt_rad)
     count = np.diff(objects.start)
     return Boxes3D(
         frame_id=frame_id,
         stamp_ns=stamp_ns,
         center_m=center_m,
-        quat_xyzw=quat_xyzw,
+        quat_xyzw=quat_from_matrix(axes.swapaxes(1, 2)),
         size_lwh_m=size_m,
         covariance=covariance,
         score=count / (count + _HALF_TRUSTED_POINTS),
@@ -116,41 +109,41 @@ def _covariance(
     size_m: FloatArray,
     center_m: FloatArray,
     up: FloatArray,
-    *,
-    noise_m: float,
-    occluded: float,
+    noise: float,
+    occluded: FloatArray,
     tilt_rad: float,
 ) -> FloatArray:
-    """Covariance [6, 6] about the camera's axes.
+    """Covariances [M, 6, 6] about the camera's axes.
 
     Seen level only the front shows, so the far side is unknown; from above the whole top does.
     """
-    sight = center_m / np.linalg.norm(center_m)
+    sight = center_m / np.linalg.norm(center_m, axis=1, keepdims=True)
     ahead = _level(sight, up)
-    frame = np.column_stack([ahead, np.cross(up, ahead), up])
-    side_m = (_SIDE_NOISE + _OCCLUDED * occluded) * size_m.max()
-    variance = np.full(3, noise_m**2 + side_m**2)
-    variance[0] += (_HIDDEN * size_m[1] * float(ahead @ sight)) ** 2
-    square = np.clip((size_m[1] / size_m[0] - _SQUARE) / (1 - _SQUARE), 0.0, 1.0) / 2
+    frame = np.stack([ahead, np.cross(up, ahead), np.broadcast_to(up, ahead.shape)], axis=2)
+    side_m = (_SIDE_NOISE + _OCCLUDED * occluded) * size_m.max(axis=1)
+    variance = np.tile(((noise * center_m[:, 2] ** 2) ** 2 + side_m**2)[:, None], 3)
+    variance[:, 0] += (_HIDDEN * size_m[:, 1] * np.einsum("ni,ni->n", ahead, sight)) ** 2
+    square = np.clip((size_m[:, 1] / size_m[:, 0] - _SQUARE) / (1 - _SQUARE), 0.0, 1.0) / 2
     # mean squared error of a guess among opposite directions, and among two at right angles
     turn = _ANGLE_RAD**2 + (1 - square) * np.pi**2 / 2 + square * (np.pi / 2) ** 2
-    covariance = np.zeros((6, 6))
-    covariance[:3, :3] = frame @ np.diag(variance) @ frame.T
-    covariance[3:, 3:] = frame @ np.diag([tilt_rad**2, tilt_rad**2, turn]) @ frame.T
+    tilt = np.full_like(turn, tilt_rad**2)
+    covariance = np.zeros((len(size_m), 6, 6))
+    covariance[:, :3, :3] = np.einsum("nij,nj,nkj->nik", frame, variance, frame)
+    turns = np.stack([tilt, tilt, turn], axis=1)
+    covariance[:, 3:, 3:] = np.einsum("nij,nj,nkj->nik", frame, turns, frame)
     return covariance
 
 
-def _level(direction: FloatArray, up: FloatArray) -> FloatArray:
-    """The part of a direction at right angles to up, of unit length; any such where there is none.
+def _level(directions: FloatArray, up: FloatArray) -> FloatArray:
+    """The part of each direction at right angles to up, of unit length, [M, 3].
 
-    Looking straight down, no direction is ahead.
+    Looking straight down, no direction is ahead, and any such one serves.
     """
-    for candidate in (direction, np.array([1.0, 0.0, 0.0])):
-        level = candidate - (candidate @ up) * up
-        length = float(np.linalg.norm(level))
-        if length > 1e-3:
-            break
-    unit: FloatArray = level / length
+    level = directions - (directions @ up)[:, None] * up
+    any_axis = np.eye(3)[np.argmin(np.abs(up))]
+    down = np.linalg.norm(level, axis=1) < _STRAIGHT_DOWN
+    level[down] = any_axis - (any_axis @ up) * up
+    unit: FloatArray = level / np.linalg.norm(level, axis=1, keepdims=True)
     return unit
 
 

@@ -31,6 +31,7 @@ from perception_stack.journal import Journal, Reason
 
 _PLAUSIBLE_M = (0.03, 200.0)
 """Where the middle depth of an image is, unless its unit is mistaken."""
+_EVERY = 16  # pixels looked at for that
 _WIDEST_GAP = 4  # pixels from an outline to what ends it
 
 
@@ -82,10 +83,15 @@ class DepthDetector:
         if segmentation is None:
             return Obstacles.of(Boxes3D.empty(frame_id=depth.frame_id, stamp_ns=depth.stamp_ns))
         label, num = segmentation.label, segmentation.num_objects
-        points_m, row, start = _gather(depth.depth_m, pixel_rays(camera), label, num)
-        occluded = _occluded(depth.depth_m, label, num, _WIDEST_GAP)
+        # what belongs to no object comes last
+        filed = np.where(label < 0, num + 1, label)
+        # a copy, since machine code is compiled anew for arrays that may not be written to
+        depth_m = np.array(depth.depth_m, order="C")
+        points_m, row, start = _gather(depth_m, pixel_rays(camera), filed, num + 1)
+        row[start[num] :] = -1
+        occluded = _occluded(depth_m, label, num, _WIDEST_GAP)
         boxes = upright_boxes(
-            Objects(points_m=points_m, start=start, occluded=occluded),
+            Objects(points_m=points_m, start=start[: num + 1], occluded=occluded),
             choose_floor(segmentation.planes),
             noise=self._config.depth_noise,
             frame_id=depth.frame_id,
@@ -96,7 +102,7 @@ class DepthDetector:
     def segment(self, depth: DepthImage, camera: CameraModel) -> NDArray[np.int32]:
         """Objects of one depth image as labels of its pixels, int32 [H, W].
 
-        ``i + 1`` where object i is, the largest first; 0 on supports and where there is nothing.
+        ``i + 1`` where object i is, the largest first; 0 where none is.
 
         Args:
             depth: As for :meth:`detect`.
@@ -109,7 +115,7 @@ class DepthDetector:
         segmentation = self._segment(depth, camera)
         if segmentation is None:
             return np.zeros(depth.depth_m.shape, dtype=np.int32)
-        return segmentation.label
+        return np.maximum(segmentation.label, 0)
 
     def segment_organised(
         self, xyz_m: NDArray[np.float32], *, stamp_ns: int = 0
@@ -127,10 +133,11 @@ class DepthDetector:
         with np.errstate(divide="ignore", invalid="ignore"):
             rays = xyz_m[..., :2] / xyz_m[..., 2:]
         rays = np.where(np.isfinite(rays), rays, np.float32(0))
+        rays.flags.writeable = False  # as those of a camera, or it is compiled anew
         segmentation = self._parted(xyz_m[..., 2], rays, stamp_ns)
         if segmentation is None:
             return np.zeros(xyz_m.shape[:2], dtype=np.int32)
-        return segmentation.label
+        return np.maximum(segmentation.label, 0)
 
     def _segment(self, depth: DepthImage, camera: CameraModel) -> Segmentation | None:
         if depth.frame_id != camera.frame_id:
@@ -145,11 +152,14 @@ class DepthDetector:
     ) -> Segmentation | None:
         """Objects of a depth image that can be believed; None for others."""
         config, count = self._config, self._journal.count
+        if depth_m.size == 0:
+            count(Reason.EMPTY_IMAGE, stamp_ns=stamp_ns, detail="0 pixels")
+            return None
         usable = np.isfinite(depth_m) & (depth_m > 0)
         if not usable.any():
             count(Reason.NO_VALID_POINTS, stamp_ns=stamp_ns, detail=f"of {depth_m.size} pixels")
             return None
-        median_m = float(np.median(depth_m[usable]))
+        median_m = float(np.median(depth_m[usable][::_EVERY]))
         if not _PLAUSIBLE_M[0] <= median_m <= _PLAUSIBLE_M[1]:
             detail = f"median of the image {median_m:.4g} m, expected {_PLAUSIBLE_M}"
             count(Reason.DEPTH_IMPLAUSIBLE, stamp_ns=stamp_ns, detail=detail)
@@ -162,6 +172,11 @@ class DepthDetector:
         inverse = np.zeros(depth_m.shape, dtype=np.float32)
         np.divide(np.float32(1), depth_m, out=inverse, where=inside)
         found = segment_inverse(inverse, rays, config)
+        detail = f"{found.num_flying} of {int(inside.sum())} pixels"
+        count(Reason.FLYING_PIXELS, stamp_ns=stamp_ns, detail=detail, num=found.num_flying)
+        if not found.planes:
+            least = f"{config.support_share:.0%} of the image and {config.support_area_m2} m²"
+            count(Reason.NO_SUPPORT, stamp_ns=stamp_ns, detail=f"no plane with {least}")
         detail = f"fewer than {config.min_points} pixels"
         count(Reason.CLUSTER_TOO_SMALL, stamp_ns=stamp_ns, detail=detail, num=found.num_small)
         return found
@@ -200,7 +215,7 @@ def _occluded(depth_m: Any, label: Any, num: int, reach: int) -> Any:
     for i in range(h):
         for j in range(w):
             one = label[i, j]
-            if one == 0:
+            if one <= 0:
                 continue
             for d in range(4):
                 di, dj = (d == 1) - (d == 3), (d == 0) - (d == 2)

@@ -40,10 +40,11 @@ class Grid:
 
     @property
     def pitch(self) -> float:
-        """Middle distance of the rays of neighbouring cells, 0 where there are none."""
+        """Middle distance of the rays of neighbouring cells, infinite where there are none."""
         both = (self.inverse[:, 1:] > 0) & (self.inverse[:, :-1] > 0)
         apart = np.abs(self.x[:, 1:] - self.x[:, :-1])[both]
-        return float(np.median(apart)) if len(apart) else 0.0
+        apart = apart[apart > 0]
+        return float(np.median(apart)) if len(apart) else np.inf
 
     def points_m(self, mask: NDArray[np.bool_]) -> FloatArray:
         """Points of some cells, float64 [N, 3], in the camera's frame."""

@@ -5,6 +5,7 @@ have no core yet, what is nearer. So the narrow bridge where a crease fades out 
 other cells go to the nearest core on their surface.
 """
 
+# ruff: noqa: PLR0917 - machine code takes its arguments by position
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ def grow_regions(creases: Creases, used: NDArray[np.bool_]) -> NDArray[np.int32]
         if not len(joined):
             return number(region)
         # the least parted first; one border of a region at a time, since borders add up
-        to = np.arange(int(region.max()) + 1, dtype=np.int32)
+        to = np.arange(int(region.max(initial=0)) + 1, dtype=np.int32)
         touched = np.zeros(len(to), dtype=np.bool_)
         for row in joined[np.argsort(parted[joined], kind="stable")]:
             first, second = all_borders.pair[row]
@@ -49,7 +50,7 @@ def grow_regions(creases: Creases, used: NDArray[np.bool_]) -> NDArray[np.int32]
 
 def number(region: NDArray[np.int32]) -> NDArray[np.int32]:
     """The same regions numbered without gaps, 0 staying 0."""
-    is_used = np.bincount(region.ravel()) > 0
+    is_used = np.bincount(region.ravel(), minlength=1) > 0
     is_used[0] = False
     numbered: NDArray[np.int32] = np.where(is_used, np.cumsum(is_used), 0).astype(np.int32)[region]
     return numbered
@@ -80,10 +81,10 @@ class Borders:
 
 def find_borders(region: NDArray[np.int32], creases: Creases) -> Borders:
     """All common borders of regions; gaps without depth up to three cells wide count as steps."""
-    keys, kinds = _links(region, creases.barred, creases.fold, creases.inverse, _WIDEST_GAP)
+    num = int(region.max(initial=0)) + 1
+    keys, kinds = _links(region, creases.barred, creases.fold, creases.inverse, _WIDEST_GAP, num)
     unique, row = np.unique(keys, return_inverse=True)
     counts = np.bincount(4 * row + kinds, minlength=4 * len(unique)).reshape(-1, 4)
-    num = int(region.max()) + 1
     return Borders(
         pair=np.stack([unique // num, unique % num], axis=1),
         smooth=counts[:, 0],
@@ -93,13 +94,12 @@ def find_borders(region: NDArray[np.int32], creases: Creases) -> Borders:
 
 
 @compiled
-def _links(region: Any, barred: Any, fold: Any, inverse: Any, gap: int) -> Any:
+def _links(region: Any, barred: Any, fold: Any, inverse: Any, gap: int, num: int) -> Any:
     """Key of the pair and kind of each link between two regions.
 
     Kinds are 0 smooth, 1 creased, 2 first in front, 3 second in front.
     """
     h, w = region.shape
-    most = region.max() + 1
     keys, kinds = np.empty(2 * h * w, dtype=np.int64), np.empty(2 * h * w, dtype=np.int64)
     n = 0
     for i in range(h):
@@ -116,7 +116,7 @@ def _links(region: Any, barred: Any, fold: Any, inverse: Any, gap: int) -> Any:
                     if two == 0:
                         continue
                     if two != one:
-                        keys[n] = min(one, two) * most + max(one, two)
+                        keys[n] = min(one, two) * num + max(one, two)
                         if away > 1 or barred[i, j] & (1 << k):
                             first_ahead = (inverse[i, j] > inverse[ii, jj]) == (one < two)
                             kinds[n] = 2 if first_ahead else 3

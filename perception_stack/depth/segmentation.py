@@ -1,5 +1,6 @@
 """Objects in a depth image: what stands out of its supports, parted at steps and inward edges."""
 
+# ruff: noqa: PLR0917 - machine code takes its arguments by position
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ class Segmentation:
     """What each pixel belongs to.
 
     Attributes:
-        label: int32 [H, W], ``i + 1`` on object i; 0 for none; the largest object first.
+        label: int32 [H, W], ``i + 1`` on object i, the largest first; 0 on supports and where
+            nothing is measured; -1 on what stands out of them but is too small for an object.
         planes: The supports, largest in the image first.
         num_flying: Pixels between two surfaces, left out.
         num_small: Regions too small for an object.
@@ -55,29 +57,34 @@ def segment_inverse(
     planes, on_support = find_supports(grid, config)
     used = (grid.inverse > 0) & ~on_support
     creases = find_creases(grid, used, config)
-    region = _without_flat(grow_regions(creases, used), grid, planes, config)
+    region = grow_regions(creases, used)
+    flat = _flat(region, grid, planes, config)
+    used &= ~flat
     least = -(-config.min_points // config.cell_px**2)
-    region, num_small = join_parts(region, creases, grid, least=least)
-    label = _label(region, grid.inverse, inverse, STEP_NOISES * noise, config.cell_px)
+    region, num_small = join_parts(np.where(flat, 0, region), creases, grid, least=least)
+    region[used & (region == 0)] = -1
+    num = int(region.max(initial=0))
+    label = _label(region, grid.inverse, inverse, STEP_NOISES * noise, config.cell_px, num)
     return Segmentation(label=label, planes=planes, num_flying=num_flying, num_small=num_small)
 
 
-def _without_flat(
+def _flat(
     region: NDArray[np.int32], grid: Grid, planes: tuple[Plane, ...], config: DepthDetectorConfig
-) -> NDArray[np.int32]:
-    """Regions without those that lie on a support that the camera bends."""
+) -> NDArray[np.bool_]:
+    """Cells of regions that lie on a support which the camera bends, bool [h, w]."""
     num = int(region.max(initial=0)) + 1
-    flat = np.zeros(num, dtype=np.bool_)
-    count = np.maximum(np.bincount(region.ravel(), minlength=num), 1)
+    is_flat = np.zeros(num, dtype=np.bool_)
+    count = np.bincount(region.ravel(), minlength=num)
     for plane in planes:
         off = np.abs(plane.stands_out(grid)) > 2 * tolerance(config)
-        flat |= np.bincount(region[off], minlength=num) < count / 2
-    flat[0] = True
-    return np.where(flat[region], 0, region).astype(np.int32)
+        is_flat |= np.bincount(region[off], minlength=num) < count / 2
+    is_flat[0] = False
+    flat: NDArray[np.bool_] = is_flat[region]
+    return flat
 
 
 @compiled
-def _label(region: Any, cell_inverse: Any, inverse: Any, step: float, cell: int) -> Any:
+def _label(region: Any, cell_inverse: Any, inverse: Any, step: float, cell: int, num: int) -> Any:
     """Regions of cells brought to the pixels and numbered by size, the largest first.
 
     A pixel goes with its own cell, or where that is behind or in front of it, with that of the
@@ -86,7 +93,7 @@ def _label(region: Any, cell_inverse: Any, inverse: Any, step: float, cell: int)
     height, width = inverse.shape
     h, w = region.shape
     label = np.zeros((height, width), dtype=np.int32)
-    size = np.zeros(region.max() + 1, dtype=np.int64)
+    size = np.zeros(num + 1, dtype=np.int64)
     for v in range(h * cell):
         for u in range(w * cell):
             here = inverse[v, u]
@@ -100,7 +107,8 @@ def _label(region: Any, cell_inverse: Any, inverse: Any, step: float, cell: int)
                         if cell_inverse[ii, jj] > 0 and abs(cell_inverse[ii, jj] - here) < off:
                             best, off = region[ii, jj], abs(cell_inverse[ii, jj] - here)
             label[v, u] = best
-            size[best] += 1
+            if best > 0:
+                size[best] += 1
     size[0] = height * width
     order = np.argsort(-size)
     rank = np.empty(len(size), dtype=np.int32)
@@ -108,5 +116,6 @@ def _label(region: Any, cell_inverse: Any, inverse: Any, step: float, cell: int)
         rank[order[k]] = k
     for v in range(height):
         for u in range(width):
-            label[v, u] = rank[label[v, u]]
+            if label[v, u] > 0:
+                label[v, u] = rank[label[v, u]]
     return label

@@ -26,14 +26,7 @@ def read_pcd(path: Path, *, frame_id: str, stamp_ns: int) -> PointCloud:
     Raises:
         DataFileError: no such file, not of this format, or cut off.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataFileError(path, error.strerror or str(error)) from error
-    try:
-        points = _points(content)
-    except (KeyError, ValueError, IndexError) as error:
-        raise DataFileError(path, f"it is no whole PCD file: {error}") from error
+    points = read_pcd_fields(path)
     names = points.dtype.names or ()
     if not set(_AXES) <= set(names):
         raise DataFileError(path, f"no fields x, y, z; its fields: {', '.join(names)}")
@@ -43,6 +36,20 @@ def read_pcd(path: Path, *, frame_id: str, stamp_ns: int) -> PointCloud:
         xyz_m=np.stack([points[axis] for axis in _AXES], axis=1).astype(np.float32),
         intensity=points["intensity"].astype(np.float32) if "intensity" in names else None,
     )
+
+
+def read_pcd_fields(path: Path) -> NDArray[np.void]:
+    """All fields of a file, structured array [N] in the file's order, row by row if organised.
+
+    Raises:
+        DataFileError: no such file, not of this format, or cut off.
+    """
+    try:
+        return _points(path.read_bytes())
+    except OSError as error:
+        raise DataFileError(path, error.strerror or str(error)) from error
+    except (KeyError, ValueError, IndexError) as error:
+        raise DataFileError(path, f"it is no whole PCD file: {error}") from error
 
 
 def _points(content: bytes) -> NDArray[np.void]:

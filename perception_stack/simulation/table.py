@@ -1,4 +1,4 @@
-"""An RGB-D camera moving around a table with known objects; exact poses of all of them.
+"""An RGB-D camera moving around a table with known objects or a pile; exact poses of all of them.
 
 A robot stands beside the table (``base_link``, still in ``odom``) and carries the camera on its
 arm, so ``camera_optical`` moves in ``base_link``.
@@ -29,6 +29,7 @@ from perception_stack.simulation.scene import (
     time_of,
 )
 from perception_stack.simulation.table_objects import KnownObject, known_objects
+from perception_stack.simulation.table_pile import PILE_CLASSES, Placed, pile
 from perception_stack.simulation.truth import Asked, assemble_frame
 from perception_stack.simulation.world import WORLD, Body, background, take_snapshot
 
@@ -57,6 +58,9 @@ class TableConfig(StepConfig):
     image_width_px: int = param(640, "Image width.", unit="px", low=64, high=4096)
     image_height_px: int = param(480, "Image height.", unit="px", low=32, high=4096)
     min_pixels: int = param(400, "Pixels from which an object counts.", low=1)
+    num_piled: int = param(
+        0, "Bodies of a heap, instead of the known objects; none if 0.", low=0, high=40
+    )
 
 
 def table_scene(config: TableConfig) -> Scene:
@@ -64,10 +68,17 @@ def table_scene(config: TableConfig) -> Scene:
 
     The camera swings around the table, 35° to both sides in 12 s, and looks at its middle.
     """
-    known = known_objects()
-    bodies = [*_lay_out(known, np.random.default_rng([config.seed, 0])), _room()]
+    layout = np.random.default_rng([config.seed, 0])
+    if config.num_piled:
+        classes: tuple[str, ...] = PILE_CLASSES
+        things = _piled(pile(config.num_piled, layout))
+    else:
+        known = known_objects()
+        classes = tuple(one.name for one in known)
+        things = _lay_out(known, layout)
+    bodies = [*things, _room()]
     asked = Asked(
-        classes=tuple(one.name for one in known),
+        classes=classes,
         min_points=config.min_pixels,
         min_pixels=config.min_pixels,
     )
@@ -161,6 +172,19 @@ def _lay_out(known: Sequence[KnownObject], rng: np.random.Generator) -> list[Bod
             )
         )
     return bodies
+
+
+def _piled(placed: Sequence[Placed]) -> list[Body]:
+    return [
+        Body(
+            track_id=track_id,
+            label=one.label,
+            size_lwh_m=one.mesh.size_lwh_m,
+            motion=standing(one.rotation, one.position_m + np.array([0.0, 0.0, TABLE_HEIGHT_M])),
+            shapes=(one.mesh,),
+        )
+        for track_id, one in enumerate(placed)
+    ]
 
 
 def _room() -> Body:
