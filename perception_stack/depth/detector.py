@@ -13,26 +13,28 @@ from numpy.typing import NDArray
 
 from perception_stack.datatypes import (
     Boxes3D,
-    ColorImage,
     DepthImage,
     Obstacles,
     check_array,
     check_shape,
 )
-from perception_stack.depth.boxes import Objects, upright_boxes
 from perception_stack.depth.config import DepthDetectorConfig
 from perception_stack.depth.rays import pixel_rays
 from perception_stack.depth.segmentation import Segmentation, segment_inverse
-from perception_stack.depth.support import choose_floor
+from perception_stack.depth.support import UP_IN_CAMERA, Plane, choose_floor, tolerance
 from perception_stack.errors import FrameMismatchError
+from perception_stack.geometry.boxes import transform_boxes
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.compiled import compiled
+from perception_stack.geometry.transforms import level_from
 from perception_stack.journal import Journal, Reason
+from perception_stack.shape.upright import Objects, upright_boxes
 
 _PLAUSIBLE_M = (0.03, 200.0)
 """Where the middle depth of an image is, unless its unit is mistaken."""
 _EVERY = 16  # pixels looked at for that
 _WIDEST_GAP = 4  # pixels from an outline to what ends it
+_TILT_RAD, _TILT_UNKNOWN_RAD = 0.03, 0.4
 
 
 class DepthDetector:
@@ -57,47 +59,64 @@ class DepthDetector:
         image = DepthImage(frame_id="", stamp_ns=0, depth_m=depth_m)
         DepthDetector(config, Journal()).detect(image, camera)
 
-    def detect(
-        self, depth: DepthImage, camera: CameraModel, color: ColorImage | None = None
-    ) -> Obstacles:
+    def detect(self, depth: DepthImage, camera: CameraModel) -> Obstacles:
         """Obstacles of one depth image.
 
         Args:
             depth: NaN, zero or infinite where there is no measurement.
             camera: Of the depth image.
-            color: Not used by geometry; its frame must be that of the depth image.
 
         Returns:
             Points and boxes in the camera's frame, the boxes with the sensors ``("depth",)``; none
-            where nothing stands out or nothing is measured, which the journal tells apart.
+            where nothing stands out or nothing is measured, which the journal tells apart. Walls
+            and whatever else is above the floor are points of no box, thinned.
 
         Raises:
             ShapeError: the image is not as large as the camera's.
             FrameMismatchError: an image in another frame than the camera's.
         """
-        if color is not None and color.frame_id != camera.frame_id:
-            raise FrameMismatchError(
-                "colour image", expected=camera.frame_id, received=color.frame_id
-            )
         segmentation = self._segment(depth, camera)
         if segmentation is None:
             return Obstacles.of(Boxes3D.empty(frame_id=depth.frame_id, stamp_ns=depth.stamp_ns))
         label, num = segmentation.label, segmentation.num_objects
+        rays, floor = pixel_rays(camera), choose_floor(segmentation.planes)
         # what belongs to no object comes last
-        filed = np.where(label < 0, num + 1, label)
-        # a copy, since machine code is compiled anew for arrays that may not be written to
-        depth_m = np.array(depth.depth_m, order="C")
-        points_m, row, start = _gather(depth_m, pixel_rays(camera), filed, num + 1)
+        filed = np.where((label < 0) | self._rises(segmentation, rays, floor), num + 1, label)
+        points_m, row, start = _gather(segmentation.inverse, rays, filed, num + 1)
         row[start[num] :] = -1
-        occluded = _occluded(depth_m, label, num, _WIDEST_GAP)
+        level = level_from(depth.frame_id, UP_IN_CAMERA if floor is None else floor.up)
+        floor_m = np.nan if floor is None else -1 / float(np.linalg.norm(floor.inverse_m))
+        objects = Objects(
+            points_m=level.apply(points_m[: start[num]]),
+            start=start[: num + 1],
+            ground_m=np.full(num, floor_m),
+            occluded=_occluded(segmentation.inverse, label, num, _WIDEST_GAP),
+        )
         boxes = upright_boxes(
-            Objects(points_m=points_m, start=start[: num + 1], occluded=occluded),
-            choose_floor(segmentation.planes),
+            objects,
             noise=self._config.depth_noise,
+            tilt_rad=_TILT_UNKNOWN_RAD if floor is None else _TILT_RAD,
             frame_id=depth.frame_id,
             stamp_ns=depth.stamp_ns,
         )
-        return Obstacles(boxes=boxes, xyz_m=points_m.astype(np.float32), box_of_point=row)
+        return Obstacles(
+            boxes=transform_boxes(boxes, level.inverse()),
+            xyz_m=points_m.astype(np.float32),
+            box_of_point=row,
+        )
+
+    def _rises(
+        self, segmentation: Segmentation, rays: NDArray[np.float32], floor: Plane | None
+    ) -> NDArray[np.bool_]:
+        """Some of the pixels of further supports that rise above the floor, bool [H, W]."""
+        rises = np.zeros(segmentation.label.shape, dtype=np.bool_)
+        if floor is not None:
+            thin = (slice(None, None, self._config.cell_px),) * 2
+            inverse, (a, b, c) = segmentation.inverse[thin], floor.inverse_m.astype(np.float32)
+            nearer = inverse - (a * rays[(*thin, 0)] + b * rays[(*thin, 1)] + c)
+            free = (inverse > 0) & (segmentation.label[thin] == 0)
+            rises[thin] = free & (nearer > tolerance(self._config))
+        return rises
 
     def segment(self, depth: DepthImage, camera: CameraModel) -> NDArray[np.int32]:
         """Objects of one depth image as labels of its pixels, int32 [H, W].
@@ -183,7 +202,7 @@ class DepthDetector:
 
 
 @compiled
-def _gather(depth_m: Any, rays: Any, label: Any, num: int) -> Any:
+def _gather(inverse: Any, rays: Any, label: Any, num: int) -> Any:
     """Points of all objects sorted by object, the object of each, and where each one starts."""
     start = np.zeros(num + 1, dtype=np.int64)
     for one in label.ravel():
@@ -199,16 +218,17 @@ def _gather(depth_m: Any, rays: Any, label: Any, num: int) -> Any:
             one = label[i, j] - 1
             if one >= 0:
                 at = fill[one]
-                points_m[at, 0] = rays[i, j, 0] * depth_m[i, j]
-                points_m[at, 1] = rays[i, j, 1] * depth_m[i, j]
-                points_m[at, 2] = depth_m[i, j]
+                depth_m = 1 / np.float64(inverse[i, j])
+                points_m[at, 0] = rays[i, j, 0] * depth_m
+                points_m[at, 1] = rays[i, j, 1] * depth_m
+                points_m[at, 2] = depth_m
                 row[at] = one
                 fill[one] += 1
     return points_m, row, start
 
 
 @compiled
-def _occluded(depth_m: Any, label: Any, num: int, reach: int) -> Any:
+def _occluded(inverse: Any, label: Any, num: int, reach: int) -> Any:
     """Share of each object's outline beyond which something nearer or no image is, [num]."""
     h, w = label.shape
     outline, hidden = np.zeros(num), np.zeros(num)
@@ -227,7 +247,7 @@ def _occluded(depth_m: Any, label: Any, num: int, reach: int) -> Any:
                     # the next object, or after some pixels without one whatever there is
                     if is_outside or label[ii, jj] > 0 or away == reach:
                         outline[one - 1] += 1
-                        if is_outside or (label[ii, jj] > 0 and depth_m[ii, jj] < depth_m[i, j]):
+                        if is_outside or (label[ii, jj] > 0 and inverse[ii, jj] > inverse[i, j]):
                             hidden[one - 1] += 1
                         break
     return hidden / np.maximum(outline, 1.0)

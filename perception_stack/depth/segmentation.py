@@ -25,12 +25,14 @@ class Segmentation:
     Attributes:
         label: int32 [H, W], ``i + 1`` on object i, the largest first; 0 on supports and where
             nothing is measured; -1 on what stands out of them but is too small for an object.
+        inverse: float32 [H, W], 1/m, 0 where nothing is measured that can be believed.
         planes: The supports, largest in the image first.
         num_flying: Pixels between two surfaces, left out.
         num_small: Regions too small for an object.
     """
 
     label: NDArray[np.int32]
+    inverse: NDArray[np.float32]
     planes: tuple[Plane, ...]
     num_flying: int
     num_small: int
@@ -65,7 +67,9 @@ def segment_inverse(
     region[used & (region == 0)] = -1
     num = int(region.max(initial=0))
     label = _label(region, grid.inverse, inverse, STEP_NOISES * noise, config.cell_px, num)
-    return Segmentation(label=label, planes=planes, num_flying=num_flying, num_small=num_small)
+    return Segmentation(
+        label=label, inverse=inverse, planes=planes, num_flying=num_flying, num_small=num_small
+    )
 
 
 def _flat(

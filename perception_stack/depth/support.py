@@ -26,7 +26,8 @@ _NOISES = 4.0  # with the bending of cheap depth cameras, 99 % of a table (measu
 _SOLID = 3  # cells around, most of which must lie on the plane too: no slices through objects
 _LEAST_COSINE = 0.05
 _LEAST_SPREAD = 1e-5  # of three directions, twice the area of their triangle
-_UP_IN_CAMERA = np.array([0.0, -1.0, 0.0])
+UP_IN_CAMERA = np.array([0.0, -1.0, 0.0])
+"""Up for a camera held level."""
 _ANY_TILT = 0.1  # weight of planes that are upright for a level camera; level ones weigh 1 more
 
 
@@ -104,7 +105,7 @@ def choose_floor(planes: tuple[Plane, ...]) -> Plane | None:
     """The plane that says what is up: large, and rather level, since cameras are held upright."""
     return max(
         planes,
-        key=lambda one: one.share * (_ANY_TILT + max(float(one.up @ _UP_IN_CAMERA), 0.0)),
+        key=lambda one: one.share * (_ANY_TILT + max(float(one.up @ UP_IN_CAMERA), 0.0)),
         default=None,
     )
 

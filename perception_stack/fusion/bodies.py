@@ -6,18 +6,21 @@ The frame is level: z is up, the sensor that gave the points stands at the origi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import UNKNOWN, Boxes3D, FloatArray
 from perception_stack.fusion.belief import label_likelihood
-from perception_stack.geometry.transforms import RigidTransform
-from perception_stack.shape.rectangles import Rectangles, fit_rectangles
+from perception_stack.shape.boxes import boxes_from_rectangles
+from perception_stack.shape.rectangles import fit_rectangles
 from perception_stack.shape.size_classes import CLASSES
+from perception_stack.shape.upright import Objects, upright_boxes
 
 Index = NDArray[np.intp]
+
+_DEPTH_NOISE = 0.002  # at 1 m, of cheap depth cameras; grows with the square of the distance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +53,40 @@ class Bodies:
         ground_m: FloatArray = self.boxes.center_m[:, 2] - self.boxes.size_lwh_m[:, 2] / 2
         return ground_m
 
-    def fit(self, parts: Sequence[Index]) -> Rectangles:
-        """One rectangle around each set of points, none of which is empty."""
-        sizes = [len(part) for part in parts]
-        of_point = np.repeat(np.arange(len(parts), dtype=np.int32), sizes)
-        points = np.concatenate([*parts, np.empty(0, dtype=np.intp)])
-        return fit_rectangles(self.xyz_m[points], of_point, len(parts))
+    @property
+    def sized(self) -> bool:
+        """Whether the size of a body tells its class, and the class its hidden sides."""
+        return "depth" not in self.ranging
+
+    def boxes_around(
+        self, parts: Sequence[Index], ground_m: FloatArray, likelihood: FloatArray | None = None
+    ) -> Boxes3D:
+        """One box around each set of points, as the sensor that measured them would make it.
+
+        Args:
+            parts: Rows among all obstacle points, none of M sets empty.
+            ground_m: float64 [M], height of the ground below each.
+            likelihood: float64 [M, 5], what cameras have said of each; nothing if None.
+        """
+        start = np.append(0, np.cumsum([len(part) for part in parts], dtype=np.int64))
+        points_m = self.xyz_m[np.concatenate([*parts, np.empty(0, dtype=np.intp)])]
+        frame_id, stamp_ns = self.boxes.frame_id, self.boxes.stamp_ns
+        if not self.sized:
+            objects = Objects(
+                points_m=points_m.astype(np.float64),
+                start=start,
+                ground_m=ground_m,
+                occluded=np.zeros(len(parts)),
+            )
+            return upright_boxes(objects, noise=_DEPTH_NOISE, frame_id=frame_id, stamp_ns=stamp_ns)
+        of_point = np.repeat(np.arange(len(parts), dtype=np.int32), np.diff(start))
+        return boxes_from_rectangles(
+            fit_rectangles(points_m, of_point, len(parts)),
+            ground_m,
+            frame_id=frame_id,
+            stamp_ns=stamp_ns,
+            class_likelihood=likelihood,
+        )
 
 
 def statements(labels: Sequence[str], score: FloatArray) -> FloatArray:
@@ -71,21 +102,3 @@ def statements(labels: Sequence[str], score: FloatArray) -> FloatArray:
     known = [one if one in CLASSES else UNKNOWN for one in labels]
     label_idx = np.array([CLASSES.index(one) for one in known], dtype=np.intp)
     return label_likelihood(label_idx, score, len(CLASSES))
-
-
-def level_from(frame_id: str, up: FloatArray) -> RigidTransform:
-    """The shortest turn that makes "up" the z axis; frame and origin keep their name and place.
-
-    Raises:
-        CalibrationError: ``up`` is not a unit vector.
-    """
-    x, y, z = up
-    if z < 0:  # first a half turn about x
-        half = level_from(frame_id, np.array([x, -y, -z]))
-        return replace(half, rotation=half.rotation @ np.diag([1.0, -1.0, -1.0]))
-    # Rodrigues' formula about up x z, without the angle
-    cross = np.array([[0.0, 0, -x], [0, 0, -y], [x, y, 0]])
-    rotation = np.eye(3) + cross + cross @ cross / (1 + z)
-    return RigidTransform(
-        target=frame_id, source=frame_id, rotation=rotation, translation_m=np.zeros(3)
-    )

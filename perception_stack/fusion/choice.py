@@ -16,7 +16,6 @@ from perception_stack.fusion.bodies import Bodies, statements
 from perception_stack.fusion.readings import NO_DETECTION, Reading
 from perception_stack.fusion.sight import Index
 from perception_stack.geometry.overlap import iou_2d
-from perception_stack.shape.boxes import boxes_from_rectangles
 from perception_stack.shape.size_classes import CLASSES
 
 _CHANGED = 0.9  # a cluster is right, unless something else is this much better
@@ -139,19 +138,18 @@ def _weigh(
 ) -> list[_Weighed]:
     if not readings:
         return []
+    reach = np.array([one.rays * (_CHANGED if one.changed else 1.0) for one in readings])
+    if not bodies.sized:
+        return [_Weighed(evidence=1.0, agreed=1.0, worth=one) for one in reach.tolist()]
     said = statements(detections.labels, detections.score)
     of = np.array([one.detection for one in readings])
-    boxes = boxes_from_rectangles(
-        bodies.fit([one.points for one in readings]),
-        np.array([one.ground_m for one in readings]),
-        frame_id=bodies.boxes.frame_id,
-        stamp_ns=bodies.boxes.stamp_ns,
-    )
+    ground_m = np.array([one.ground_m for one in readings])
+    boxes = bodies.boxes_around([one.points for one in readings], ground_m)
     joint: FloatArray = boxes.class_probs * said[of]
     evidence = joint.sum(axis=1)
     column = [CLASSES.index(one if one in CLASSES else UNKNOWN) for one in detections.labels]
     agreed = joint[np.arange(len(of)), np.array(column)[of]] / evidence
-    worth = evidence * [one.rays * (_CHANGED if one.changed else 1.0) for one in readings]
+    worth = evidence * reach
     return [
         _Weighed(evidence=each[0], agreed=each[1], worth=each[2])
         for each in zip(evidence.tolist(), agreed.tolist(), worth.tolist(), strict=True)

@@ -66,12 +66,6 @@ class FusionConfig(StepConfig):
     min_height_px: float = param(
         40.0, "Objects lower than this in the image are missed more.", unit="px", low=1.0
     )
-    min_depth_m: float = param(0.1, "Nearest depth believed.", unit="m", low=0.0, high=10.0)
-    max_depth_m: float = param(20.0, "Farthest depth believed.", unit="m", low=0.1, high=200.0)
-    min_points: int = param(30, "Least depth pixels that make an object.", low=4, high=100000)
-    depth_noise: float = param(
-        0.002, "Depth noise at 1 m; grows with the square of depth.", unit="m", low=0.0, high=0.1
-    )
 
     def __post_init__(self) -> None:
         # slots=True makes a new class, which the implicit super() does not know

@@ -1,8 +1,7 @@
 """The fusion step: what cameras say of the obstacles that another sensor measured.
 
 :meth:`Fusion.fuse` brings 2-D detections and obstacle points together: which points are which
-object, how large its hidden sides are, what it is, and whether it is there at all;
-:meth:`Fusion.lift` makes 3-D boxes of 2-D detections and a depth image.
+object, how large its hidden sides are, what it is, and whether it is there at all.
 """
 
 from __future__ import annotations
@@ -15,26 +14,24 @@ import numpy as np
 from perception_stack.datatypes import (
     UNKNOWN,
     Boxes3D,
-    DepthImage,
     Detections2D,
     FloatArray,
     Obstacles,
     check_shape,
 )
-from perception_stack.errors import FrameMismatchError, ShapeError
+from perception_stack.errors import FrameMismatchError
 from perception_stack.fusion import belief
 from perception_stack.fusion.association import Rays, View, assign, count_rays, view_of
-from perception_stack.fusion.bodies import Bodies, level_from
+from perception_stack.fusion.bodies import Bodies
 from perception_stack.fusion.choice import choose_assigned, choose_free
 from perception_stack.fusion.claims import claim
 from perception_stack.fusion.config import FusionConfig
-from perception_stack.fusion.lifting import lift_boxes
 from perception_stack.fusion.readings import Reader
 from perception_stack.fusion.sight import CameraView, sight_of
 from perception_stack.fusion.update import one_of_each, refitted, settled
 from perception_stack.geometry.boxes import transform_boxes
 from perception_stack.geometry.camera import CameraModel
-from perception_stack.geometry.transforms import RigidTransform
+from perception_stack.geometry.transforms import RigidTransform, level_from
 from perception_stack.journal import Journal, Reason
 from perception_stack.shape.size_classes import CLASSES
 
@@ -123,34 +120,6 @@ class Fusion:
             Reason.OUT_OF_VIEW, stamp_ns=obstacles.stamp_ns, detail=detail, num=num_hidden
         )
         return bodies.boxes if is_level else transform_boxes(bodies.boxes, level.inverse())
-
-    def lift(self, detections: Detections2D, depth: DepthImage, *, camera: CameraModel) -> Boxes3D:
-        """3-D boxes of 2-D detections, from the depth inside of them.
-
-        Args:
-            detections: 2-D boxes.
-            depth: Depth registered to the same camera, pixel by pixel.
-            camera: Intrinsics of the camera.
-
-        Returns:
-            Boxes in the camera's frame with the sensors ``("camera", "depth")``, in the order of
-            the detections; those without usable depth are left out and counted.
-
-        Raises:
-            FrameMismatchError: detections, depth and camera are not of one frame.
-            ShapeError: the depth image has not the size of the camera's.
-        """
-        _check_frame(detections, camera)
-        if depth.frame_id != camera.frame_id:
-            raise FrameMismatchError(
-                "depth image", expected=camera.frame_id, received=depth.frame_id
-            )
-        if depth.depth_m.shape != (camera.height_px, camera.width_px):
-            expected = f"[{camera.height_px}, {camera.width_px}]"
-            raise ShapeError("depth_m", expected=expected, received=str(list(depth.depth_m.shape)))
-        return lift_boxes(
-            detections, depth, camera=camera, config=self._config, journal=self._journal
-        )
 
     def _bodies(
         self, obstacles: Obstacles, views: Sequence[CameraView], level: RigidTransform

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from perception_stack.datatypes import FloatArray
 from perception_stack.fusion.association import Rays
 from perception_stack.fusion.bodies import Bodies
 from perception_stack.fusion.sight import CameraView, Index, Sight, median_depth_m
 
 NO_BODY = NO_DETECTION = -1
-_GAPS_M = (1.0, 0.5, 0.25)  # in depth, between things in one frustum
+_GAPS_M = (1.0, 0.5, 0.25)  # in depth, between things in one frustum; of small things less
+_FULL_SIZE_M = 1.0  # what is smaller has gaps and pieces in proportion
+_LEAST_SCALE = 0.02
 _MOST_SEGMENTS = 3
 _PIECE_SHARE = 0.7  # of a cluster's rays that are in the box, to be a piece of what is meant
 _PIECE_AWAY_M = 5.0  # in depth, half of a long truck
@@ -109,7 +112,7 @@ class Reader:
         num_rays = len(mine) + int(np.count_nonzero(owner == NO_DETECTION))
         pieces = self._pieces(detection, inside, mine)
         readings = []
-        for core, changed in self._cores(row, mine):
+        for core, changed in self._cores(row, mine, self._scale(detection, mine)):
             for num in range(len(pieces) + 1):
                 joined = tuple(pieces[:num])
                 parts = [np.flatnonzero(self._bodies.row_of_point == one) for one in joined]
@@ -139,9 +142,10 @@ class Reader:
         """All readings of a detection that has no cluster."""
         inside = np.flatnonzero(self._sight.inside[detection])
         free = inside[self._owner[inside] == NO_DETECTION]
-        parts = [(part, NO_DETECTION) for part in self._segments(free, _GAPS_M)]
+        gaps_m = self._scale(detection, free) * np.array(_GAPS_M)
+        parts = [(part, NO_DETECTION) for part in self._segments(free, gaps_m)]
         if len(free) < len(inside):
-            for part in self._segments(inside, _GAPS_M):
+            for part in self._segments(inside, gaps_m):
                 owner = self._owner[part]
                 num_of = np.bincount(owner + 1)[1:]
                 if num_of.max(initial=0) >= self._min_points:
@@ -169,7 +173,14 @@ class Reader:
         """Where in the image's points those of a body stand."""
         return self._order[self._start[row] : self._start[row + 1]]
 
-    def _cores(self, row: int, within: Index) -> list[tuple[Index, bool]]:
+    def _scale(self, detection: int, place: Index) -> float:
+        """How large what is seen at these points is, compared to what the gaps were made for."""
+        left, top, right, bottom = self._view.detections.xyxy_px[detection]
+        focal_px = self._view.camera.k[0, 0]
+        size_m = max(right - left, bottom - top) / focal_px * median_depth_m(self._sight, place)
+        return float(np.clip(np.nan_to_num(size_m / _FULL_SIZE_M), _LEAST_SCALE, 1.0))
+
+    def _cores(self, row: int, within: Index, scale: float) -> list[tuple[Index, bool]]:
         """What of a body may be meant, the whole first; whether each is less than that."""
         index = self._sight.index
         seen = index[self._places(row)]
@@ -183,9 +194,10 @@ class Reader:
             cores.append((np.append(index[within], unseen), True))
         # a gap leaves a bin of half its width empty; most clusters have none
         depth_m = self._sight.depth_m[within]
-        bins = ((depth_m - depth_m.min(initial=np.inf)) * (2 / _GAPS_M[0])).astype(np.intp)
+        gap_m = scale * _GAPS_M[0]
+        bins = ((depth_m - depth_m.min(initial=np.inf)) * (2 / gap_m)).astype(np.intp)
         if (np.bincount(bins) == 0).any():
-            segments = self._segments(within, _GAPS_M[:1])
+            segments = self._segments(within, np.array([gap_m]))
             cores += [(np.append(index[one], unseen), True) for one in segments]
         return cores
 
@@ -196,7 +208,7 @@ class Reader:
         common = int(np.count_nonzero(self._sight.inside[detection, place]))
         return common / max(len(place) + num_rays - common, 1)
 
-    def _segments(self, place: Index, gaps_m: tuple[float, ...]) -> list[Index]:
+    def _segments(self, place: Index, gaps_m: FloatArray) -> list[Index]:
         """Parts between gaps in depth, for each gap the largest first."""
         if len(place) < self._min_points:
             return []
@@ -223,7 +235,8 @@ class Reader:
             one: abs(median_depth_m(self._sight, inside[row == one]) - depth_m)
             for one in candidates
         }
-        near = [one for one in candidates if away_m[one] < _PIECE_AWAY_M]
+        reach_m = self._scale(detection, core) * _PIECE_AWAY_M
+        near = [one for one in candidates if away_m[one] < reach_m]
         return sorted(near, key=lambda one: away_m[one])[:_MOST_PIECES]
 
     def _ground(self, detection: int, place: Index) -> float:

@@ -12,8 +12,6 @@ from perception_stack.datatypes import Boxes3D, FloatArray
 from perception_stack.fusion import belief
 from perception_stack.fusion.bodies import Bodies, Index
 from perception_stack.geometry.boxes import points_inside
-from perception_stack.shape.boxes import boxes_from_rectangles
-from perception_stack.shape.rectangles import Rectangles, fit_rectangles
 
 _CRUMB_MARGIN_M, _CRUMB_SHARE = 0.2, 0.5
 
@@ -48,21 +46,20 @@ def refitted(
     touched = touched[:-1]
     has_points = np.bincount(row_of_point + 1, minlength=num + num_new + 1)[1:] > 0
     anew = touched.copy()
+    sized = sized and bodies.sized
     if sized:
         anew[:num] |= (likelihood[:num] != bodies.likelihood).any(axis=1)
     rows = np.flatnonzero(anew & has_points)
-    number = np.full(num + num_new + 1, -1, dtype=np.int32)
-    number[rows] = np.arange(len(rows))
-    rectangles = fit_rectangles(bodies.xyz_m, number[row_of_point], len(rows))
+    parts = [np.flatnonzero(row_of_point == row) for row in rows]
     ground_m = np.append(bodies.ground_m, new_ground_m)[rows]
 
     boxes = _grown(bodies.boxes, num_new, bodies.ranging)
     unheard = np.append((bodies.likelihood == 1).all(axis=1), np.ones(num_new, dtype=np.bool_))
-    plain = (touched & unheard)[rows]
-    told = _boxes(rectangles.rows(plain), ground_m[plain], boxes, None)
+    plain = np.flatnonzero((touched & unheard)[rows])
+    told = bodies.boxes_around([parts[i] for i in plain], ground_m[plain])
     boxes.class_probs[rows[plain]] = belief.over(told.class_probs, told.classes, boxes.classes)
     boxes.score[num:] = told.score[rows[plain] >= num]
-    fitted = _boxes(rectangles, ground_m, boxes, likelihood[rows] if sized else None)
+    fitted = bodies.boxes_around(parts, ground_m, likelihood[rows] if sized else None)
     for name in ("center_m", "quat_xyzw", "size_lwh_m", "covariance"):
         getattr(boxes, name)[rows] = getattr(fitted, name)
     grown = Bodies(
@@ -154,18 +151,6 @@ def without(bodies: Bodies, gone: NDArray[np.bool_]) -> Bodies:
         likelihood=bodies.likelihood[~gone],
         watched=bodies.watched[~gone],
         ranging=bodies.ranging,
-    )
-
-
-def _boxes(
-    rectangles: Rectangles, ground_m: FloatArray, like: Boxes3D, likelihood: FloatArray | None
-) -> Boxes3D:
-    return boxes_from_rectangles(
-        rectangles,
-        ground_m,
-        frame_id=like.frame_id,
-        stamp_ns=like.stamp_ns,
-        class_likelihood=likelihood,
     )
 
 

@@ -6,7 +6,7 @@ A transform is named by target first, ``base_from_camera``, so that chains read 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -257,3 +257,21 @@ class RigidTransform:
         moved: NDArray[Any] = points_m @ self.rotation.T.astype(dtype)
         moved += self.translation_m.astype(dtype)
         return moved
+
+
+def level_from(frame_id: str, up: FloatArray) -> RigidTransform:
+    """The shortest turn that makes "up" the z axis; frame and origin keep their name and place.
+
+    Raises:
+        CalibrationError: ``up`` is not a unit vector.
+    """
+    x, y, z = up
+    if z < 0:  # first a half turn about x
+        half = level_from(frame_id, np.array([x, -y, -z]))
+        return replace(half, rotation=half.rotation @ np.diag([1.0, -1.0, -1.0]))
+    # Rodrigues' formula about up x z, without the angle
+    cross = np.array([[0.0, 0, -x], [0, 0, -y], [x, y, 0]])
+    rotation = np.eye(3) + cross + cross @ cross / (1 + z)
+    return RigidTransform(
+        target=frame_id, source=frame_id, rotation=rotation, translation_m=np.zeros(3)
+    )

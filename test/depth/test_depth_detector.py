@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from perception_stack.datatypes import ColorImage, DepthImage
+from perception_stack.datatypes import DepthImage
 from perception_stack.depth.config import DepthDetectorConfig
 from perception_stack.depth.detector import DepthDetector
 from perception_stack.errors import ConfigError, FrameMismatchError, ShapeError
@@ -180,9 +180,6 @@ def test_wrong_frame_and_size_are_errors(image, camera) -> None:
         detect(replace(image, frame_id="other"), camera)
     with pytest.raises(ShapeError, match=r"\[480, 640\]"):
         detect(replace(image, depth_m=image.depth_m[::2]), camera)
-    color = ColorImage(frame_id="other", stamp_ns=5, bgr=np.zeros((480, 640, 3), np.uint8))
-    with pytest.raises(FrameMismatchError, match="colour image"):
-        DepthDetector(DepthDetectorConfig(), Journal()).detect(image, camera, color)
 
 
 def test_range_of_depth_is_checked() -> None:
