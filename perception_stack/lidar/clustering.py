@@ -23,6 +23,7 @@ from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import compiled
 from perception_stack.lidar.columns import Columns
 from perception_stack.lidar.config import LidarDetectorConfig
+from perception_stack.lidar.linking import link, sort_by_place
 
 NO_CLUSTER = -1
 NO_OBSTACLE = -2
@@ -79,10 +80,11 @@ def find_clusters(columns: Columns, ground_m: FloatArray, config: LidarDetectorC
     )
     group = np.where(top >= 0, np.arange(len(columns), dtype=np.int32), np.int32(-1))
     nothing = np.zeros(len(columns), dtype=np.int8)
-    grid = (columns.index, columns.place, columns.side_m, mean_xy_m)
+    order, start = sort_by_place(columns.place, top, columns.index.shape[0])
+    sorted_columns = (order, start, columns.place, columns.side_m, mean_xy_m)
     # the means of two full columns side by side are one side apart
     tight_m = max(_TIGHT_M, 1.25 * columns.side_m)
-    piece = _link(*grid, group, nothing, tight_m, _TIGHT_PER_M, config.max_tolerance_m)
+    piece = link(*sorted_columns, group, nothing, tight_m, _TIGHT_PER_M, config.max_tolerance_m)
     looks = _looks_like(
         piece,
         mean_xy_m,
@@ -92,10 +94,15 @@ def find_clusters(columns: Columns, ground_m: FloatArray, config: LidarDetectorC
         (*_PERSON_HEIGHT_M, _STRUCTURE_M[1]),
         _PERSON_START_M,
     )
-    cluster = _link(
-        *grid, piece, looks, config.tolerance_m, config.tolerance_per_m, config.max_tolerance_m
+    cluster = link(
+        *sorted_columns,
+        piece,
+        looks,
+        config.tolerance_m,
+        config.tolerance_per_m,
+        config.max_tolerance_m,
     )
-    of_point, of_column, num, num_too_small = _label(
+    of_point, below_m, num_too_small = _label(
         columns.xyz_m,
         columns.of_point,
         ground_m,
@@ -104,11 +111,8 @@ def find_clusters(columns: Columns, ground_m: FloatArray, config: LidarDetectorC
         cluster,
         config.min_points,
     )
-    standing = of_column >= 0
-    num_columns = np.bincount(of_column[standing], minlength=num)
-    below_m = np.bincount(of_column[standing], weights=ground_m[standing], minlength=num)
     return Clusters(
-        num=num, of_point=of_point, ground_m=below_m / num_columns, num_too_small=num_too_small
+        num=len(below_m), of_point=of_point, ground_m=below_m, num_too_small=num_too_small
     )
 
 
@@ -132,8 +136,10 @@ def _stack_slices(
         if column < 0:
             continue
         height_m = xyz_m[i, 2] - ground_m[column]
+        if height_m < clearance_m:
+            continue
         level = int(height_m / slice_m)
-        if height_m < clearance_m or level >= 32:
+        if level >= 32:
             continue
         slices[column] |= np.uint32(1) << np.uint32(level)
         mean_xy_m[column, 0] += xyz_m[i, 0]
@@ -154,65 +160,6 @@ def _stack_slices(
                 top[column] = level
                 reach = level + gap
     return bottom, top, mean_xy_m
-
-
-@compiled
-def _link(
-    index: Any,
-    place: Any,
-    side_m: float,
-    mean_xy_m: Any,
-    group: Any,
-    looks: Any,
-    base_m: float,
-    per_m: float,
-    most_m: float,
-) -> Any:
-    """Join groups of columns that come close to each other, but no person to what is whole itself.
-
-    The gap allowed grows with range. ``looks`` is indexed by group. Returns the joined group of
-    each column, named by the least of its members, -1 where ``group`` is.
-    """
-    parent = np.arange(len(place))
-    side = index.shape[0]
-    for here in range(len(place)):
-        if group[here] < 0:
-            continue
-        x, y = mean_xy_m[here, 0], mean_xy_m[here, 1]
-        # another column may be as much farther away as the gap is wide
-        widest_m = min(base_m + per_m * (np.sqrt(x * x + y * y) + most_m), most_m)
-        reach = int(widest_m / side_m) + 1
-        u_here, v_here = place[here, 0], place[here, 1]
-        for u in range(u_here, min(u_here + reach + 1, side)):
-            # each pair once
-            first = v_here + 1 if u == u_here else max(v_here - reach, 0)
-            for v in range(first, min(v_here + reach + 1, side)):
-                other = index[u, v]
-                if other < 0 or group[other] < 0:
-                    continue
-                a, b = group[here], group[other]
-                if a == b or (looks[a] > 0 and looks[b] > 0 and looks[a] + looks[b] < 4):
-                    continue
-                dx, dy = mean_xy_m[other, 0] - x, mean_xy_m[other, 1] - y
-                mx, my = mean_xy_m[other, 0] + x, mean_xy_m[other, 1] + y
-                allowed_m = min(base_m + per_m * 0.5 * np.sqrt(mx * mx + my * my), most_m)
-                if dx * dx + dy * dy > allowed_m * allowed_m:
-                    continue
-                while parent[a] != a:
-                    parent[a] = parent[parent[a]]
-                    a = parent[a]
-                while parent[b] != b:
-                    parent[b] = parent[parent[b]]
-                    b = parent[b]
-                parent[max(a, b)] = min(a, b)
-    joined = np.full(len(place), -1, dtype=np.int32)
-    for here in range(len(place)):
-        root = group[here]
-        if root >= 0:
-            while parent[root] != root:
-                root = parent[root]
-            joined[here] = root
-    return joined
 
 
 @compiled
@@ -263,7 +210,11 @@ def _label(
     cluster: Any,
     min_points: int,
 ) -> Any:
-    """Hand the clusters of columns to their points and number those that are large enough."""
+    """Hand the clusters of columns to their points and number those that are large enough.
+
+    Returns the cluster of each point, the mean ground below each cluster, and how many were too
+    small.
+    """
     of_point = np.full(len(xyz_m), NO_OBSTACLE, dtype=np.int32)
     sizes = np.zeros(len(cluster), dtype=np.int32)
     for i in range(len(xyz_m)):
@@ -285,8 +236,9 @@ def _label(
     for i in range(len(xyz_m)):
         if of_point[i] >= 0:
             of_point[i] = number[of_point[i]]
-    of_column = np.full(len(cluster), -1, dtype=np.int32)
+    below_m, num_columns = np.zeros(num), np.zeros(num)
     for column in range(len(cluster)):
-        if cluster[column] >= 0:
-            of_column[column] = number[cluster[column]]
-    return of_point, of_column, num, num_too_small
+        if cluster[column] >= 0 and number[cluster[column]] >= 0:
+            below_m[number[cluster[column]]] += ground_m[column]
+            num_columns[number[cluster[column]]] += 1
+    return of_point, below_m / num_columns, num_too_small

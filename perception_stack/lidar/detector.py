@@ -109,11 +109,11 @@ class LidarDetector:
         )
         # the last row serves those of no cluster, whose index is -1
         row = np.append(np.where(fits, np.cumsum(fits) - 1, -1), -1).astype(np.int32)
-        standing = clusters.of_point >= NO_CLUSTER
+        standing = np.flatnonzero(clusters.of_point >= NO_CLUSTER)
         return Obstacles(
             boxes=boxes,
-            xyz_m=segmentation.columns.xyz_m[standing],
-            box_of_point=row[clusters.of_point[standing]],
+            xyz_m=segmentation.columns.xyz_m.take(standing, axis=0),
+            box_of_point=row.take(clusters.of_point.take(standing), mode="wrap"),
         )
 
     def segment(self, cloud: PointCloud) -> Segmentation | None:

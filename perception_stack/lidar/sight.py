@@ -55,29 +55,27 @@ def look_around(
         ground_m: float64 [M], z of the ground below each cluster.
         believed_hidden: Probability without any beam that a cluster goes on; that it stands is 1.
     """
-    range_m, rise, on_cluster, start, own = _sort_by_bearing(
-        xyz_m, cluster_of_point, len(ground_m), _NUM_BINS
-    )
-    hidden = _look_beside(
-        range_m, rise, on_cluster, start, own, believed_hidden, _BESIDE, _NEARER_M
-    )
-    stands = _look_below(range_m, rise, on_cluster, start, own, ground_m, _FOOT_M, _NEARER_M)
-    return Sight(hidden=hidden, stands=stands)
+    bins, own = _take_bearings(xyz_m, cluster_of_point, len(ground_m))
+    start, look, limits = _plan(own, ground_m)
+    stopped, passed = _count(xyz_m, cluster_of_point, bins, start, look, limits).T
+    believed = np.array([believed_hidden, believed_hidden, 1.0])
+    stopped = stopped.reshape(-1, 3) + believed
+    share: FloatArray = stopped / (stopped + passed.reshape(-1, 3) + (1 - believed))
+    return Sight(hidden=share[:, :2], stands=share[:, 2])
 
 
 @compiled
-def _sort_by_bearing(xyz_m: Any, cluster_of_point: Any, num: int, num_bins: int) -> Any:
-    """The beams by bin of bearing, and the part of the view that each cluster takes.
+def _take_bearings(xyz_m: Any, cluster_of_point: Any, num: int) -> Any:
+    """The bin of bearing of each beam, and the part of the view that each cluster takes.
 
-    Of each beam the range, the tangent of its elevation, and whether it ended on a cluster. The
-    columns of ``own``: bins of the right and the left end relative to the first point's bin,
-    that bin, range at both ends, least and greatest tangent of elevation.
+    The bin is -1 where there is none. The columns of ``own``: bins of the right and the left end
+    relative to the first point's bin, that bin, range at both ends, least and greatest tangent of
+    elevation.
     """
-    bins = np.full(len(xyz_m), -1, dtype=np.int32)
-    start = np.zeros(num_bins + 1, dtype=np.int32)
+    bins = np.full(len(xyz_m), -1, dtype=np.int16)
     own = np.zeros((num, 7))
     own[:, 2] = -1
-    half = num_bins // 2
+    half = _NUM_BINS // 2
     for i in range(len(xyz_m)):
         x, y, z = np.float64(xyz_m[i, 0]), np.float64(xyz_m[i, 1]), np.float64(xyz_m[i, 2])
         reach = abs(x) + abs(y)
@@ -87,9 +85,8 @@ def _sort_by_bearing(xyz_m: Any, cluster_of_point: Any, num: int, num_bins: int)
         around = 1.0 - x / reach
         if y < 0:
             around = 4.0 - around
-        here = min(int(around * 0.25 * num_bins), num_bins - 1)
+        here = min(int(around * 0.25 * _NUM_BINS), _NUM_BINS - 1)
         bins[i] = here
-        start[here + 1] += 1
         one = cluster_of_point[i]
         if one < 0:
             continue
@@ -99,88 +96,75 @@ def _sort_by_bearing(xyz_m: Any, cluster_of_point: Any, num: int, num_bins: int)
             own[one, 2] = here
             own[one, 3] = own[one, 4] = range_m
             own[one, 5] = own[one, 6] = rise
-        turn = (here - int(own[one, 2]) + half) % num_bins - half
+        turn = (here - int(own[one, 2]) + half) % _NUM_BINS - half
         if turn < own[one, 0] or (turn == own[one, 0] and range_m < own[one, 3]):
             own[one, 0], own[one, 3] = turn, range_m
         if turn > own[one, 1] or (turn == own[one, 1] and range_m < own[one, 4]):
             own[one, 1], own[one, 4] = turn, range_m
         own[one, 5], own[one, 6] = min(own[one, 5], rise), max(own[one, 6], rise)
+    return bins, own
+
+
+@compiled
+def _plan(own: Any, ground_m: Any) -> Any:
+    """Where to look at which beams, three looks per cluster: to its right, to its left, below.
+
+    Returns:
+        start: int64 [B + 1], bin b has rows ``start[b]`` to ``start[b + 1]`` of ``look``.
+        look: int64 [L], the looks that concern a bin; number 3 i + k is look k of cluster i.
+        limits: float64 [3 M, 4] of the looks: least and greatest tangent of elevation of the
+            beams, range beyond which a beam passed, and below which one on a cluster was stopped.
+    """
+    num = 3 * len(own)
+    limits, first, last = np.empty((num, 4)), np.empty(num), np.empty(num)
+    for k in range(num):
+        one, kind = k // 3, k % 3
+        right, left, lowest = own[one, 0], own[one, 1], own[one, 5]
+        if kind < 2:
+            end_m = own[one, 3 + kind]
+            limits[k] = np.array([lowest, own[one, 6], end_m, end_m - _NEARER_M])
+            first[k], last[k] = (
+                (right - _BESIDE, right - 1) if kind == 0 else (left + 1, left + _BESIDE)
+            )
+        else:
+            middle_m = 0.5 * (own[one, 3] + own[one, 4])
+            least = (ground_m[one] + _FOOT_M) / middle_m
+            passed_m = middle_m + _NEARER_M
+            limits[k] = np.array([least, np.nextafter(lowest, -np.inf), passed_m, np.inf])
+            first[k], last[k] = right, (left if lowest > least else right - 1)
+    start = np.zeros(_NUM_BINS + 1, dtype=np.int64)
+    for k in range(num):
+        for turn in range(int(first[k]), int(last[k]) + 1):
+            start[int(own[k // 3, 2] + turn) % _NUM_BINS + 1] += 1
     start = np.cumsum(start)
-    fill = start[:-1].copy()
-    range_m_of = np.empty(start[-1], dtype=np.float32)
-    rise_of = np.empty(start[-1], dtype=np.float32)
-    on_cluster = np.empty(start[-1], dtype=np.bool_)
+    fill, look = start[:-1].copy(), np.empty(start[-1], dtype=np.int64)
+    for k in range(num):
+        for turn in range(int(first[k]), int(last[k]) + 1):
+            here = int(own[k // 3, 2] + turn) % _NUM_BINS
+            look[fill[here]] = k
+            fill[here] += 1
+    return start, look, limits
+
+
+@compiled
+def _count(
+    xyz_m: Any, cluster_of_point: Any, bins: Any, start: Any, look: Any, limits: Any
+) -> Any:
+    """Of each look, the beams that were stopped and those that passed."""
+    counts = np.zeros((len(limits), 2))
     for i in range(len(xyz_m)):
-        if bins[i] < 0:
+        here = bins[i]
+        if here < 0 or start[here] == start[here + 1]:
             continue
-        k = fill[bins[i]]
-        fill[bins[i]] += 1
         x, y = xyz_m[i, 0], xyz_m[i, 1]
-        range_m_of[k] = np.sqrt(x * x + y * y)
-        rise_of[k] = xyz_m[i, 2] / range_m_of[k]
-        on_cluster[k] = cluster_of_point[i] >= 0
-    return range_m_of, rise_of, on_cluster, start, own
-
-
-@compiled
-def _look_beside(
-    range_m: Any,
-    rise: Any,
-    on_cluster: Any,
-    start: Any,
-    own: Any,
-    believed: float,
-    beside: int,
-    nearer_m: float,
-) -> Any:
-    num_bins = len(start) - 1
-    hidden = np.empty((len(own), 2))
-    for one in range(len(own)):
-        low, high = own[one, 5], own[one, 6]
-        for end in range(2):
-            end_m = own[one, 3 + end]
-            stopped, passed = believed, 1.0 - believed
-            for step in range(1, beside + 1):
-                away = step if end == 1 else -step
-                here = int(own[one, 2] + own[one, end] + away) % num_bins
-                for k in range(start[here], start[here + 1]):
-                    if not low <= rise[k] <= high:
-                        continue
-                    if range_m[k] > end_m:
-                        passed += 1.0
-                    elif range_m[k] < end_m - nearer_m and on_cluster[k]:
-                        stopped += 1.0
-            hidden[one, end] = stopped / (stopped + passed)
-    return hidden
-
-
-@compiled
-def _look_below(
-    range_m: Any,
-    rise: Any,
-    on_cluster: Any,
-    start: Any,
-    own: Any,
-    ground_m: Any,
-    foot_m: float,
-    nearer_m: float,
-) -> Any:
-    num_bins = len(start) - 1
-    stands = np.ones(len(own))
-    for one in range(len(own)):
-        middle_m = 0.5 * (own[one, 3] + own[one, 4])
-        least = (ground_m[one] + foot_m) / middle_m
-        if own[one, 5] <= least:
-            continue
-        stopped, passed = 1.0, 0.0
-        for turn in range(int(own[one, 0]), int(own[one, 1]) + 1):
-            here = int(own[one, 2] + turn) % num_bins
-            for k in range(start[here], start[here + 1]):
-                if not least <= rise[k] < own[one, 5]:
-                    continue
-                if range_m[k] > middle_m + nearer_m:
-                    passed += 1.0
-                elif on_cluster[k]:
-                    stopped += 1.0
-        stands[one] = stopped / (stopped + passed)
-    return stands
+        range_m = np.sqrt(x * x + y * y)
+        rise = xyz_m[i, 2] / range_m
+        for n in range(start[here], start[here + 1]):
+            k = look[n]
+            if not limits[k, 0] <= rise <= limits[k, 1]:
+                continue
+            if range_m > limits[k, 2]:
+                counts[k, 1] += 1.0
+            elif range_m < limits[k, 3] and cluster_of_point[i] >= 0:
+                counts[k, 0] += 1.0
+    return counts

@@ -12,14 +12,15 @@ that is less certain to be one. The covariance is the sum of
   told apart by a quarter turn too.
 """
 
+# ruff: noqa: PLR0917 - machine code takes its arguments by position
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from perception_stack.datatypes import Boxes3D, FloatArray
-from perception_stack.geometry.transforms import quat_from_yaw
+from perception_stack.geometry.compiled import compiled
 from perception_stack.shape.rectangles import Rectangles
 from perception_stack.shape.size_classes import CLASSES, believe
 
@@ -62,49 +63,30 @@ def boxes_from_rectangles(
     """
     if len(rectangles) == 0:
         return Boxes3D.empty(frame_id=frame_id, stamp_ns=stamp_ns)
-    middle_m = (rectangles.low_m + rectangles.high_m) / 2
-    extent_m = np.column_stack(
-        [rectangles.high_m - rectangles.low_m, rectangles.z_m[:, 1] - ground_m]
-    )
-    extent_m = np.maximum(extent_m, _LEAST_SIZE_M)
     if hidden is None:
         hidden = np.full((len(rectangles), 2), HIDDEN)
-    view = _view(middle_m, extent_m[:, :2], hidden)
-    belief = believe(
+    extent_m, shown, whole, side = _view(
+        rectangles.low_m, rectangles.high_m, rectangles.z_m, ground_m, hidden
+    )
+    belief = believe(extent_m, shown, whole, class_likelihood, stands)
+    center_m, quat_xyzw, size_lwh_m, covariance = _place(
+        rectangles.yaw_rad,
+        (rectangles.low_m + rectangles.high_m) / 2,
+        rectangles.sharpness_m,
+        ground_m,
         extent_m,
-        np.column_stack([view.shown, np.ones(len(extent_m))]),
-        np.column_stack([view.whole, np.full(len(extent_m), _HEIGHT_WHOLE)]),
-        class_likelihood,
-        stands,
+        side,
+        belief.size_m,
+        belief.size_variance_m2,
+        belief.swapped,
+        belief.swap_probability,
     )
-
-    moved_m = view.side * (belief.size_m[:, :2] - extent_m[:, :2]) / 2
-    cos, sin = np.cos(rectangles.yaw_rad), np.sin(rectangles.yaw_rad)
-    turn = np.stack([np.stack([cos, -sin], axis=1), np.stack([sin, cos], axis=1)], axis=1)
-    center_m = np.empty((len(rectangles), 3))
-    center_m[:, :2] = np.einsum("nij,nj->ni", turn, middle_m + moved_m)
-    center_m[:, 2] = ground_m + belief.size_m[:, 2] / 2
-    size_m = np.where(
-        belief.swapped[:, None], belief.size_m[:, [1, 0, 2]], belief.size_m[:, [0, 1, 2]]
-    )
-
-    covariance = np.zeros((len(rectangles), 6, 6))
-    axes_variance = _SIDE_NOISE_M**2 + belief.size_variance_m2[:, :2] / 4
-    covariance[:, :2, :2] = np.einsum("nij,nj,nkj->nik", turn, axes_variance, turn)
-    covariance[:, 2, 2] = _GROUND_NOISE_M**2 + belief.size_variance_m2[:, 2] / 4
-    covariance[:, [3, 4], [3, 4]] = _TILT_RAD**2
-    of_sides = _side_variance(rectangles, extent_m)
-    covariance[:, 5, 5] = of_sides + _turn_variance(belief.swap_probability)
-    # an error of the angle swings what was added about what was seen
-    swing_m = np.einsum("nij,nj->ni", turn, moved_m[:, ::-1] * [-1, 1])
-    covariance[:, :2, :2] += np.einsum("n,ni,nj->nij", of_sides, swing_m, swing_m)
-    covariance[:, :2, 5] = covariance[:, 5, :2] = of_sides[:, None] * swing_m
     return Boxes3D(
         frame_id=frame_id,
         stamp_ns=stamp_ns,
         center_m=center_m,
-        quat_xyzw=quat_from_yaw(rectangles.yaw_rad + np.where(belief.swapped, np.pi / 2, 0.0)),
-        size_lwh_m=size_m,
+        quat_xyzw=quat_xyzw,
+        size_lwh_m=size_lwh_m,
         covariance=covariance,
         score=rectangles.num_points / (rectangles.num_points + _HALF_TRUSTED_POINTS),
         classes=CLASSES,
@@ -113,63 +95,105 @@ def boxes_from_rectangles(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _View:
-    """How much of M rectangles the sensor saw, along both axes.
-
-    Attributes:
-        shown: float64 [M, 2], probability that a face shows the extent along the axis.
-        whole: float64 [M, 2], probability that the extent along the axis is seen whole.
-        side: float64 [M, 2], where a missing length is: 1 at the upper end of the axis, -1 at the
-            lower one.
-    """
-
-    shown: FloatArray
-    whole: FloatArray
-    side: FloatArray
-
-
-def _view(middle_m: FloatArray, extent_m: FloatArray, hidden: FloatArray) -> _View:
-    """What can be seen from the origin of the two axes.
+@compiled
+def _view(low_m: Any, high_m: Any, z_m: Any, ground_m: Any, hidden: Any) -> Any:
+    """The extents of M rectangles, and how much of them can be seen from the origin.
 
     The face that shows the extent along one axis looks along the other axis; it is seen under
     the angle by which the sensor stands out of it.
+
+    Returns:
+        extent_m: float64 [M, 3], along the first axis, the second axis and z.
+        shown: float64 [M, 3], probability that a face shows the extent along the axis.
+        whole: float64 [M, 3], probability that the extent along the axis is seen whole.
+        side: float64 [M, 2], where a missing length is: 1 at the upper end of the axis, -1 at the
+            lower one.
     """
-    out_m = np.maximum(np.abs(middle_m) - extent_m / 2, 0.0)
-    range_m = np.maximum(np.linalg.norm(middle_m, axis=1, keepdims=True), _LEAST_SIZE_M)
-    face = np.clip(out_m / range_m / _FULL_VIEW, 0.0, 1.0)[:, ::-1]
+    num = len(low_m)
+    extent_m, side = np.empty((num, 3)), np.empty((num, 2))
+    shown, whole = np.empty((num, 3)), np.empty((num, 3))
+    middle, half, far, out = np.empty(2), np.empty(2), np.empty(2), np.empty(2)
+    for i in range(num):
+        for axis in range(2):
+            middle[axis] = (low_m[i, axis] + high_m[i, axis]) / 2
+            extent_m[i, axis] = max(high_m[i, axis] - low_m[i, axis], _LEAST_SIZE_M)
+            half[axis] = extent_m[i, axis] / 2
+            far[axis] = -1.0 if middle[axis] < 0 else 1.0
+            out[axis] = max(abs(middle[axis]) - half[axis], 0.0)
+        extent_m[i, 2] = max(z_m[i, 1] - ground_m[i], _LEAST_SIZE_M)
+        shown[i, 2], whole[i, 2] = 1.0, _HEIGHT_WHOLE
+        range_m = max(np.sqrt(middle[0] ** 2 + middle[1] ** 2), _LEAST_SIZE_M)
+        for axis in range(2):
+            other = 1 - axis
+            face = min(out[other] / range_m / _FULL_VIEW, 1.0)
+            shown[i, axis] = face
+            whole[i, axis] = 1.0
+            # a face lies on the near side of the other axis, between its own far and near end
+            across = middle[other] - far[other] * half[other]
+            missing_far = missing_near = 0.0
+            for end in (1.0, -1.0):
+                along = middle[axis] + end * far[axis] * half[axis]
+                turn = middle[axis] * across - middle[other] * along
+                left = turn > 0 if axis == 0 else turn < 0
+                seen = _MOST_WHOLE * face * (1 - hidden[i, 1 if left else 0])
+                if end > 0:
+                    missing_far = 1 - seen
+                else:
+                    # where the near end of a face meets the other face, it is known
+                    seen = 1.0 if out[axis] > 0 else seen
+                    missing_near = 1 - seen
+                whole[i, axis] *= seen
+            missing = missing_far + missing_near
+            side[i, axis] = far[axis] * (missing_far - missing_near) / missing
+    return extent_m, shown, whole, side
 
-    far = np.where(middle_m < 0, -1.0, 1.0)
-    # the two ends of the face that shows the first axis, and of that which shows the second one
-    ends_m = middle_m[:, None, None, :] + 0.5 * extent_m[:, None, None, :] * np.stack(
-        [
-            np.stack([far * [1, -1], -far], axis=1),
-            np.stack([far * [-1, 1], -far], axis=1),
-        ],
-        axis=1,
-    )  # [M, axis, far or near end, coordinate]
-    turn = (
-        middle_m[:, None, None, 0] * ends_m[..., 1] - middle_m[:, None, None, 1] * ends_m[..., 0]
-    )
-    left = turn > 0
-    goes_on = np.where(left, hidden[:, None, None, 1], hidden[:, None, None, 0])
-    ends = _MOST_WHOLE * face[:, :, None] * (1 - goes_on)
-    # where the near end of a face meets the other face, it is known
-    ends[:, :, 1] = np.where(out_m > 0, 1.0, ends[:, :, 1])
-    missing = 1 - ends
-    side = far * (missing[:, :, 0] - missing[:, :, 1]) / missing.sum(axis=2)
-    return _View(shown=face, whole=ends.prod(axis=2), side=side)
 
+@compiled
+def _place(
+    yaw_rad: Any,
+    middle_m: Any,
+    sharpness_m: Any,
+    ground_m: Any,
+    extent_m: Any,
+    side: Any,
+    size_m: Any,
+    size_variance_m2: Any,
+    swapped: Any,
+    swap_probability: Any,
+) -> Any:
+    """Centre, direction, length, width and height of the completed boxes, and their covariance."""
+    num = len(yaw_rad)
+    center_m, size_lwh_m = np.empty((num, 3)), np.empty((num, 3))
+    quat_xyzw, covariance = np.zeros((num, 4)), np.zeros((num, 6, 6))
+    for i in range(num):
+        length, width = (1, 0) if swapped[i] else (0, 1)
+        half_rad = (yaw_rad[i] + (np.pi / 2 if swapped[i] else 0.0)) / 2
+        quat_xyzw[i, 2], quat_xyzw[i, 3] = np.sin(half_rad), np.cos(half_rad)
+        size_lwh_m[i, 0], size_lwh_m[i, 1] = size_m[i, length], size_m[i, width]
+        size_lwh_m[i, 2] = size_m[i, 2]
 
-def _side_variance(rectangles: Rectangles, extent_m: FloatArray) -> FloatArray:
-    """Of the angle of the sides, rad²."""
-    rough = rectangles.sharpness_m / np.maximum(extent_m[:, :2].max(axis=1), _LEAST_SIZE_M)
-    variance: FloatArray = _ANGLE_RAD**2 + np.minimum(rough, 0.5) ** 2
-    return variance
+        c, s = np.cos(yaw_rad[i]), np.sin(yaw_rad[i])
+        moved_a = side[i, 0] * (size_m[i, 0] - extent_m[i, 0]) / 2
+        moved_b = side[i, 1] * (size_m[i, 1] - extent_m[i, 1]) / 2
+        a, b = middle_m[i, 0] + moved_a, middle_m[i, 1] + moved_b
+        center_m[i, 0], center_m[i, 1] = c * a - s * b, s * a + c * b
+        center_m[i, 2] = ground_m[i] + size_m[i, 2] / 2
 
-
-def _turn_variance(swap_probability: FloatArray) -> FloatArray:
-    """Mean squared error of a guess among two opposite directions, or two at right angles."""
-    half_turn, quarter_turn = np.pi**2 / 2, (np.pi / 2) ** 2
-    variance: FloatArray = (1 - swap_probability) * half_turn + swap_probability * quarter_turn
-    return variance
+        longer_m = max(extent_m[i, 0], extent_m[i, 1])
+        of_sides = _ANGLE_RAD**2 + min(sharpness_m[i] / longer_m, 0.5) ** 2
+        # an error of the angle swings what was added about what was seen
+        swing_x, swing_y = -c * moved_b - s * moved_a, c * moved_a - s * moved_b
+        along = _SIDE_NOISE_M**2 + size_variance_m2[i, 0] / 4
+        across = _SIDE_NOISE_M**2 + size_variance_m2[i, 1] / 4
+        one = covariance[i]
+        one[0, 0] = c * c * along + s * s * across + of_sides * swing_x * swing_x
+        one[1, 1] = s * s * along + c * c * across + of_sides * swing_y * swing_y
+        one[0, 1] = one[1, 0] = c * s * (along - across) + of_sides * swing_x * swing_y
+        one[0, 5] = one[5, 0] = of_sides * swing_x
+        one[1, 5] = one[5, 1] = of_sides * swing_y
+        one[2, 2] = _GROUND_NOISE_M**2 + size_variance_m2[i, 2] / 4
+        one[3, 3] = one[4, 4] = _TILT_RAD**2
+        # a guess among two opposite directions, or two at right angles
+        swap = swap_probability[i]
+        one[5, 5] = of_sides + (1 - swap) * np.pi**2 / 2 + swap * (np.pi / 2) ** 2
+    return center_m, quat_xyzw, size_lwh_m, covariance

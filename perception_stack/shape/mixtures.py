@@ -15,6 +15,8 @@ _NORMAL_90 = 1.645  # the middle of a normal distribution within this many devia
 _NUM_HALVINGS = 9
 _FARTHEST = 30.0
 _NEGLIGIBLE = 1e-3
+_SQRT_HALF = 0.5**0.5
+_VANISHED = 6.0  # from here on the tail is below 1e-16
 
 
 def middle_deviation(
@@ -24,9 +26,10 @@ def middle_deviation(
     hidden: FloatArray,
     hidden_variance: FloatArray,
     *,
+    center: FloatArray,
     noise: float,
 ) -> FloatArray:
-    """Deviation of the normal distribution about zero that is as wide as a mixture.
+    """Deviation of the normal distribution about a centre that is as wide as a mixture.
 
     As wide: its middle 90 % hold 90 % of the mixture. The second moment would not do, since one
     rare and far alternative makes it wide, and then it describes none of them.
@@ -38,44 +41,61 @@ def middle_deviation(
         seen: float64 [M, 3], where all alternatives are that are seen whole.
         hidden: float64 [M, C, 3], mean of the others.
         hidden_variance: float64 [M, C, 3].
+        center: float64 [M, 3].
         noise: Deviation that is added to all of them.
 
     Returns:
         float64 [M, 3], at least ``noise``.
     """
     deviation: FloatArray = _deviation(
-        probability, whole, seen, hidden, hidden_variance + noise**2, noise
+        probability, whole, seen, hidden, hidden_variance, center, noise
     )
     return deviation
 
 
 @compiled
 def _deviation(
-    probability: Any, whole: Any, seen: Any, hidden: Any, hidden_variance: Any, noise: float
+    probability: Any,
+    whole: Any,
+    seen: Any,
+    hidden: Any,
+    hidden_variance: Any,
+    center: Any,
+    noise: float,
 ) -> Any:
     deviation = np.empty((len(probability), 3))
-    weight = np.empty(probability.shape[1])
+    # what is seen, then the alternatives that matter: how far the mean is from the centre
+    weight, away, sigma = np.empty((3, probability.shape[1] + 1))
     for i in range(len(probability)):
         for axis in range(3):
-            seen_weight = 0.0
-            for c in range(len(weight)):
-                seen_weight += probability[i, c] * whole[i, c, axis]
-                weight[c] = probability[i, c] * (1 - whole[i, c, axis])
+            num, middle = 1, center[i, axis]
+            weight[0], away[0], sigma[0] = 0.0, abs(seen[i, axis] - middle), noise
+            for c in range(probability.shape[1]):
+                weight[0] += probability[i, c] * whole[i, c, axis]
+                weight[num] = probability[i, c] * (1 - whole[i, c, axis])
+                if weight[num] > _NEGLIGIBLE:
+                    away[num] = abs(hidden[i, c, axis] - middle)
+                    sigma[num] = np.sqrt(hidden_variance[i, c, axis] + noise * noise)
+                    num += 1
+            total = weight[:num].sum()
             low, high = noise, _FARTHEST
             for _ in range(_NUM_HALVINGS):
-                middle = np.sqrt(low * high)
-                reach = _NORMAL_90 * middle
-                at, by = seen[i, axis], noise * np.sqrt(2.0)
-                outside = 0.5 * seen_weight * (erfc((reach - at) / by) + erfc((reach + at) / by))
-                for c in range(len(weight)):
-                    if weight[c] > _NEGLIGIBLE:
-                        at = hidden[i, c, axis]
-                        by = np.sqrt(2.0 * hidden_variance[i, c, axis])
-                        both_tails = erfc((reach - at) / by) + erfc((reach + at) / by)
-                        outside += 0.5 * weight[c] * both_tails
+                between = np.sqrt(low * high)
+                reach = _NORMAL_90 * between
+                outside, rest = 0.0, total
+                for k in range(num):
+                    per = _SQRT_HALF / sigma[k]
+                    near, far = per * (reach - away[k]), per * (reach + away[k])
+                    if near < _VANISHED:
+                        outside += 0.5 * weight[k] * erfc(near)
+                    if far < _VANISHED:
+                        outside += 0.5 * weight[k] * erfc(far)
+                    rest -= weight[k]
+                    if outside > 0.1 or outside + rest <= 0.1:
+                        break
                 if outside > 0.1:
-                    low = middle
+                    low = between
                 else:
-                    high = middle
+                    high = between
             deviation[i, axis] = high
     return deviation

@@ -9,7 +9,7 @@ the two faces that the sensor sees decide, where the smallest area would follow 
 # ruff: noqa: PLR0917 - machine code takes its arguments by position
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -47,9 +47,17 @@ class Rectangles:
     def __len__(self) -> int:
         return len(self.yaw_rad)
 
-    def rows(self, mask: NDArray[np.bool_]) -> Rectangles:
-        """The rectangles picked by a mask."""
-        return Rectangles(**{one.name: getattr(self, one.name)[mask] for one in fields(self)})
+    def rows(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> Rectangles:
+        """The rectangles picked by an integer index or a mask, in that order."""
+        picked = np.flatnonzero(index) if index.dtype == np.bool_ else index
+        return Rectangles(
+            yaw_rad=self.yaw_rad[picked],
+            low_m=self.low_m[picked],
+            high_m=self.high_m[picked],
+            z_m=self.z_m[picked],
+            num_points=self.num_points[picked],
+            sharpness_m=self.sharpness_m[picked],
+        )
 
 
 def fit_rectangles(
@@ -62,24 +70,27 @@ def fit_rectangles(
         cluster_of_point: int32 [N], below ``num``; negative for points of no cluster.
         num: How many clusters; each has at least one point.
     """
-    num_points = np.bincount(cluster_of_point[cluster_of_point >= 0], minlength=num)
-    start = np.concatenate([[0], np.cumsum(num_points)])
-    points_m = _gather(xyz_m, cluster_of_point, start)
+    points_m, start = _gather(xyz_m, cluster_of_point, num)
     yaw_rad, sharpness_m = _turn(points_m, start, _COARSE_RAD, _FINE_RAD, _NEAREST_M, _MOST_POINTS)
-    low_m, high_m = _bound(points_m, start, yaw_rad)
+    low_m, high_m, z_m = _bound(points_m, start, yaw_rad)
     return Rectangles(
         yaw_rad=yaw_rad,
-        low_m=low_m[:, :2],
-        high_m=high_m[:, :2],
-        z_m=np.column_stack([low_m[:, 2], high_m[:, 2]]),
-        num_points=num_points,
+        low_m=low_m,
+        high_m=high_m,
+        z_m=z_m,
+        num_points=np.diff(start),
         sharpness_m=sharpness_m,
     )
 
 
 @compiled
-def _gather(xyz_m: Any, cluster_of_point: Any, start: Any) -> Any:
+def _gather(xyz_m: Any, cluster_of_point: Any, num: int) -> Any:
     """Points sorted by cluster, [P, 3]; cluster i has rows ``start[i]`` to ``start[i + 1]``."""
+    start = np.zeros(num + 1, dtype=np.int64)
+    for one in cluster_of_point:
+        if one >= 0:
+            start[one + 1] += 1
+    start = np.cumsum(start)
     fill = start[:-1].copy()
     points_m = np.empty((start[-1], 3))
     for i in range(len(xyz_m)):
@@ -88,7 +99,7 @@ def _gather(xyz_m: Any, cluster_of_point: Any, start: Any) -> Any:
             for axis in range(3):
                 points_m[fill[one], axis] = xyz_m[i, axis]
             fill[one] += 1
-    return points_m
+    return points_m, start
 
 
 @compiled
@@ -142,16 +153,20 @@ def _turn(
 
 @compiled
 def _bound(points_m: Any, start: Any, yaw_rad: Any) -> Any:
-    """Least and greatest coordinates of each cluster along its turned axes and z, [M, 3] each."""
-    low_m = np.full((len(yaw_rad), 3), np.inf)
-    high_m = np.full((len(yaw_rad), 3), -np.inf)
-    for one in range(len(yaw_rad)):
+    """Least and greatest coordinate of each cluster along both axes; both of them of z; [M, 2]."""
+    num = len(yaw_rad)
+    low_m, high_m, z_m = np.empty((num, 2)), np.empty((num, 2)), np.empty((num, 2))
+    for one in range(num):
         c, s = np.cos(yaw_rad[one]), np.sin(yaw_rad[one])
-        low, high = low_m[one], high_m[one]
+        low_a, low_b, low_z = np.inf, np.inf, np.inf
+        high_a, high_b, high_z = -np.inf, -np.inf, -np.inf
         for i in range(start[one], start[one + 1]):
             x, y, z = points_m[i, 0], points_m[i, 1], points_m[i, 2]
             a, b = c * x + s * y, c * y - s * x
-            low[0], high[0] = min(low[0], a), max(high[0], a)
-            low[1], high[1] = min(low[1], b), max(high[1], b)
-            low[2], high[2] = min(low[2], z), max(high[2], z)
-    return low_m, high_m
+            low_a, high_a = min(low_a, a), max(high_a, a)
+            low_b, high_b = min(low_b, b), max(high_b, b)
+            low_z, high_z = min(low_z, z), max(high_z, z)
+        low_m[one, 0], low_m[one, 1] = low_a, low_b
+        high_m[one, 0], high_m[one, 1] = high_a, high_b
+        z_m[one, 0], z_m[one, 1] = low_z, high_z
+    return low_m, high_m, z_m

@@ -15,11 +15,14 @@ An unknown thing may have any size, all orders of magnitude being equally likely
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import erfc
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import UNKNOWN, FloatArray
+from perception_stack.geometry.compiled import compiled
 from perception_stack.shape.mixtures import middle_deviation
 
 # length, width, height: mean and deviation in metres, rounded between what the labels of KITTI
@@ -40,12 +43,16 @@ _EXTENT_NOISE_M = 0.15
 _AWAY_M = 2.0  # range of what may show of a side that looks away
 _TINY = 1e-300  # where a size fits so badly that its density vanishes
 
-_MEAN, _SIGMA = (np.array([row[k] for row in _SIZES]) for k in (1, 2))
-# [row, way round, axis]
-_BOTH, _SPREAD = (np.stack([one, one[:, [1, 0, 2]]], axis=1) for one in (_MEAN, _SIGMA))
-_NUM_WAYS = 2 * len(_SIZES)
-
 CLASSES = ("car", "cyclist", "pedestrian", "truck", UNKNOWN)
+
+_CLASS = np.array([CLASSES.index(row[0]) for row in _SIZES])
+_PRIOR = np.array([row[3] for row in _SIZES])
+# [row, axis], of the ways round: the first axis is the length, or the second one is
+_MEAN_M, _SIGMA_M = (np.array([row[k] for row in _SIZES]) for k in (1, 2))
+_AXES = np.array([[0, 1, 2], [1, 0, 2]])
+_SQRT_2_PI = np.sqrt(2 * np.pi)
+_FAR_OUT = 10.0  # deviations, from which on a series does better than a quotient of tiny numbers
+_NUM_TERMS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,87 +99,121 @@ def believe(
     num = len(extent_m)
     if class_likelihood is None:
         class_likelihood = np.ones((num, len(CLASSES)))
-    seen_whole, seen_part = _densities(extent_m, shown, whole)
-    prior = np.array([row[3] for row in _SIZES])
-    weight = 0.5 * prior[:, None] * (seen_whole + seen_part).prod(axis=3)  # [M, row, way round]
-    weight *= class_likelihood[:, [CLASSES.index(row[0]) for row in _SIZES], None]
-    if stands is not None:
-        weight *= stands[:, None, None]
-    low_m, high_m = _UNKNOWN_RANGE_M
-    clipped = np.clip(extent_m, low_m, high_m)
-    of_any_size = shown / (clipped * np.log(high_m / low_m)) + (1 - shown) / _AWAY_M
-    unknown = _UNKNOWN_PRIOR * of_any_size.prod(axis=1)
-    unknown *= class_likelihood[:, -1]
-    total = weight.sum(axis=(1, 2)) + unknown
-    probs = np.zeros((num, len(CLASSES)))
-    for row, (label, _, _, _) in enumerate(_SIZES):
-        probs[:, CLASSES.index(label)] += weight[:, row].sum(axis=1) / total
-    probs[:, -1] = unknown / total
-    # what is as good as impossible is not worth a hypothesis in every message
-    probs[probs < _NEGLIGIBLE] = 0.0
-    probs /= probs.sum(axis=1, keepdims=True)
-
-    # the box follows the best row, its variance speaks for all of them
-    best = np.argmax(weight.max(axis=2), axis=1)
-    rows = np.arange(num)
-    known = np.argmax(probs, axis=1) != len(CLASSES) - 1
-    longer = extent_m[:, 1] > extent_m[:, 0]
-    swapped = np.where(known, weight[rows, best, 1] > weight[rows, best, 0], longer)
-    way = swapped.astype(np.intp)
-    ways = weight.sum(axis=1)
-    swap_probability = ways[rows, 1 - way] / np.maximum(ways.sum(axis=1), _TINY)
-    share = seen_whole / np.maximum(seen_whole + seen_part, _TINY)
-    hidden_m, hidden_m2 = _beyond(extent_m[:, None, None, :], _BOTH, _SPREAD)
-    size_if = share * extent_m[:, None, None, :] + (1 - share) * hidden_m
-    size = np.where(known[:, None], size_if[rows, best, way], extent_m)
-    # an unknown thing may go on as far as it is seen to be long
-    longest_m = np.column_stack([*[extent_m[:, :2].max(axis=1)] * 2, extent_m[:, 2]])
+    if stands is None:
+        stands = np.ones(num)
+    probability, share, hidden_m, hidden_m2 = _weigh(
+        extent_m, shown, whole, class_likelihood, stands
+    )
+    probs, swapped, swap_probability, size_m = _choose(extent_m, probability, share, hidden_m)
     deviation_m = middle_deviation(
-        np.append(weight.reshape(num, _NUM_WAYS), unknown[:, None], axis=1) / total[:, None],
-        np.append(share.reshape(num, _NUM_WAYS, 3), whole[:, None, :], axis=1),
-        extent_m - size,
-        np.append(hidden_m.reshape(num, _NUM_WAYS, 3), extent_m[:, None, :], axis=1)
-        - size[:, None, :],
-        np.append(hidden_m2.reshape(num, _NUM_WAYS, 3), longest_m[:, None, :] ** 2, axis=1),
+        probability,
+        share,
+        extent_m,
+        hidden_m,
+        hidden_m2,
+        center=size_m,
         noise=_EXTENT_NOISE_M,
     )
     return SizeBelief(
         class_probs=probs,
         swapped=swapped,
-        swap_probability=np.where(known, swap_probability, 0.5),
-        size_m=size,
+        swap_probability=swap_probability,
+        size_m=size_m,
         size_variance_m2=deviation_m**2,
     )
 
 
-def _densities(
-    extent_m: FloatArray, shown: FloatArray, whole: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Of the extents if they are seen whole, and if not, [M, row, way round, axis]."""
-    from scipy.special import ndtr
+@compiled
+def _weigh(extent_m: Any, shown: Any, whole: Any, class_likelihood: Any, stands: Any) -> Any:
+    """What M rectangles may be: the unknown, then every row of the table, both ways round.
 
-    extent, shown, whole = (one[:, None, None, :] for one in (extent_m, shown, whole))
-    noisy = np.hypot(_SPREAD, _EXTENT_NOISE_M)
-    seen_whole = whole * _normal((extent - _BOTH) / noisy) / noisy
-    seen_part = (shown - whole) / _BOTH + (1 - shown) / _AWAY_M
-    seen_part = seen_part * ndtr((_BOTH - extent) / _SPREAD)
-    return seen_whole, seen_part
+    Returns:
+        probability: float64 [M, A] of each alternative; A is 1 + 2 per row of the table.
+        share: float64 [M, A, 3], probability that the extent is seen whole, if it is that.
+        hidden_m: float64 [M, A, 3], mean whole length if it is not.
+        hidden_m2: float64 [M, A, 3], its variance.
+    """
+    num, num_alternatives = len(extent_m), 1 + 2 * len(_PRIOR)
+    probability = np.empty((num, num_alternatives))
+    share = np.empty((num, num_alternatives, 3))
+    hidden_m, hidden_m2 = np.empty(share.shape), np.empty(share.shape)
+    low_m, high_m = _UNKNOWN_RANGE_M
+    for i in range(num):
+        density = 1.0
+        for axis in range(3):
+            extent = extent_m[i, axis]
+            any_size = 1 / (min(max(extent, low_m), high_m) * np.log(high_m / low_m))
+            density *= shown[i, axis] * any_size + (1 - shown[i, axis]) / _AWAY_M
+            share[i, 0, axis] = whole[i, axis]
+            # an unknown thing may go on as far as it is seen to be long
+            longest = extent if axis == 2 else max(extent_m[i, 0], extent_m[i, 1])
+            hidden_m[i, 0, axis], hidden_m2[i, 0, axis] = extent, longest * longest
+        probability[i, 0] = _UNKNOWN_PRIOR * density * class_likelihood[i, -1]
+
+        for k in range(1, num_alternatives):
+            row, way = (k - 1) // 2, (k - 1) % 2
+            density = 1.0
+            for axis in range(3):
+                of = _AXES[way, axis]
+                mean, sigma = _MEAN_M[row, of], _SIGMA_M[row, of]
+                extent = extent_m[i, axis]
+                noisy = np.sqrt(sigma * sigma + _EXTENT_NOISE_M * _EXTENT_NOISE_M)
+                beyond, off = (extent - mean) / sigma, (extent - mean) / noisy
+                longer = 0.5 * erfc(beyond / np.sqrt(2.0))  # probability of a length beyond
+                of_whole = whole[i, axis] * np.exp(-0.5 * off * off) / (_SQRT_2_PI * noisy)
+                of_part = (shown[i, axis] - whole[i, axis]) / mean
+                of_part = (of_part + (1 - shown[i, axis]) / _AWAY_M) * longer
+                density *= of_whole + of_part
+                share[i, k, axis] = of_whole / max(of_whole + of_part, _TINY)
+                # mean and variance of a normal length that is known to be beyond
+                if beyond < _FAR_OUT:
+                    hazard = np.exp(-0.5 * beyond * beyond) / (_SQRT_2_PI * longer)
+                    excess = max(hazard - beyond, 0.0)
+                else:
+                    excess = 0.0
+                    for term in range(_NUM_TERMS, 0, -1):
+                        excess = term / (beyond + excess)
+                    hazard = beyond + excess
+                hidden_m[i, k, axis] = extent + sigma * excess
+                left = min(max(1 - hazard * excess, 0.0), 1.0)
+                hidden_m2[i, k, axis] = sigma * sigma * left
+            believed = 0.5 * _PRIOR[row] * density
+            probability[i, k] = believed * class_likelihood[i, _CLASS[row]] * stands[i]
+        probability[i] /= probability[i].sum()
+    return probability, share, hidden_m, hidden_m2
 
 
-def _normal(x: FloatArray) -> FloatArray:
-    density: FloatArray = np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi)
-    return density
+@compiled
+def _choose(extent_m: Any, probability: Any, share: Any, hidden_m: Any) -> Any:
+    """Probability of each class, which way round, how unsure that is, and the expected size.
 
-
-def _beyond(
-    extent_m: FloatArray, mean_m: FloatArray, sigma_m: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Mean and variance of a normal length that is known to be at least the extent seen."""
-    from scipy.special import log_ndtr
-
-    alpha = (extent_m - mean_m) / sigma_m
-    # the hazard of the normal distribution, without a quotient of two tiny numbers
-    hazard = np.exp(-0.5 * alpha**2 - 0.5 * np.log(2 * np.pi) - log_ndtr(-alpha))
-    mean = mean_m + sigma_m * hazard
-    variance = sigma_m**2 * np.clip(1 - hazard * (hazard - alpha), 0, 1)
-    return np.maximum(mean, extent_m), variance
+    The size is that of the best row of the table, unless the unknown is more probable.
+    """
+    num, num_classes = len(probability), len(CLASSES)
+    probs = np.zeros((num, num_classes))
+    swapped, swap_probability = np.empty(num, dtype=np.bool_), np.empty(num)
+    size_m = np.empty((num, 3))
+    for i in range(num):
+        probs[i, -1] = probability[i, 0]
+        best, ways = 1, np.zeros(2)
+        for k in range(1, probability.shape[1]):
+            probs[i, _CLASS[(k - 1) // 2]] += probability[i, k]
+            ways[(k - 1) % 2] += probability[i, k]
+            if probability[i, k] > probability[i, best]:
+                best = k
+        # what is as good as impossible is not worth a hypothesis in every message
+        for one in range(num_classes):
+            if probs[i, one] < _NEGLIGIBLE:
+                probs[i, one] = 0.0
+        probs[i] /= probs[i].sum()
+        if np.argmax(probs[i]) == num_classes - 1:
+            swapped[i], swap_probability[i] = extent_m[i, 1] > extent_m[i, 0], 0.5
+            size_m[i] = extent_m[i]
+            continue
+        way = (best - 1) % 2
+        swapped[i] = way == 1
+        swap_probability[i] = ways[1 - way] / max(ways[0] + ways[1], _TINY)
+        for axis in range(3):
+            seen = share[i, best, axis]
+            size_m[i, axis] = seen * extent_m[i, axis] + (1 - seen) * hidden_m[i, best, axis]
+    return probs, swapped, swap_probability, size_m

@@ -4,7 +4,6 @@ What the camera cannot see is not made up. A thing reaches down to its support u
 seen below it, and the far side that is hidden by the near one counts in the covariance.
 """
 
-
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -16,6 +16,7 @@ def deviation(*parts: tuple[float, float, float]) -> float:
         np.zeros((1, 3)),
         mean[..., None] * three,
         sigma[..., None] ** 2 * three,
+        center=np.zeros((1, 3)),
         noise=0.1,
     )[0, 1]
 

@@ -70,3 +70,14 @@ def test_points_in_one_place(num: int) -> None:
 
 def test_no_clusters() -> None:
     assert len(fit_rectangles(np.ones((3, 3), np.float32), np.full(3, -1, np.int32), 0)) == 0
+
+
+@pytest.mark.parametrize(
+    "index", [np.array([2, 0]), np.array([True, False, True]), np.empty(0, dtype=np.intp)]
+)
+def test_rows_by_index_and_by_mask(index: np.ndarray) -> None:
+    fitted = fit(*[np.tile([10.0, 2.0, z], (1 + z, 1)) for z in range(3)])
+    picked = fitted.rows(index)
+    assert len(picked) == len(picked.low_m) == len(np.arange(3)[index])
+    np.testing.assert_array_equal(picked.num_points, np.array([1, 2, 3])[index])
+    np.testing.assert_array_equal(picked.z_m[:, 0], np.arange(3.0)[index])

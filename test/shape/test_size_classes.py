@@ -61,6 +61,20 @@ def test_belief_is_sound_and_never_shrinks_what_was_seen(extent_m, whole) -> Non
     assert 0 <= belief.swap_probability[0] <= 1
 
 
+@pytest.mark.parametrize("deviations", [-3.0, 0.0, 2.0, 9.99, 10.01, 25.0])
+def test_hidden_length_is_the_mean_of_a_normal_one_beyond_what_was_seen(deviations: float) -> None:
+    from scipy.special import erfcx
+
+    mean_m, sigma_m = 1.72, 0.14  # the height of a pedestrian
+    extent_m = mean_m + deviations * sigma_m
+    hazard = np.sqrt(2 / np.pi) / erfcx(deviations / np.sqrt(2))
+    only_pedestrian = np.array([[0.0, 0.0, 1.0, 0.0, 0.0]])
+    seen = np.array([[0.7, 0.6, extent_m]])
+    nothing_whole = np.zeros((1, 3))
+    belief = believe(seen, np.ones((1, 3)), nothing_whole, only_pedestrian)
+    assert belief.size_m[0, 2] == pytest.approx(mean_m + sigma_m * hazard, abs=1e-9)
+
+
 def test_nothing_in_nothing_out() -> None:
     belief = believe(*[np.empty((0, 3))] * 3)
     assert belief.class_probs.shape == (0, len(CLASSES))
