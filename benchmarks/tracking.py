@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument("--growth", action="store_true", help="also time by number of objects")
     args = parser.parse_args()
 
-    config = TrackerConfig()
+    config = TrackerConfig.for_calibrated_scores()
     names = args.sequences or GROUPS[args.group]
     drives = [read_drive(args.data, name, config) for name in names]
     runs = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from perception_stack.datatypes import Boxes3D, FrameResult
 from perception_stack.geometry.boxes import transform_boxes
 from perception_stack.geometry.frame_tree import FrameTree
@@ -9,6 +11,7 @@ from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.journal import Journal
 from perception_stack.pipeline.transform_queue import TransformQueue
 from perception_stack.tracking.config import TrackerConfig
+from perception_stack.tracking.sight import Sight
 from perception_stack.tracking.tracker import Tracker
 
 
@@ -50,7 +53,12 @@ class TrackingStage:
             if fixed_from_boxes is None:
                 continue
             fixed = transform_boxes(boxes, fixed_from_boxes)
-            objects = self._tracker.update(fixed)
+            sight = Sight(
+                origin_m=fixed_from_boxes.translation_m,
+                # all round: what a camera does not see, a LiDAR may
+                ahead=np.array([1.0, 0.0, 0.0]),
+            )
+            objects = self._tracker.update(fixed, sight=sight)
             if objects is not None:
                 results.append(FrameResult(objects=objects, detections=fixed))
         return results

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
-from perception_stack.datatypes import TrackedObjects
+import numpy as np
+
+from perception_stack.datatypes import Boxes3D, TrackedObjects
 from perception_stack.errors import ConfigError
 from perception_stack.geometry.boxes import transform_boxes
 from perception_stack.io.kitti.sequences import TrackingSequence, read_sequence, sequence_names
@@ -19,7 +22,11 @@ from perception_stack.journal import Journal
 from perception_stack.tools.console import progress, say
 from perception_stack.tools.run import JOURNAL, chain_config, write_journal
 from perception_stack.tracking.config import TrackerConfig
+from perception_stack.tracking.sight import Sight
+from perception_stack.tracking.smoothing import smoothed
 from perception_stack.tracking.tracker import Tracker
+
+_HALF_VIEW_RAD = np.deg2rad(41.0)  # of KITTI's colour cameras
 
 EXAMPLES = """examples:
   perception-stack track kitti --root kitti_tracking --detections pointrcnn --out out/tracks
@@ -45,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sequences", nargs="+", default=(), metavar="NNNN", help="which ones (default: all)"
     )
-    parser.add_argument("--params-file", type=Path, help="parameter file (default: all defaults)")
+    parser.add_argument(
+        "--params-file", type=Path, help="parameter file (default: for calibrated scores)"
+    )
     parser.add_argument(
         "--image-size",
         nargs=2,
@@ -60,8 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Track and write."""
-    _check_inputs(args.detections, smooth=args.smooth)
-    config = chain_config(args.params_file, []).tracker
+    _check_inputs(args.detections)
+    config = TrackerConfig.for_calibrated_scores()
+    if args.params_file is not None:
+        config = chain_config(args.params_file, []).tracker
     image_size_px = _image_size(args.image_size)
     names = sequence_names(args.root, args.sequences)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -72,7 +83,8 @@ def run(args: argparse.Namespace) -> int:
             sequence = read_sequence(
                 args.root, name, fixed_frame=config.fixed_frame, image_size_px=image_size_px
             )
-            lists = tracked(sequence, config, journals[name])
+            run_tracker = smoothed_lists if args.smooth else tracked
+            lists = run_tracker(sequence, config, journals[name])
             num_rows += write_tracks(args.out / f"{name}.txt", as_kitti(sequence, lists))
             num_frames += len(sequence)
             bar.update(1)
@@ -86,8 +98,25 @@ def tracked(
 ) -> list[TrackedObjects | None]:
     """The tracked list of each frame, in the fixed frame; None where the tracker gave none."""
     tracker = Tracker(config, journal)
-    inputs = zip(sequence.detections, sequence.fixed_from_rect, strict=True)
-    return [tracker.update(transform_boxes(boxes, pose)) for boxes, pose in inputs]
+    return [tracker.update(boxes, sight=sight) for boxes, sight in _frames(sequence)]
+
+
+def smoothed_lists(
+    sequence: TrackingSequence, config: TrackerConfig, journal: Journal
+) -> list[TrackedObjects | None]:
+    """As :func:`tracked`, every frame with the use of all frames."""
+    return list(smoothed(_frames(sequence), config, journal))
+
+
+def _frames(sequence: TrackingSequence) -> Iterator[tuple[Boxes3D, Sight]]:
+    """Detections in the fixed frame, and from where the camera looked."""
+    for boxes, pose in zip(sequence.detections, sequence.fixed_from_rect, strict=True):
+        sight = Sight(
+            origin_m=pose.translation_m,
+            ahead=np.ascontiguousarray(pose.rotation[:, 2]),
+            half_angle_rad=_HALF_VIEW_RAD,
+        )
+        yield transform_boxes(boxes, pose), sight
 
 
 def as_kitti(
@@ -108,14 +137,12 @@ def as_kitti(
     }
 
 
-def _check_inputs(detections: str, *, smooth: bool) -> None:
+def _check_inputs(detections: str) -> None:
     names = detections.split("+")
     if names == ["pointrcnn", "rrc2d"]:
         raise ConfigError("the tracker takes no 2-D detections yet; type --detections pointrcnn")
     if names != ["pointrcnn"]:
         raise ConfigError(f"unknown detections '{detections}'; type --detections pointrcnn")
-    if smooth:
-        raise ConfigError("the tracker has no smoother yet; leave out --smooth")
 
 
 def _image_size(given: list[int] | None) -> tuple[int, int] | None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import FloatArray
 from perception_stack.tracking.classification import compatibility
 from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.filter import size_noise_m2
+from perception_stack.tracking.existence import probability
 from perception_stack.tracking.measurements import Measurements
 from perception_stack.tracking.tracks import PLACE, Tracks
 
@@ -40,7 +40,9 @@ def associate(
     rows, columns, cost = pair_costs(tracks, track_likelihood, measurements, config)
     strong = measurements.score[columns] >= config.strong_score
     first = assign(rows[strong], columns[strong], cost[strong])
-    left = ~strong & ~np.isin(rows, first[0])
+    free = np.ones(len(tracks), dtype=np.bool_)
+    free[first[0]] = False
+    left = ~strong & free[rows]
     second = assign(rows[left], columns[left], cost[left])
     return np.concatenate([first[0], second[0]]), np.concatenate([first[1], second[1]])
 
@@ -53,74 +55,57 @@ def pair_costs(
 ) -> tuple[IntArray, IntArray, FloatArray]:
     """Pairs within the gate and what each costs.
 
-    The cost is minus twice the log likelihood of the detection, given the track: normal in place
-    and sides, the latter with a bound, since of a thing partly hidden any part may show; and how
-    well the classes agree.
+    The cost is minus twice the log odds of the detection being that of the track and not of
+    something new: the existence of the track; a density normal in place and sides, the latter
+    with a bound, since of a thing partly hidden any part may show; and how well the classes
+    agree. A track that could be anywhere or is hardly there thus loses against something new.
 
     Returns:
-        track index int [K], detection index int [K], cost float64 [K], negative: the less the
-        better.
+        track index int [K], rising, detection index int [K], cost float64 [K]; above zero the
+        detection is something new.
     """
     from scipy.special import gammaincinv
+
+    from perception_stack.tracking.kernels.pairs import pair_distances, pairs_in_reach
 
     gate = 2 * gammaincinv(1.5, config.gate_probability)  # chi-square, 3 degrees of freedom
     spread_m2 = np.trace(tracks.covariance[:, PLACE, PLACE], axis1=1, axis2=2)
     noise_m2 = np.trace(measurements.noise[:, PLACE, PLACE], axis1=1, axis2=2)
-    # no direction is wider than the trace: who is farther cannot be inside the gate
-    offset_m = measurements.center_m[None] - tracks.center_m[:, None]
-    distance_m2 = np.sum(offset_m**2, axis=2)
-    rows, columns = np.nonzero(distance_m2 <= gate * (spread_m2[:, None] + noise_m2[None]))
-
-    offset_m = offset_m[rows, columns]
-    total = tracks.covariance[rows, PLACE, PLACE] + measurements.noise[columns, PLACE, PLACE]
-    squared = np.sum(offset_m * np.linalg.solve(total, offset_m[..., None])[..., 0], axis=1)
+    rows, columns = pairs_in_reach(
+        tracks.center_m, spread_m2, measurements.center_m, noise_m2, gate
+    )
+    squared, log_volume, sides = pair_distances(
+        (rows, columns), tracks.state, measurements.state, config.size_noise
+    )
     inside = squared <= gate
-    rows, columns, squared, total = rows[inside], columns[inside], squared[inside], total[inside]
-
-    sides = _squared_side_distance(tracks, rows, measurements, columns, config)
-    log_volume = np.log(np.linalg.det(total))
+    rows, columns, squared, log_volume, sides = (
+        one[inside] for one in (rows, columns, squared, log_volume, sides)
+    )
     same_class = compatibility(track_likelihood[rows], measurements.class_likelihood[columns])
-    least_same = config.class_confusion / track_likelihood.shape[1]
-    cost = squared + np.minimum(sides, _MOST_SIDES) + log_volume - 2 * np.log(same_class)
-    worst = gate + _MOST_SIDES + np.max(log_volume, initial=-np.inf) - 2 * np.log(least_same)
-    return rows, columns, cost - worst
-
-
-def _squared_side_distance(
-    tracks: Tracks,
-    rows: IntArray,
-    measurements: Measurements,
-    columns: IntArray,
-    config: TrackerConfig,
-) -> FloatArray:
-    """Squared Mahalanobis distance of the sides, longer with longer whatever is called length."""
-    size, measured = tracks.size_lwh_m[rows], measurements.size_lwh_m[columns]
-    noise = size_noise_m2(measurements.ends_noise_m2[columns], size, config)
-    variance = tracks.size_variance_m2[rows] + noise
-    flat = np.sort(size[:, :2], axis=1) - np.sort(measured[:, :2], axis=1)
-    flat_variance = np.mean(variance[:, :2], axis=1, keepdims=True)
-    height = size[:, 2] - measured[:, 2]
-    squared: FloatArray = np.sum(flat**2 / flat_variance, axis=1) + height**2 / variance[:, 2]
-    return squared
+    log_new = np.log(config.new_density * (2 * np.pi) ** 1.5) - 3 * np.log(tracks.scale_m[rows])
+    log_exists = np.log(probability(tracks.log_odds[rows]))
+    cost = squared + np.minimum(sides, _MOST_SIDES) + log_volume
+    return rows, columns, cost + 2 * (log_new - np.log(same_class) - log_exists)
 
 
 def assign(rows: IntArray, columns: IntArray, cost: FloatArray) -> tuple[IntArray, IntArray]:
     """Cheapest one-to-one choice among the given pairs.
 
     Args:
-        rows: int [K].
+        rows: int [K], rising.
         columns: int [K].
-        cost: float64 [K], negative; leaving both alone costs nothing.
+        cost: float64 [K]; leaving both alone costs nothing.
 
     Returns:
         The chosen rows and columns.
     """
-    from scipy.optimize import linear_sum_assignment
+    from perception_stack.tracking.kernels.assignment import cheapest
 
-    used_rows, row = np.unique(rows, return_inverse=True)
-    used_columns, column = np.unique(columns, return_inverse=True)
-    table = np.zeros((len(used_rows), len(used_columns)))
-    table[row, column] = cost
-    chosen_row, chosen_column = linear_sum_assignment(table)
-    paired = table[chosen_row, chosen_column] < 0
-    return used_rows[chosen_row[paired]], used_columns[chosen_column[paired]]
+    worth = cost < 0
+    if not worth.any():
+        return rows[:0], columns[:0]
+    rows, columns, cost = rows[worth], columns[worth], cost[worth]
+    first = np.searchsorted(rows, np.arange(rows[-1] + 2))
+    chosen = cheapest((first, columns, cost), int(columns.max()) + 1)
+    paired = np.flatnonzero(chosen >= 0)
+    return paired, chosen[paired]

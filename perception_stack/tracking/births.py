@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import UNKNOWN, Boxes3D
 from perception_stack.geometry.overlap import iou_3d
 from perception_stack.geometry.transforms import quat_from_yaw, yaw_from_quat
+from perception_stack.journal import Journal, Reason
 from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.existence import born, log_odds_of
 from perception_stack.tracking.filter import size_noise_m2
@@ -19,6 +20,37 @@ from perception_stack.tracking.tracks import POSE, TURN_RATE, VELOCITY, Tracks, 
 
 # of this package; fixed, so that the same input gives the same identities
 _NAMESPACE = UUID("5b0f6f5e-6f0b-5a53-9d7c-3f1c7a0f2e11")
+
+
+def with_births(
+    tracks: Tracks,
+    free: Measurements,
+    *,
+    stamp_ns: int,
+    config: TrackerConfig,
+    journal: Journal,
+) -> Tracks:
+    """Tracks, and new ones of the detections that are left; those not worth one are counted."""
+    strong = free.score >= config.strong_score
+    journal.count(
+        Reason.BELOW_THRESHOLD,
+        stamp_ns=stamp_ns,
+        detail=f"score below {config.strong_score} and no object there",
+        num=len(free) - int(np.sum(strong)),
+    )
+    if not strong.any():
+        return tracks
+    free = free.rows(strong)
+    duplicate = is_duplicate(free, tracks, config)
+    journal.count(
+        Reason.DUPLICATE,
+        stamp_ns=stamp_ns,
+        detail=f"overlaps an object by more than {config.duplicate_overlap}",
+        num=int(np.sum(duplicate)),
+    )
+    if duplicate.all():
+        return tracks
+    return tracks.followed_by(births(free.rows(~duplicate), stamp_ns=stamp_ns, config=config))
 
 
 def is_duplicate(
@@ -31,10 +63,14 @@ def is_duplicate(
     Returns:
         bool [M].
     """
-    if len(measurements) == 0 or len(tracks) == 0:
-        return np.zeros(len(measurements), dtype=np.bool_)
-    overlap = iou_3d(_level(measurements), _level(tracks))
-    duplicate: NDArray[np.bool_] = np.any(overlap > config.duplicate_overlap, axis=1)
+    duplicate = np.zeros(len(measurements), dtype=np.bool_)
+    offset_m = measurements.center_m[:, None] - tracks.center_m[None]
+    reach_m = 0.5 * (measurements.scale_m[:, None] + tracks.scale_m[None])
+    near = np.sum(offset_m**2, axis=2) < reach_m**2
+    if near.any():
+        rows, columns = near.any(axis=1), near.any(axis=0)
+        overlap = iou_3d(_level(measurements, rows), _level(tracks, columns))
+        duplicate[rows] = np.any(overlap > config.duplicate_overlap, axis=1)
     return duplicate
 
 
@@ -73,15 +109,15 @@ def births(measurements: Measurements, *, stamp_ns: int, config: TrackerConfig) 
     )
 
 
-def _level(things: Measurements | Tracks) -> Boxes3D:
-    """Their boxes without tilt, which hardly matters to the overlap and costs much."""
-    num = len(things)
+def _level(things: Measurements | Tracks, index: NDArray[np.bool_]) -> Boxes3D:
+    """Some boxes without tilt, which hardly matters to the overlap and costs much."""
+    num = int(np.sum(index))
     return Boxes3D(
         frame_id="",
         stamp_ns=0,
-        center_m=things.center_m,
-        quat_xyzw=quat_from_yaw(yaw_from_quat(things.quat_xyzw)),
-        size_lwh_m=things.size_lwh_m,
+        center_m=things.center_m[index],
+        quat_xyzw=quat_from_yaw(yaw_from_quat(things.quat_xyzw[index])),
+        size_lwh_m=things.size_lwh_m[index],
         covariance=np.zeros((num, 6, 6)),
         score=np.ones(num),
         classes=(UNKNOWN,),

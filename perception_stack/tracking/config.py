@@ -23,6 +23,13 @@ class TrackerConfig(StepConfig):
     reset_s: float = param(
         1.0, "A stamp this far back starts anew.", unit="s", low=0.01, high=3600.0
     )
+    reorder_horizon_s: float = param(
+        0.0,
+        "A frame this late is still used, by running the later ones again.",
+        unit="s",
+        low=0.0,
+        high=10.0,
+    )
     publish_tentative: bool = param(False, "Also list objects that are not confirmed yet.")
     obstacle_spacing_m: float = param(
         0.2, "Distance of the points on the walls of an obstacle.", unit="m", low=1e-3, high=10.0
@@ -33,7 +40,13 @@ class TrackerConfig(StepConfig):
         2.0, "Speed of a new object, standard deviation, sizes per second.", unit="1/s", low=0.0
     )
     acceleration_per_size: float = param(
-        0.4, "Change of speed in one second, sizes per second.", unit="1/s", low=1e-3
+        0.12,
+        "Change of speed in one second of what stands, sizes per second.",
+        unit="1/s",
+        low=1e-3,
+    )
+    acceleration_per_speed: float = param(
+        0.08, "Further change of speed in one second, relative to the speed.", low=0.0, high=10.0
     )
     turn_rate_radps: float = param(
         0.3, "Turn rate of a new object, standard deviation.", unit="rad/s", low=0.0
@@ -53,10 +66,10 @@ class TrackerConfig(StepConfig):
 
     # how well they are measured, added to what the detections say themselves
     position_noise_per_size: float = param(
-        0.02, "Least position noise of a detection, in sizes.", low=1e-4, high=1.0
+        0.005, "Least position noise of a detection, in sizes.", low=1e-4, high=1.0
     )
     rotation_noise_rad: float = param(
-        0.05, "Least rotation noise of a detection.", unit="rad", low=1e-4, high=1.0
+        0.02, "Least rotation noise of a detection.", unit="rad", low=1e-4, high=1.0
     )
     axis_noise_rad: float = param(
         0.2,
@@ -65,7 +78,9 @@ class TrackerConfig(StepConfig):
         low=1e-3,
         high=1.0,
     )
-    size_noise: float = param(0.2, "Noise of a measured side, relative to it.", low=1e-3, high=1.0)
+    size_noise: float = param(
+        0.03, "Noise of a measured side, relative to it.", low=1e-3, high=1.0
+    )
 
     # what belongs together
     strong_score: float = param(
@@ -73,6 +88,9 @@ class TrackerConfig(StepConfig):
     )
     gate_probability: float = param(
         0.995, "Share of an object's own detections that its gate lets in.", low=0.5, high=0.999999
+    )
+    new_density: float = param(
+        0.01, "New objects in a frame, in a cube as long as the object.", low=1e-12, high=1.0
     )
     duplicate_overlap: float = param(
         0.3, "Overlap with an object from which on a detection starts none.", low=0.0, high=1.0
@@ -104,7 +122,7 @@ class TrackerConfig(StepConfig):
         0.8, "Existence probability below which an object is not listed.", low=0.001, high=0.99
     )
     remove_existence: float = param(
-        0.05, "Existence probability below which it is forgotten.", low=0.05, high=0.99
+        0.05, "Existence probability that ends an object never confirmed.", low=0.05, high=0.99
     )
 
     # what it is and where it heads
@@ -133,3 +151,11 @@ class TrackerConfig(StepConfig):
                 f"confirm_existence {self.confirm_existence}"
             )
             raise ConfigError(msg)
+
+    @classmethod
+    def for_calibrated_scores(cls) -> TrackerConfig:
+        """What suits a network whose scores were fitted to labels: they are taken at their word.
+
+        The score of a cluster says that something is there, which is less.
+        """
+        return cls(strong_score=0.1, hit_odds=5.0, confirm_existence=0.7, list_existence=0.4)

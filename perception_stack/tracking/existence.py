@@ -24,16 +24,25 @@ _MOST_SURE = 7.0  # log odds, 0.999
 _AT_REST = -3.0  # log odds of an object in a place of which nothing is known
 
 
-def missed(log_odds: FloatArray, dt_s: float, config: TrackerConfig) -> FloatArray:
-    """Log odds after a time in which detections were looked for and none came."""
-    return _drawn(log_odds, -1 / config.unseen_s, dt_s, config)
+def missed(
+    log_odds: FloatArray, dt_s: float, config: TrackerConfig, seen_share: FloatArray | float = 1.0
+) -> FloatArray:
+    """Log odds after a time in which detections were looked for and none came.
+
+    What is hidden or out of view cannot be missed: it only fades.
+    """
+    return _drawn(log_odds, -seen_share / config.unseen_s, dt_s, config)
 
 
 def seen(
     log_odds: FloatArray, score: FloatArray, dt_s: float, config: TrackerConfig
 ) -> FloatArray:
-    """Log odds after a time at whose end a detection of the given score fell to the track."""
+    """Log odds after a time at whose end a detection of the given score fell to the track.
+
+    However weak it is, it tells no more against the object than none would.
+    """
     rate_hz = (_log_odds(score) + np.log(config.hit_odds)) / config.persistence_s
+    rate_hz = np.maximum(rate_hz, -1 / config.unseen_s)
     return np.minimum(_drawn(log_odds, rate_hz, dt_s, config), _MOST_SURE)
 
 

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.geometry.transforms import matrix_from_quat
 from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.rotations import sides_after_quarters, turned_by_quarters
-from perception_stack.tracking.tracks import VELOCITY, Tracks
+from perception_stack.tracking.tracks import Tracks
 
 UNKNOWN_HEADING_RAD = np.pi / 4
 """Yaw deviation beyond which no side of the box is nearer than another."""
@@ -68,12 +67,10 @@ def with_motion(tracks: Tracks) -> FloatArray:
     Returns:
         float64 [N, 4].
     """
-    axes = matrix_from_quat(tracks.quat_xyzw)[:, :, :2]
-    along = np.einsum("ni,nij->nj", tracks.twist[:, :3], axes)
-    speed = np.sqrt(np.sum(along**2, axis=1))
-    variance = np.trace(tracks.covariance[:, VELOCITY, VELOCITY], axis1=1, axis2=2) / 3
-    weight = speed / (speed**2 + _SIGNIFICANT_SIGMA**2 * variance)
-    ahead, left = (along * weight[:, None]).T[:, :, None]
+    from perception_stack.tracking.kernels.motion import along_motion
+
+    along, _ = along_motion(tracks.quat_xyzw, tracks.twist, tracks.covariance, _SIGNIFICANT_SIGMA)
+    ahead, left = along.T[:, :, None]
     belief: FloatArray = tracks.heading + _MOTION_EVIDENCE * np.concatenate(
         [ahead, left, -ahead, -left], axis=1
     )

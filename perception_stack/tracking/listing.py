@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import Boxes3D, FloatArray, TrackedObjects, TrackState
+from perception_stack.datatypes import Boxes3D, TrackedObjects, TrackState
 from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.existence import log_odds_of, probability
 from perception_stack.tracking.heading import is_known
-from perception_stack.tracking.tracks import POSE, TWIST, VELOCITY, Tracks
+from perception_stack.tracking.tracks import POSE, TWIST, Tracks
 
 
 def listed(
@@ -63,8 +63,8 @@ def _is_stationary(tracks: Tracks, config: TrackerConfig) -> NDArray[np.bool_]:
     """Whether zero lies in the confidence region of the velocity (chi-square test)."""
     from scipy.special import gammaincinv
 
-    velocity: FloatArray = tracks.twist[:, :3]
-    variance = tracks.covariance[:, VELOCITY, VELOCITY]
-    squared = np.sum(velocity * np.linalg.solve(variance, velocity[..., None])[..., 0], axis=1)
+    from perception_stack.tracking.kernels.motion import along_motion
+
+    _, squared = along_motion(tracks.quat_xyzw, tracks.twist, tracks.covariance, 1.0)
     still: NDArray[np.bool_] = squared <= 2 * gammaincinv(1.5, config.stationary_probability)
     return still

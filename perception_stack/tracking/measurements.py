@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import Boxes3D, FloatArray
-from perception_stack.geometry.transforms import matrix_from_quat
 from perception_stack.journal import Journal, Reason
 from perception_stack.tracking.classification import likelihood, spread
 from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.heading import UNKNOWN_HEADING_RAD
-from perception_stack.tracking.rotations import upright
 from perception_stack.tracking.tracks import diagonal_m, object_array
+
+MeasuredState = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
+"""Centres, rotations, pose noise, sizes and noise of ends, as in :class:`Measurements`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +54,17 @@ class Measurements:
         """Diagonals of the boxes, float64 [M]."""
         return diagonal_m(self.size_lwh_m)
 
+    @property
+    def state(self) -> MeasuredState:
+        """What the filter takes."""
+        return self.center_m, self.quat_xyzw, self.noise, self.size_lwh_m, self.ends_noise_m2
+
     def rows(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> Measurements:
         """The detections picked by an integer index or a mask."""
-        return Measurements(**{one.name: getattr(self, one.name)[index] for one in fields(self)})
+        return Measurements(**{name: getattr(self, name)[index] for name in _NAMES})
+
+
+_NAMES = tuple(one.name for one in fields(Measurements))  # asking each time is slow
 
 
 def measurements_from_boxes(
@@ -70,17 +78,21 @@ def measurements_from_boxes(
         config: Noise floors.
         journal: Told of the rows left out.
     """
-    usable = boxes.rows(_is_usable(boxes))
+    from perception_stack.tracking.kernels.detections import prepared
+
+    is_usable = _is_usable(boxes)
+    usable = boxes if is_usable.all() else boxes.rows(is_usable)
     probs = spread(usable.class_probs, usable.classes, vocabulary=vocabulary)
-    norm = np.sqrt(np.sum(usable.quat_xyzw**2, axis=1, keepdims=True))
-    quat, size = upright(usable.quat_xyzw / norm, usable.size_lwh_m)
-    noise = _noise(usable.covariance, size, config)
+    floor = config.position_noise_per_size, config.rotation_noise_rad, config.axis_noise_rad
+    quat, size, noise, ends_noise = prepared(
+        usable.quat_xyzw, usable.size_lwh_m, usable.covariance, floor
+    )
     measurements = Measurements(
         center_m=usable.center_m,
         quat_xyzw=quat,
         size_lwh_m=size,
         noise=noise,
-        ends_noise_m2=_ends_noise(noise, quat),
+        ends_noise_m2=ends_noise,
         yaw_variance_rad2=usable.covariance[:, 5, 5],
         score=usable.score,
         class_probs=probs,
@@ -117,35 +129,6 @@ def _is_usable(boxes: Boxes3D) -> NDArray[np.bool_]:
         & (boxes.score <= 1)
     )
     return usable
-
-
-def _noise(covariance: FloatArray, size_lwh_m: FloatArray, config: TrackerConfig) -> FloatArray:
-    """Stated covariance and the floor below which no detector is believed.
-
-    Where the yaw is not known to within a quarter turn, only its axes are used: then the rest
-    error is that of the axes.
-    """
-    noise = 0.5 * (covariance + np.swapaxes(covariance, 1, 2))
-    axes_only = noise[:, 5, 5] > UNKNOWN_HEADING_RAD**2
-    noise[axes_only, 5, :] = noise[axes_only, :, 5] = 0.0
-    noise[axes_only, 5, 5] = config.axis_noise_rad**2
-    place, turn = np.arange(3), np.arange(3, 6)
-    noise[:, place, place] += (
-        config.position_noise_per_size * diagonal_m(size_lwh_m)[:, None]
-    ) ** 2
-    noise[:, turn, turn] += config.rotation_noise_rad**2
-    return noise
-
-
-def _ends_noise(noise: FloatArray, quat_xyzw: FloatArray) -> FloatArray:
-    """Variance of measured sides, as far as the pose tells.
-
-    Boxes carry no covariance of their size, but where the centre is uncertain along an axis, it
-    is because an end was not seen; the side is then twice as uncertain.
-    """
-    axes = matrix_from_quat(quat_xyzw)
-    along: FloatArray = np.einsum("nij,nik,nkj->nj", axes, noise[:, :3, :3], axes)
-    return 4 * along
 
 
 def _positive_definite(measurements: Measurements) -> Measurements:

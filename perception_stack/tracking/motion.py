@@ -6,15 +6,11 @@ frame rate does not matter (Bar-Shalom, Li, Kirubarajan, 2001, eq. 6.2.2-4).
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.geometry.transforms import quat_multiply
 from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.rotations import quat_from_vector
-from perception_stack.tracking.tracks import PLACE, POSE, TWIST, Tracks
+from perception_stack.tracking.tracks import PLACE, Tracks
 
 
 def predict(tracks: Tracks, dt_s: float, config: TrackerConfig) -> Tracks:
@@ -28,33 +24,20 @@ def predict(tracks: Tracks, dt_s: float, config: TrackerConfig) -> Tracks:
         dt_s: Time step in seconds, not negative.
         config: Noise.
     """
-    moved = tracks.twist * dt_s
-    covariance = tracks.covariance.copy()
-    covariance[:, POSE, POSE] += dt_s * (
-        tracks.covariance[:, POSE, TWIST]
-        + tracks.covariance[:, TWIST, POSE]
-        + dt_s * tracks.covariance[:, TWIST, TWIST]
+    from perception_stack.tracking.kernels import filter as kernels
+
+    speed_mps = np.sqrt(np.sum(tracks.twist[:, :3] ** 2, axis=1))
+    acceleration_mps2 = (
+        config.acceleration_per_size * tracks.scale_m + config.acceleration_per_speed * speed_mps
     )
-    covariance[:, POSE, TWIST] += dt_s * tracks.covariance[:, TWIST, TWIST]
-    covariance[:, TWIST, POSE] += dt_s * tracks.covariance[:, TWIST, TWIST]
-
-    density = np.empty((len(tracks), 6))
-    density[:, :3] = (config.acceleration_per_size * tracks.scale_m[:, None]) ** 2
-    density[:, 3:] = config.turn_acceleration_radps**2
-    pose, twist = np.arange(6), np.arange(6, 12)
-    covariance[:, pose, pose] += density * (dt_s**3 / 3)
-    covariance[:, pose, twist] += density * (dt_s**2 / 2)
-    covariance[:, twist, pose] += density * (dt_s**2 / 2)
-    covariance[:, twist, twist] += density * dt_s
-
-    quat = quat_multiply(quat_from_vector(moved[:, 3:]), tracks.quat_xyzw)
-    return replace(
-        tracks,
-        center_m=tracks.center_m + moved[:, :3],
-        quat_xyzw=quat / np.sqrt(np.sum(quat**2, axis=1, keepdims=True)),
-        covariance=covariance,
-        size_variance_m2=tracks.size_variance_m2
-        + (config.size_change * tracks.size_lwh_m) ** 2 * dt_s,
+    return tracks.with_state(
+        kernels.predicted(
+            tracks.state,
+            dt_s,
+            acceleration_mps2,
+            config.turn_acceleration_radps,
+            config.size_change,
+        )
     )
 
 

@@ -9,17 +9,18 @@ import numpy as np
 from perception_stack.datatypes import UNKNOWN, Boxes3D, TrackedObjects
 from perception_stack.errors import FrameMismatchError
 from perception_stack.journal import Journal, Reason
-from perception_stack.tracking.association import IntArray, associate
-from perception_stack.tracking.births import births, is_duplicate
-from perception_stack.tracking.classification import fused, likelihood, spread, statement
+from perception_stack.tracking.association import associate
+from perception_stack.tracking.births import with_births
+from perception_stack.tracking.classification import likelihood, spread, statement
 from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.existence import log_odds_of, missed, seen
-from perception_stack.tracking.filter import updated
+from perception_stack.tracking.evidence import Passage, after_detections, after_misses, still_kept
 from perception_stack.tracking.heading import settled
+from perception_stack.tracking.history import History, Knowledge, Past
 from perception_stack.tracking.listing import listed
-from perception_stack.tracking.measurements import Measurements, measurements_from_boxes
+from perception_stack.tracking.measurements import measurements_from_boxes
 from perception_stack.tracking.motion import is_lost, predict
-from perception_stack.tracking.tracks import Tracks, no_tracks, object_array
+from perception_stack.tracking.sight import Sight
+from perception_stack.tracking.tracks import no_tracks
 
 
 class Tracker:
@@ -40,9 +41,8 @@ class Tracker:
 
     def reset(self) -> None:
         """Forget everything."""
-        self._vocabulary: tuple[str, ...] = (UNKNOWN,)
-        self._tracks = no_tracks(len(self._vocabulary))
-        self._newest_ns: int | None = None
+        self._known = Knowledge(tracks=no_tracks(1), vocabulary=(UNKNOWN,), stamp_ns=None)
+        self._history = History(self._config.reorder_horizon_s)
 
     def warm_up(self) -> None:
         """Import and compile everything, which would otherwise hold up a frame for seconds."""
@@ -58,20 +58,25 @@ class Tracker:
             class_probs=np.ones((2, 1)),
             sensors=((), ()),
         )
+        sight = Sight(origin_m=np.ones(3), ahead=np.array([1.0, 0.0, 0.0]))
         trial = Tracker(config, Journal())
-        for num in (1, 2):  # the second of two in one place is looked at more closely
-            trial.update(replace(two.rows(np.arange(num)), stamp_ns=num))
+        for stamp_ns, num in enumerate(
+            (1, 2, 0)
+        ):  # the second of two in one place is looked at more closely
+            trial.update(replace(two.rows(np.arange(num)), stamp_ns=stamp_ns), sight=sight)
 
-    def update(self, boxes: Boxes3D) -> TrackedObjects | None:
+    def update(self, boxes: Boxes3D, *, sight: Sight | None = None) -> TrackedObjects | None:
         """The tracked list after one more frame, also when nothing was detected in it.
 
         Args:
             boxes: All detections of the frame, in the fixed frame, in any order.
+            sight: From where the detector looked. Without it, whatever is not detected counts as
+                missed, and boxes are taken to be seen from all sides.
 
         Returns:
             Confirmed and coasting objects, and tentative ones if the configuration says so, at
-            the stamp of ``boxes``. ``None`` for a frame that is not newer than the last one: it
-            is counted and left out.
+            the stamp of the newest frame. ``None`` for a frame that is not newer than the last
+            one and too late to run the later ones again: it is counted and left out.
 
         Raises:
             FrameMismatchError: the boxes are not in the configuration's fixed frame.
@@ -81,36 +86,68 @@ class Tracker:
             raise FrameMismatchError(
                 "boxes to track", expected=config.fixed_frame, received=boxes.frame_id
             )
-        if not self._is_newer(stamp_ns):
-            return None
-        dt_s = 0.0 if self._newest_ns is None else (stamp_ns - self._newest_ns) * 1e-9
-        self._newest_ns = stamp_ns
-        self._learn_classes(boxes.classes)
+        newest_ns = self._known.stamp_ns
+        if newest_ns is not None and stamp_ns <= newest_ns:
+            later = self._history.taken_back(stamp_ns)
+            if later:
+                return self._run_again(boxes, sight, later)
+            if not self._starts_anew(stamp_ns, newest_ns):
+                return None
+        return self._advance(boxes, sight)
+
+    @property
+    def known(self) -> Knowledge:
+        """Everything known at the newest stamp, also what is not listed."""
+        return self._known
+
+    def predicted(self, horizon_s: float) -> TrackedObjects:
+        """The newest list as it is expected to be after a time, with covariance.
+
+        Args:
+            horizon_s: Seconds after the newest frame, not negative.
+
+        Raises:
+            RuntimeError: no frame has come yet.
+        """
+        known = self._known
+        if known.stamp_ns is None:
+            raise RuntimeError("nothing to predict before the first frame")
+        later = predict(known.tracks, horizon_s, self._config)
+        stamp_ns = known.stamp_ns + round(horizon_s * 1e9)
+        return listed(later, stamp_ns=stamp_ns, vocabulary=known.vocabulary, config=self._config)
+
+    def _advance(self, boxes: Boxes3D, sight: Sight | None) -> TrackedObjects:
+        """One more frame, newer than all before."""
+        config, known, stamp_ns = self._config, self._known, boxes.stamp_ns
+        self._history.remember(Past(boxes=boxes, sight=sight, before=known))
+        dt_s = 0.0 if known.stamp_ns is None else (stamp_ns - known.stamp_ns) * 1e-9
+        # the vocabulary only grows, and its order is that of the names
+        vocabulary = tuple(sorted({*known.vocabulary, *boxes.classes}))
+        probs = spread(known.tracks.class_probs, known.vocabulary, vocabulary=vocabulary)
 
         found = measurements_from_boxes(
-            boxes, vocabulary=self._vocabulary, config=config, journal=self._journal
+            boxes, vocabulary=vocabulary, config=config, journal=self._journal
         )
-        tracks = predict(self._tracks, dt_s, config)
-        tracks = tracks.rows(~is_lost(tracks, config))
-        track_like = likelihood(tracks.class_probs, self._vocabulary, config)
+        tracks = predict(replace(known.tracks, class_probs=probs), dt_s, config)
+        tracks = tracks.only(~is_lost(tracks, config))
+        track_like = likelihood(tracks.class_probs, vocabulary, config)
         seen_tracks, used = associate(tracks, track_like, found, config)
-        hits = self._with_detections(tracks.rows(seen_tracks), found.rows(used), stamp_ns, dt_s)
-        tracks = replace(
-            tracks,
-            log_odds=missed(tracks.log_odds, dt_s, config),
-            sensors=object_array([()] * len(tracks)),
-        ).with_rows(seen_tracks, hits)
-        tracks = settled(tracks.rows(tracks.log_odds >= log_odds_of(config.remove_existence)))
-        born = self._births(found.rows(_others(used, len(found))), tracks, stamp_ns)
-        self._tracks = tracks.followed_by(born)
-        return listed(self._tracks, stamp_ns=stamp_ns, vocabulary=self._vocabulary, config=config)
+        passage = Passage(stamp_ns=stamp_ns, dt_s=dt_s, sight=sight)
+        said = statement(found.class_probs[used], vocabulary, config)
+        hits = after_detections(tracks.rows(seen_tracks), found.rows(used), said, passage, config)
+        tracks = after_misses(tracks, seen_tracks, passage, config)
+        tracks = settled(still_kept(tracks.with_rows(seen_tracks, hits), config))
+        free = np.delete(np.arange(len(found)), used)
+        tracks = with_births(
+            tracks, found.rows(free), stamp_ns=stamp_ns, config=config, journal=self._journal
+        )
+        self._known = Knowledge(tracks=tracks, vocabulary=vocabulary, stamp_ns=stamp_ns)
+        return listed(tracks, stamp_ns=stamp_ns, vocabulary=vocabulary, config=config)
 
-    def _is_newer(self, stamp_ns: int) -> bool:
-        if self._newest_ns is None or stamp_ns > self._newest_ns:
-            return True
-        back_s = (self._newest_ns - stamp_ns) * 1e-9
+    def _starts_anew(self, stamp_ns: int, newest_ns: int) -> bool:
+        back_s = (newest_ns - stamp_ns) * 1e-9
         if back_s > self._config.reset_s:
-            detail = f"back by {back_s:.3f} s; {len(self._tracks)} objects forgotten"
+            detail = f"back by {back_s:.3f} s; {len(self._known.tracks)} objects forgotten"
             self._journal.count(Reason.STAMP_JUMP, stamp_ns=stamp_ns, detail=detail)
             self.reset()
             return True
@@ -118,56 +155,12 @@ class Tracker:
         self._journal.count(Reason.STALE_STAMP, stamp_ns=stamp_ns, detail=detail)
         return False
 
-    def _learn_classes(self, classes: tuple[str, ...]) -> None:
-        """Widen the vocabulary; it only grows, and its order is that of the names."""
-        vocabulary = tuple(sorted({*self._vocabulary, *classes}))
-        wide = spread(self._tracks.class_probs, self._vocabulary, vocabulary=vocabulary)
-        self._tracks = replace(self._tracks, class_probs=wide)
-        self._vocabulary = vocabulary
-
-    def _with_detections(
-        self, tracks: Tracks, found: Measurements, stamp_ns: int, dt_s: float
-    ) -> Tracks:
-        """Tracks after one detection each, row by row."""
-        config = self._config
-        log_odds = seen(tracks.log_odds, found.score, dt_s, config)
-        unseen_s = np.multiply(stamp_ns - tracks.last_seen_ns, 1e-9, dtype=np.float64)
-        return replace(
-            updated(tracks, found, config),
-            log_odds=log_odds,
-            confirmed=tracks.confirmed | (log_odds >= log_odds_of(config.confirm_existence)),
-            class_probs=fused(
-                tracks.class_probs,
-                statement(found.class_probs, self._vocabulary, config),
-                unseen_s,
-                config,
-            ),
-            num_detections=tracks.num_detections + 1,
-            last_seen_ns=np.full(len(tracks), stamp_ns, dtype=np.int64),
-            sensors=found.sensors,
-        )
-
-    def _births(self, free: Measurements, tracks: Tracks, stamp_ns: int) -> Tracks:
-        """New tracks of the detections that are left; those not worth one are counted."""
-        config = self._config
-        strong = free.score >= config.strong_score
-        self._journal.count(
-            Reason.BELOW_THRESHOLD,
-            stamp_ns=stamp_ns,
-            detail=f"score below {config.strong_score} and no object there",
-            num=int(np.sum(~strong)),
-        )
-        free = free.rows(strong)
-        duplicate = is_duplicate(free, tracks, config)
-        self._journal.count(
-            Reason.DUPLICATE,
-            stamp_ns=stamp_ns,
-            detail=f"overlaps an object by more than {config.duplicate_overlap}",
-            num=int(np.sum(duplicate)),
-        )
-        return births(free.rows(~duplicate), stamp_ns=stamp_ns, config=config)
-
-
-def _others(index: IntArray, num: int) -> IntArray:
-    others: IntArray = np.delete(np.arange(num), index)
-    return others
+    def _run_again(self, boxes: Boxes3D, sight: Sight | None, later: list[Past]) -> TrackedObjects:
+        """Go back to before a late frame, use it, and then the later ones again."""
+        self._known = later[0].before
+        objects = self._advance(boxes, sight)
+        journal, self._journal = self._journal, Journal()  # theirs is written already
+        for one in later:
+            objects = self._advance(one.boxes, one.sight)
+        self._journal = journal
+        return objects

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
+
+FilterState = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
+"""Centres, rotations, twists, covariances, sizes and their variances, as in :class:`Tracks`."""
 
 POSE, TWIST = slice(0, 6), slice(6, 12)
 """Places of the pose error and of the twist in the covariance of a track."""
@@ -61,26 +64,59 @@ class Tracks:
         """Diagonals of the boxes, float64 [N]: the unit that lengths are counted in."""
         return diagonal_m(self.size_lwh_m)
 
+    @property
+    def state(self) -> FilterState:
+        """What the filter works on."""
+        return (
+            self.center_m,
+            self.quat_xyzw,
+            self.twist,
+            self.covariance,
+            self.size_lwh_m,
+            self.size_variance_m2,
+        )
+
+    def with_state(self, state: FilterState, **values: Any) -> Tracks:
+        """The same tracks in another state, and with other values besides."""
+        center_m, quat_xyzw, twist, covariance, size_lwh_m, size_variance_m2 = state
+        return replace(
+            self,
+            center_m=center_m,
+            quat_xyzw=quat_xyzw,
+            twist=twist,
+            covariance=covariance,
+            size_lwh_m=size_lwh_m,
+            size_variance_m2=size_variance_m2,
+            **values,
+        )
+
     def rows(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> Tracks:
         """The tracks picked by an integer index or a mask."""
-        return Tracks(**{one.name: getattr(self, one.name)[index] for one in fields(self)})
+        return Tracks(**{name: getattr(self, name)[index] for name in _NAMES})
+
+    def only(self, mask: NDArray[np.bool_]) -> Tracks:
+        """The tracks under a mask; these very ones where that is all."""
+        return self if mask.all() else self.rows(mask)
 
     def with_rows(self, index: NDArray[np.intp], rows: Tracks) -> Tracks:
         """These tracks, with new values for some."""
         values = {}
-        for one in fields(self):
-            values[one.name] = getattr(self, one.name).copy()
-            values[one.name][index] = getattr(rows, one.name)
+        for name in _NAMES:
+            values[name] = getattr(self, name).copy()
+            values[name][index] = getattr(rows, name)
         return Tracks(**values)
 
     def followed_by(self, other: Tracks) -> Tracks:
         """These tracks and then the others."""
         return Tracks(
             **{
-                one.name: np.concatenate([getattr(self, one.name), getattr(other, one.name)])
-                for one in fields(self)
+                name: np.concatenate([getattr(self, name), getattr(other, name)])
+                for name in _NAMES
             }
         )
+
+
+_NAMES = tuple(one.name for one in fields(Tracks))  # asking each time is slow
 
 
 def no_tracks(num_classes: int) -> Tracks:

@@ -153,7 +153,8 @@ def test_a_node_with_bad_parameters_ends_alone_and_says_why(
     assert complaint.startswith("[fusion-")
     expected = "unknown parameter 'toleranse_s' in fusion: fusion; did you mean 'tolerance_s'?"
     assert complaint.endswith(f"error: {expected}")
-    wait_for(bench, launched, {"/lidar_detector", "/tracker"}, {"/points", "/objects"})
+    left = {"/lidar_detector", "/depth_detector", "/tracker"}
+    wait_for(bench, launched, left, {"/points", "/objects"})
     assert launched.interrupt() == 0
     assert len(launched.lines_with("process has finished cleanly")) == 2, launched.text
 

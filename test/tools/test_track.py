@@ -138,9 +138,6 @@ def test_help_of_the_judge(capsys: pytest.CaptureFixture[str]) -> None:
             id="unknown-detections",
         ),
         pytest.param(
-            "track kitti --root {root} --out {out} --smooth", "leave out --smooth", id="smooth"
-        ),
-        pytest.param(
             "track kitti --root {root} --out {out} --image-size 0 5", "at least 1", id="no-image"
         ),
         pytest.param(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -73,7 +74,7 @@ def test_no_pair_within_the_gate_is_overlooked(random_frames, seed):
     first, second = random_frames(seed, num_frames=2, num_things=8)
     tracks, found = births(read(first), stamp_ns=0, config=CONFIG), read(second)
     like = likelihood(tracks.class_probs, VOCABULARY, CONFIG)
-    rows, columns, cost = pair_costs(tracks, like, found, CONFIG)
+    rows, columns, _ = pair_costs(tracks, like, found, CONFIG)
     limit = chi2.ppf(CONFIG.gate_probability, 3)
     expected = set()
     for i in range(len(tracks)):
@@ -83,20 +84,41 @@ def test_no_pair_within_the_gate_is_overlooked(random_frames, seed):
             if offset @ np.linalg.inv(total) @ offset <= limit:
                 expected.add((i, j))
     assert set(zip(rows.tolist(), columns.tolist(), strict=True)) == expected
-    assert (cost < 0).all()
 
 
 def test_a_weak_detection_takes_no_track_from_a_strong_one(make_boxes):
-    found = pairs(make_boxes((0, 0, 0)), make_boxes((0, 0, 0), (0.3, 0, 0), score=[0.2, 0.9]))
+    found = pairs(make_boxes((0, 0, 0)), make_boxes((0, 0, 0), (0.3, 0, 0), score=[0.05, 0.9]))
     assert found == {(0, 0, 0): (0.3, 0, 0)}
 
 
 def test_a_weak_detection_goes_to_a_track_that_is_left(make_boxes):
     found = pairs(
         make_boxes((0, 0, 0), (5, 0, 0)),
-        make_boxes((0, 0, 0), (5.1, 0, 0), score=[0.9, 0.2]),
+        make_boxes((0, 0, 0), (5.1, 0, 0), score=[0.9, 0.05]),
     )
     assert found == {(0, 0, 0): (0, 0, 0), (5, 0, 0): (5.1, 0, 0)}
+
+
+def test_a_track_that_could_be_anywhere_loses_against_something_new(make_boxes):
+    tracks = births(read(make_boxes((0, 0, 0))), stamp_ns=0, config=CONFIG)
+    found = read(make_boxes((1.0, 0, 0)))
+    like = likelihood(tracks.class_probs, VOCABULARY, CONFIG)
+    wide = replace(tracks, covariance=1e6 * tracks.covariance)
+    for one, num in (
+        (wide, 0),
+        (tracks, 0),
+        (replace(tracks, covariance=9 * tracks.covariance), 1),
+    ):
+        assert len(associate(one, like, found, CONFIG)[0]) == num
+
+
+def test_of_two_tracks_the_one_more_surely_there_is_seen(make_boxes):
+    tracks = births(read(make_boxes((0, -0.1, 0), (0, 0.1, 0))), stamp_ns=0, config=CONFIG)
+    like = likelihood(tracks.class_probs, VOCABULARY, CONFIG)
+    for log_odds in ([-2.0, 5.0], [5.0, -2.0]):
+        sure = replace(tracks, log_odds=np.array(log_odds))
+        rows, _ = associate(sure, like, read(make_boxes((0, 0, 0))), CONFIG)
+        assert rows.tolist() == [int(np.argmax(log_odds))]
 
 
 def test_the_class_decides_between_equals(make_boxes):

@@ -29,6 +29,7 @@ def test_misses_follow_the_stated_equation(log_odds):
 @pytest.mark.parametrize("score", [0.05, 0.5, 0.9])
 def test_detections_follow_the_stated_equation(score):
     rate_hz = (log_odds_of(score) + np.log(CONFIG.hit_odds)) / CONFIG.persistence_s
+    rate_hz = max(rate_hz, -1 / CONFIG.unseen_s)
     expected = min(integrated(0.0, rate_hz, 0.1), 7.0)
     got = seen(np.zeros(1), np.array([score]), 0.1, CONFIG)[0]
     assert got == pytest.approx(expected, abs=1e-3)
@@ -49,6 +50,7 @@ def test_a_surer_detection_makes_surer_and_a_miss_less_sure(log_odds, dt_s, low,
     after_high = seen(one, np.array([high]), dt_s, CONFIG)
     assert after_low <= after_high
     assert after_high <= 7.0
+    assert missed(one, dt_s, CONFIG) <= after_low
     assert missed(one, dt_s, CONFIG) < seen(one, np.array([0.5]), dt_s, CONFIG)
 
 

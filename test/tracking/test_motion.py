@@ -29,13 +29,13 @@ def born(boxes, twist=(3.0, 1.0, 0.0, 0.0, 0.0, 0.4)) -> Tracks:
     return replace(tracks, twist=np.tile(np.array(twist), (len(tracks), 1)))
 
 
-def textbook(dt_s: float, scale_m: float) -> tuple[np.ndarray, np.ndarray]:
+def textbook(dt_s: float, scale_m: float, speed_mps: float) -> tuple[np.ndarray, np.ndarray]:
     """Transition and noise of the constant-twist model, as matrices of 12 by 12."""
     eye = np.eye(6)
-    density = np.diag(
-        [(CONFIG.acceleration_per_size * scale_m) ** 2] * 3
-        + [CONFIG.turn_acceleration_radps**2] * 3
+    acceleration_mps2 = (
+        CONFIG.acceleration_per_size * scale_m + CONFIG.acceleration_per_speed * speed_mps
     )
+    density = np.diag([acceleration_mps2**2] * 3 + [CONFIG.turn_acceleration_radps**2] * 3)
     transition = np.block([[eye, dt_s * eye], [0 * eye, eye]])
     noise = np.block(
         [
@@ -52,7 +52,7 @@ def test_prediction_is_that_of_the_textbook(make_boxes):
     for i in range(2):
         expected = tracks.covariance[i]
         for dt_s in (0.1, 0.25):
-            transition, noise = textbook(dt_s, tracks.scale_m[i])
+            transition, noise = textbook(dt_s, tracks.scale_m[i], np.sqrt(10.0))
             expected = transition @ expected @ transition.T + noise
         np.testing.assert_allclose(after.covariance[i], expected, atol=1e-12)
     np.testing.assert_allclose(after.center_m, tracks.center_m + 0.35 * np.array([3, 1, 0]))

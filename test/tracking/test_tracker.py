@@ -95,7 +95,7 @@ def test_cups_on_a_table_are_tracked_with_the_same_parameters(make_boxes):
 def test_weak_detections_keep_objects_but_start_none(make_boxes):
     def after(weak: list[tuple[float, float, float]]) -> tuple[TrackedObjects, Journal]:
         journal = Journal()
-        one = tracker(journal, publish_tentative=True, list_existence=0.5)
+        one = tracker(journal, publish_tentative=True, list_existence=0.5, strong_score=0.3)
         for i in range(10):
             one.update(make_boxes((0, 0, 0), stamp_s=i * 0.1))
         for i in range(10, 13):

@@ -38,7 +38,7 @@ def test_the_cyclist_ahead_is_one_object_throughout(drive):
         translation_m=np.zeros(3),
     )
     noise = np.diag([0.1**2] * 6)
-    tracker = Tracker(TrackerConfig(), Journal())
+    tracker = Tracker(TrackerConfig.for_calibrated_scores(), Journal())
     ids, errors_m = [], []
     for frame, pose in enumerate(read_poses(drive / "orbslam3_pose" / "0000.txt")):
         odom_from_rect = odom_from_first @ pose @ calibration.camera_from_rect

@@ -1,0 +1,59 @@
+"""What a detector could see: a thing hidden or out of view is not missed when not detected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perception_stack.datatypes import FloatArray, check_array
+from perception_stack.tracking.tracks import Tracks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sight:
+    """From where a detector looked at one stamp, and how far around.
+
+    Attributes:
+        origin_m: float64 [3], the sensor in the fixed frame.
+        ahead: float64 [3], unit, the middle of the field of view in the fixed frame.
+        half_angle_rad: Half opening of the cone that is the field of view; pi sees all round.
+    """
+
+    origin_m: FloatArray
+    ahead: FloatArray
+    half_angle_rad: float = np.pi
+
+    def __post_init__(self) -> None:
+        check_array("origin_m", self.origin_m, np.float64, 3)
+        check_array("ahead", self.ahead, np.float64, 3)
+
+
+def seen_share(
+    tracks: Tracks, asked: NDArray[np.bool_], hides: NDArray[np.bool_], sight: Sight
+) -> FloatArray:
+    """Share of some boxes that is in view and not behind another one.
+
+    Nine points stand for a box: its centre and those half-way to its corners. A point is hidden
+    when the ray to it meets another box first.
+
+    Args:
+        tracks: N boxes.
+        asked: bool [N], of which ones to tell.
+        hides: bool [N], which of them are sure enough to hide others.
+        sight: From where they are looked at.
+
+    Returns:
+        float64 [N] in [0, 1]; 1 for those not asked for.
+    """
+    from perception_stack.tracking.kernels import sight as kernels
+
+    share: FloatArray = kernels.seen_share(
+        tracks.center_m,
+        tracks.quat_xyzw,
+        tracks.size_lwh_m,
+        (np.flatnonzero(asked), np.flatnonzero(hides)),
+        (sight.origin_m, sight.ahead, float(np.cos(sight.half_angle_rad))),
+    )
+    return share

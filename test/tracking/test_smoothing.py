@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from perception_stack.datatypes import Boxes3D
+from perception_stack.journal import Journal
+from perception_stack.tracking.config import TrackerConfig
+from perception_stack.tracking.smoothing import smoothed
+from perception_stack.tracking.tracker import Tracker
+
+CONFIG = TrackerConfig.for_calibrated_scores()
+
+
+def run(frames: list[Boxes3D], config=CONFIG):
+    return smoothed([(boxes, None) for boxes in frames], config, Journal())
+
+
+def noisy_drive(make_boxes, seed: int, *, missing: range = range(0)) -> list[Boxes3D]:
+    rng = np.random.default_rng(seed)
+    frames = []
+    for i in range(40):
+        place = np.array([0.6 * i, 0.005 * i**2, 0]) + rng.normal(0, 0.1, 3)
+        frames.append(make_boxes(*[place] * (i not in missing), stamp_s=i * 0.1, yaw_rad=0.1))
+    return frames
+
+
+def test_positions_are_those_of_least_squares(make_boxes):
+    """Place along one axis, by the normal equations of the whole recording at once."""
+    frames = noisy_drive(make_boxes, 3)
+    config = TrackerConfig(acceleration_per_speed=0.0, size_change=1e-6, gate_probability=0.999999)
+    results = run(frames, config)
+    size_m = float(np.linalg.norm([4.0, 1.8, 1.5]))
+    density = (config.acceleration_per_size * size_m) ** 2
+    noise = 0.1**2 + (config.position_noise_per_size * size_m) ** 2
+    num, dt = len(frames), 0.1
+    info, right = np.zeros((2 * num, 2 * num)), np.zeros(2 * num)
+    process = np.linalg.inv(density * np.array([[dt**3 / 3, dt**2 / 2], [dt**2 / 2, dt]]))
+    step = np.array([[-1.0, -dt, 1.0, 0.0], [0.0, -1.0, 0.0, 1.0]])
+    for i in range(num - 1):
+        info[2 * i : 2 * i + 4, 2 * i : 2 * i + 4] += step.T @ process @ step
+    for i, boxes in enumerate(frames):
+        info[2 * i, 2 * i] += 1 / noise
+        right[2 * i] += boxes.center_m[0, 0] / noise
+    info[1, 1] += 1 / (config.speed_per_size * size_m) ** 2
+    expected = np.linalg.solve(info, right)
+    got = [objects.boxes.center_m[0, 0] for objects in results]
+    np.testing.assert_allclose(got, expected[::2], atol=1e-6)
+    variance = np.linalg.inv(info).diagonal()[::2]
+    np.testing.assert_allclose(
+        [objects.boxes.covariance[0, 0, 0] for objects in results], variance, rtol=1e-6
+    )
+
+
+def test_hindsight_is_nearer_to_the_truth(make_boxes):
+    errors = {"online": [], "smoothed": []}
+    for seed in range(5):
+        frames = noisy_drive(make_boxes, seed)
+        tracker = Tracker(CONFIG, Journal())
+        for name, results in (
+            ("online", [tracker.update(boxes) for boxes in frames]),
+            ("smoothed", run(frames)),
+        ):
+            for i, objects in enumerate(results):
+                if len(objects):
+                    truth = np.array([0.6 * i, 0.005 * i**2, 0])
+                    errors[name].append(np.linalg.norm(objects.boxes.center_m[0] - truth))
+    rms = {name: np.sqrt(np.mean(np.square(values))) for name, values in errors.items()}
+    assert rms["smoothed"] < 0.7 * rms["online"]
+
+
+def test_an_object_is_listed_from_its_first_detection_and_through_gaps(make_boxes):
+    frames = noisy_drive(make_boxes, 0, missing=range(15, 28))
+    frames = [replace(boxes, score=np.full(len(boxes), 0.4)) for boxes in frames]
+    results = run(frames)
+    assert [len(objects) for objects in results] == [1] * 40
+    assert len({objects.ids for objects in results}) == 1
+    middle = results[21].boxes.center_m[0]
+    np.testing.assert_allclose(middle, [0.6 * 21, 0.005 * 21**2, 0], atol=0.4)
+
+
+def test_what_was_there_for_a_moment_only_is_left_out(make_boxes):
+    frames = noisy_drive(make_boxes, 0)
+    for i in (10, 11, 12):
+        frames[i] = make_boxes(frames[i].center_m[0], (0, 30, 0), stamp_s=i * 0.1)
+    assert max(len(objects) for objects in run(frames)) == 1
+
+
+def test_the_box_is_named_as_in_the_end(make_boxes):
+    # the detector holds the side for the front; motion tells later
+    frames = [
+        make_boxes(
+            (0.8 * i, 0, 0),
+            stamp_s=i * 0.1,
+            yaw_rad=np.pi / 2,
+            size_m=(1.8, 4.0, 1.5),
+            sigma_yaw_rad=2.2,
+        )
+        for i in range(20)
+    ]
+    for objects in run(frames):
+        np.testing.assert_allclose(objects.boxes.size_lwh_m[0], [4.0, 1.8, 1.5], rtol=0.02)
+
+
+def test_no_frames_give_no_lists():
+    assert run([]) == []
