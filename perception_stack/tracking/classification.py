@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from perception_stack.datatypes import UNKNOWN, FloatArray
-from perception_stack.tracking.config import TrackerConfig
+from perception_stack.tracking.config import TrackerConfig, numbers
 
 
 def spread(
@@ -68,11 +68,9 @@ def statement(probs: FloatArray, vocabulary: tuple[str, ...], config: TrackerCon
 def _likelihood(
     probs: FloatArray, vocabulary: tuple[str, ...], config: TrackerConfig, *, could_not_tell: float
 ) -> FloatArray:
-    column = vocabulary.index(UNKNOWN)
-    told = probs.copy()
-    told[:, column] *= 1 - could_not_tell
-    told += could_not_tell * probs[:, [column]] / len(vocabulary)
-    return (1 - config.class_confusion) * told + config.class_confusion / len(vocabulary)
+    from perception_stack.tracking.kernels.classes import explained
+
+    return explained(probs, vocabulary.index(UNKNOWN), config.class_confusion, could_not_tell)
 
 
 def fused(
@@ -92,22 +90,9 @@ def fused(
     Returns:
         float64 [N, V], rows sum to 1.
     """
-    floor = config.class_confusion**2
-    weight = np.exp(-unseen_s / config.class_memory_s)[:, None]
-    posterior = ((1 - floor) * probs + floor / probs.shape[1]) ** weight * like
-    normalised: FloatArray = posterior / np.sum(posterior, axis=1, keepdims=True)
-    return normalised
+    from perception_stack.tracking.kernels.classes import fuse
 
-
-def compatibility(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Probability that two things are of one class, relative to not knowing, row by row.
-
-    Args:
-        first: float64 [K, V], as :func:`likelihood` gives it.
-        second: float64 [K, V], likewise.
-
-    Returns:
-        float64 [K]; 1 where nothing is known, up to V where both are sure of the same.
-    """
-    same: FloatArray = np.sum(first * second, axis=1) * first.shape[1]
-    return same
+    posterior = probs.copy()
+    for row, one, age_s in zip(posterior, like, unseen_s, strict=True):
+        fuse(row, one, age_s, numbers(config))
+    return posterior

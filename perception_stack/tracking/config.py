@@ -6,7 +6,10 @@ that one set of values serves a truck and a cup: the tracker does not know which
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+import numpy as np
 
 from perception_stack.config import StepConfig, param
 from perception_stack.errors import ConfigError
@@ -152,6 +155,10 @@ class TrackerConfig(StepConfig):
             )
             raise ConfigError(msg)
 
+    def __hash__(self) -> int:
+        # asked for several times a frame; equality looks at everything
+        return hash((self.fixed_frame, self.speed_per_size, self.gate_probability))
+
     @classmethod
     def for_calibrated_scores(cls) -> TrackerConfig:
         """What suits a network whose scores were fitted to labels: they are taken at their word.
@@ -159,3 +166,39 @@ class TrackerConfig(StepConfig):
         The score of a cluster says that something is there, which is less.
         """
         return cls(strong_score=0.1, hit_odds=5.0, confirm_existence=0.7, list_existence=0.4)
+
+
+@lru_cache(maxsize=16)
+def numbers(config: TrackerConfig) -> np.void:
+    """The parameters as compiled loops take them, and what follows from them.
+
+    Returns:
+        A record with a field for each number of the configuration, and ``gate`` and ``still``,
+        the squared Mahalanobis distances in three dimensions that belong to
+        ``gate_probability`` and ``stationary_probability``; ``log_flip`` [4], log probability
+        that the front is k quarter turns from where a detection says; and ``confirm_log_odds``,
+        ``list_log_odds`` and ``remove_log_odds``.
+    """
+    from scipy.special import gammaincinv
+
+    values = {
+        one.name: float(getattr(config, one.name))
+        for one in fields(config)
+        if isinstance(getattr(config, one.name), float)
+    }
+    for name in ("confirm", "list", "remove"):
+        likely = values[f"{name}_existence"]
+        values[f"{name}_log_odds"] = float(np.log(likely / (1 - likely)))
+    values["gate"] = 2 * float(gammaincinv(1.5, config.gate_probability))
+    values["still"] = 2 * float(gammaincinv(1.5, config.stationary_probability))
+    flip = config.flip_probability
+    # a side taken for the front is taken to be five times rarer than a rear taken for it
+    log_flip = np.log([1 - 1.4 * flip, 0.2 * flip, flip, 0.2 * flip])
+    kinds = [(name, np.float64) for name in values] + [("log_flip", np.float64, (4,))]
+    record = np.zeros(1, dtype=kinds)
+    for name, value in values.items():
+        record[name] = value
+    record["log_flip"] = log_flip
+    record.flags.writeable = False
+    row: np.void = record[0]
+    return row

@@ -17,11 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.tracking.config import TrackerConfig
-
-_SCORE_RANGE = (0.01, 0.99)
-_MOST_SURE = 7.0  # log odds, 0.999
-_AT_REST = -3.0  # log odds of an object in a place of which nothing is known
+from perception_stack.tracking.config import TrackerConfig, numbers
 
 
 def missed(
@@ -31,7 +27,10 @@ def missed(
 
     What is hidden or out of view cannot be missed: it only fades.
     """
-    return _drawn(log_odds, -seen_share / config.unseen_s, dt_s, config)
+    from perception_stack.tracking.kernels import existence as kernels
+
+    after: FloatArray = kernels.missed(log_odds, seen_share, dt_s, numbers(config))
+    return after
 
 
 def seen(
@@ -41,14 +40,17 @@ def seen(
 
     However weak it is, it tells no more against the object than none would.
     """
-    rate_hz = (_log_odds(score) + np.log(config.hit_odds)) / config.persistence_s
-    rate_hz = np.maximum(rate_hz, -1 / config.unseen_s)
-    return np.minimum(_drawn(log_odds, rate_hz, dt_s, config), _MOST_SURE)
+    from perception_stack.tracking.kernels import existence as kernels
+
+    after: FloatArray = kernels.seen(log_odds, score, dt_s, numbers(config))
+    return after
 
 
 def born(score: FloatArray, config: TrackerConfig) -> FloatArray:
     """Log odds of a detection without a track being an object."""
-    log_odds: FloatArray = _log_odds(score) + np.log(config.birth_odds)
+    from perception_stack.tracking.kernels.existence import log_odds_of_score
+
+    log_odds: FloatArray = log_odds_of_score(score) + np.log(config.birth_odds)
     return log_odds
 
 
@@ -61,18 +63,3 @@ def probability(log_odds: FloatArray) -> FloatArray:
 def log_odds_of(probability: float) -> float:
     """Log odds of one probability."""
     return float(np.log(probability / (1 - probability)))
-
-
-def _drawn(
-    log_odds: FloatArray, rate_hz: FloatArray | float, dt_s: float, config: TrackerConfig
-) -> FloatArray:
-    """Solution of dl/dt = (rest - l) / memory + rate."""
-    rest = _AT_REST + rate_hz * config.existence_memory_s
-    drawn: FloatArray = rest + (log_odds - rest) * np.exp(-dt_s / config.existence_memory_s)
-    return drawn
-
-
-def _log_odds(score: FloatArray) -> FloatArray:
-    probability = np.clip(score, *_SCORE_RANGE)
-    log_odds: FloatArray = np.log(probability / (1 - probability))
-    return log_odds

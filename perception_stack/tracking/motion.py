@@ -6,11 +6,13 @@ frame rate does not matter (Bar-Shalom, Li, Kirubarajan, 2001, eq. 6.2.2-4).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.tracks import PLACE, Tracks
+from perception_stack.tracking.config import TrackerConfig, numbers
+from perception_stack.tracking.tracks import Tracks
 
 
 def predict(tracks: Tracks, dt_s: float, config: TrackerConfig) -> Tracks:
@@ -26,19 +28,9 @@ def predict(tracks: Tracks, dt_s: float, config: TrackerConfig) -> Tracks:
     """
     from perception_stack.tracking.kernels import filter as kernels
 
-    speed_mps = np.sqrt(np.sum(tracks.twist[:, :3] ** 2, axis=1))
-    acceleration_mps2 = (
-        config.acceleration_per_size * tracks.scale_m + config.acceleration_per_speed * speed_mps
-    )
-    return tracks.with_state(
-        kernels.predicted(
-            tracks.state,
-            dt_s,
-            acceleration_mps2,
-            config.turn_acceleration_radps,
-            config.size_change,
-        )
-    )
+    table = tracks.table.copy()
+    kernels.predict(table, dt_s, numbers(config))
+    return replace(tracks, table=table)
 
 
 def is_lost(tracks: Tracks, config: TrackerConfig) -> NDArray[np.bool_]:
@@ -47,6 +39,6 @@ def is_lost(tracks: Tracks, config: TrackerConfig) -> NDArray[np.bool_]:
     Returns:
         bool [N].
     """
-    variance = np.trace(tracks.covariance[:, PLACE, PLACE], axis1=1, axis2=2) / 3
-    lost: NDArray[np.bool_] = np.sqrt(variance) > config.lost_spread * tracks.scale_m
-    return lost
+    from perception_stack.tracking.kernels import filter as kernels
+
+    return kernels.lost(tracks.table, numbers(config))

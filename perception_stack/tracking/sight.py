@@ -29,11 +29,18 @@ class Sight:
         check_array("origin_m", self.origin_m, np.float64, 3)
         check_array("ahead", self.ahead, np.float64, 3)
 
+    @property
+    def numbers(self) -> FloatArray:
+        """What compiled loops take: origin, direction, cosine of the half angle, float64 [7]."""
+        return np.concatenate([self.origin_m, self.ahead, [np.cos(self.half_angle_rad)]])
 
-def seen_share(
-    tracks: Tracks, asked: NDArray[np.bool_], hides: NDArray[np.bool_], sight: Sight
-) -> FloatArray:
-    """Share of some boxes that is in view and not behind another one.
+
+NOWHERE: FloatArray = np.full(7, np.nan)
+"""As :attr:`Sight.numbers`, where nobody knows from where a detector looked."""
+
+
+def seen_share(tracks: Tracks, asked: NDArray[np.bool_], sight: Sight) -> FloatArray:
+    """Share of some boxes that is in view and not behind another one that is confirmed.
 
     Nine points stand for a box: its centre and those half-way to its corners. A point is hidden
     when the ray to it meets another box first.
@@ -41,19 +48,13 @@ def seen_share(
     Args:
         tracks: N boxes.
         asked: bool [N], of which ones to tell.
-        hides: bool [N], which of them are sure enough to hide others.
         sight: From where they are looked at.
 
     Returns:
         float64 [N] in [0, 1]; 1 for those not asked for.
     """
-    from perception_stack.tracking.kernels import sight as kernels
+    from perception_stack.tracking.kernels.sight import write_seen_share
 
-    share: FloatArray = kernels.seen_share(
-        tracks.center_m,
-        tracks.quat_xyzw,
-        tracks.size_lwh_m,
-        (np.flatnonzero(asked), np.flatnonzero(hides)),
-        (sight.origin_m, sight.ahead, float(np.cos(sight.half_angle_rad))),
-    )
+    share = np.ones(len(tracks))
+    write_seen_share(tracks.table, asked, sight.numbers, share)
     return share

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.datatypes import Boxes3D, TrackedObjects
 from perception_stack.journal import Journal
@@ -19,7 +20,6 @@ from perception_stack.tracking.classification import spread
 from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.listing import listed
 from perception_stack.tracking.motion import predict
-from perception_stack.tracking.rotations import sides_after_quarters
 from perception_stack.tracking.sight import Sight
 from perception_stack.tracking.tracker import Tracker
 from perception_stack.tracking.tracks import Tracks
@@ -49,7 +49,7 @@ def smoothed(
     past, vocabulary = _forward(frames, config, journal)
     num_detections: dict[UUID, int] = {}
     for frame in past:
-        num_detections.update(zip(frame.tracks.ids, frame.tracks.num_detections, strict=True))
+        num_detections.update(zip(frame.tracks.ids, frame.tracks["num_detections"], strict=True))
     results: list[TrackedObjects] = []
     later: _Frame | None = None
     for frame in reversed(past):
@@ -94,13 +94,20 @@ def _with_hindsight(frame: _Frame, later: _Frame, config: TrackerConfig) -> _Fra
     there = later.tracks.rows(np.array([row_of[one] for one in here.ids], dtype=np.intp))
     dt_s = (later.stamp_ns - frame.stamp_ns) * 1e-9
     corrected = replace(
-        _corrected(here, there, dt_s, config),
-        log_odds=np.maximum(here.log_odds, there.log_odds),
-        confirmed=there.confirmed,
-        heading=there.heading,
-        class_probs=there.class_probs,
+        _corrected(here, there, dt_s, config), class_probs=there.class_probs
+    ).with_values(
+        log_odds=np.maximum(here["log_odds"], there["log_odds"]),
+        confirmed=there["confirmed"],
+        heading=there["heading"],
     )
-    return replace(frame, tracks=frame.tracks.with_rows(goes_on, corrected))
+    return replace(frame, tracks=_with_rows(frame.tracks, goes_on, corrected))
+
+
+def _with_rows(tracks: Tracks, index: NDArray[np.intp], rows: Tracks) -> Tracks:
+    """Tracks with other values for some."""
+    table, class_probs = tracks.table.copy(), tracks.class_probs.copy()
+    table[index], class_probs[index] = rows.table, rows.class_probs
+    return replace(tracks, table=table, class_probs=class_probs)
 
 
 def _corrected(here: Tracks, there: Tracks, dt_s: float, config: TrackerConfig) -> Tracks:
@@ -109,18 +116,8 @@ def _corrected(here: Tracks, there: Tracks, dt_s: float, config: TrackerConfig) 
     With F the step to the next frame: gain ``G = P F' (F P F' + Q)^-1``, state ``x + G (x_later -
     F x)``, covariance ``P + G (P_later - F P F' - Q) G'``. Boxes are named as in the end.
     """
-    from perception_stack.tracking.kernels.smoothing import moved_back
+    from perception_stack.tracking.kernels.smoothing import move_back
 
-    expected = predict(here, dt_s, config)
-    state, num_quarters = moved_back(here.state, expected.state, there.state, dt_s)
-    center_m, quat_xyzw, twist, covariance, size_lwh_m, size_variance_m2 = state
-    return here.with_state(
-        (
-            center_m,
-            quat_xyzw,
-            twist,
-            covariance,
-            sides_after_quarters(size_lwh_m, num_quarters),
-            sides_after_quarters(size_variance_m2, num_quarters),
-        )
-    )
+    expected, table = predict(here, dt_s, config), here.table.copy()
+    move_back(table, expected.table, there.table, dt_s)
+    return replace(here, table=table)

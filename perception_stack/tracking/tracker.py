@@ -11,10 +11,9 @@ from perception_stack.errors import FrameMismatchError
 from perception_stack.journal import Journal, Reason
 from perception_stack.tracking.association import associate
 from perception_stack.tracking.births import with_births
-from perception_stack.tracking.classification import likelihood, spread, statement
+from perception_stack.tracking.classification import likelihood, spread
 from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.evidence import Passage, after_detections, after_misses, still_kept
-from perception_stack.tracking.heading import settled
+from perception_stack.tracking.evidence import Passage, after_frame
 from perception_stack.tracking.history import History, Knowledge, Past
 from perception_stack.tracking.listing import listed
 from perception_stack.tracking.measurements import measurements_from_boxes
@@ -130,14 +129,12 @@ class Tracker:
         )
         tracks = predict(replace(known.tracks, class_probs=probs), dt_s, config)
         tracks = tracks.only(~is_lost(tracks, config))
-        track_like = likelihood(tracks.class_probs, vocabulary, config)
-        seen_tracks, used = associate(tracks, track_like, found, config)
-        passage = Passage(stamp_ns=stamp_ns, dt_s=dt_s, sight=sight)
-        said = statement(found.class_probs[used], vocabulary, config)
-        hits = after_detections(tracks.rows(seen_tracks), found.rows(used), said, passage, config)
-        tracks = after_misses(tracks, seen_tracks, passage, config)
-        tracks = settled(still_kept(tracks.with_rows(seen_tracks, hits), config))
-        free = np.delete(np.arange(len(found)), used)
+        chosen = associate(
+            tracks, likelihood(tracks.class_probs, vocabulary, config), found, config
+        )
+        passage = Passage(stamp_ns=stamp_ns, dt_s=dt_s, vocabulary=vocabulary, sight=sight)
+        tracks = after_frame(tracks, found, chosen, passage, config)
+        free = np.delete(np.arange(len(found)), chosen[chosen >= 0])
         tracks = with_births(
             tracks, found.rows(free), stamp_ns=stamp_ns, config=config, journal=self._journal
         )

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from perception_stack.tracking.classification import (
-    compatibility,
     fused,
     likelihood,
     spread,
     statement,
 )
 from perception_stack.tracking.config import TrackerConfig
+from perception_stack.tracking.kernels.classes import compatibility
 
 CONFIG = TrackerConfig(class_confusion=0.1, class_memory_s=2.0)
 VOCABULARY = ("bus", "car", "unknown")
@@ -54,9 +54,9 @@ def test_old_evidence_counts_less():
 
 
 def test_compatibility_is_one_where_nothing_is_known():
-    np.testing.assert_allclose(compatibility(like(0, 0, 1), like(0, 1, 0)), 1)
-    assert compatibility(like(0, 1, 0), like(0, 1, 0)) > 2
-    assert compatibility(like(1, 0, 0), like(0, 1, 0)) < 0.2
+    assert compatibility(like(0, 0, 1)[0], like(0, 1, 0)[0]) == pytest.approx(1)
+    assert compatibility(like(0, 1, 0)[0], like(0, 1, 0)[0]) > 2
+    assert compatibility(like(1, 0, 0)[0], like(0, 1, 0)[0]) < 0.2
 
 
 def test_a_thing_that_stays_unknown_does_not_become_what_it_might_be():

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,22 +9,22 @@ from perception_stack.geometry.transforms import yaw_from_quat
 from perception_stack.journal import Journal
 from perception_stack.tracking.births import births
 from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.filter import updated
+from perception_stack.tracking.evidence import Passage, after_frame
 from perception_stack.tracking.measurements import Measurements, measurements_from_boxes
 from perception_stack.tracking.motion import is_lost, predict
 from perception_stack.tracking.tracks import Tracks
 
 CONFIG = TrackerConfig()
+VOCABULARY = ("car", "pedestrian", "unknown")
 
 
 def read(boxes) -> Measurements:
-    vocabulary = ("car", "pedestrian", "unknown")
-    return measurements_from_boxes(boxes, vocabulary=vocabulary, config=CONFIG, journal=Journal())
+    return measurements_from_boxes(boxes, vocabulary=VOCABULARY, config=CONFIG, journal=Journal())
 
 
 def born(boxes, twist=(3.0, 1.0, 0.0, 0.0, 0.0, 0.4)) -> Tracks:
     tracks = births(read(boxes), stamp_ns=0, config=CONFIG)
-    return replace(tracks, twist=np.tile(np.array(twist), (len(tracks), 1)))
+    return tracks.with_values(twist=np.array(twist))
 
 
 def textbook(dt_s: float, scale_m: float, speed_mps: float) -> tuple[np.ndarray, np.ndarray]:
@@ -50,13 +48,13 @@ def test_prediction_is_that_of_the_textbook(make_boxes):
     tracks = born(make_boxes((1, 2, 3), (4, 5, 6), yaw_rad=[0.1, -2]))
     after = predict(predict(tracks, 0.1, CONFIG), 0.25, CONFIG)
     for i in range(2):
-        expected = tracks.covariance[i]
+        expected = tracks["covariance"][i]
         for dt_s in (0.1, 0.25):
             transition, noise = textbook(dt_s, tracks.scale_m[i], np.sqrt(10.0))
             expected = transition @ expected @ transition.T + noise
-        np.testing.assert_allclose(after.covariance[i], expected, atol=1e-12)
-    np.testing.assert_allclose(after.center_m, tracks.center_m + 0.35 * np.array([3, 1, 0]))
-    np.testing.assert_allclose(yaw_from_quat(after.quat_xyzw), np.array([0.1, -2]) + 0.35 * 0.4)
+        np.testing.assert_allclose(after["covariance"][i], expected, atol=1e-12)
+    np.testing.assert_allclose(after["center_m"], tracks["center_m"] + 0.35 * np.array([3, 1, 0]))
+    np.testing.assert_allclose(yaw_from_quat(after["quat_xyzw"]), np.array([0.1, -2]) + 0.35 * 0.4)
 
 
 @settings(max_examples=30, deadline=None)
@@ -65,27 +63,28 @@ def test_two_steps_add_up_to_one(make_boxes, first_s, second_s):
     tracks = born(make_boxes((0, 0, 0)))
     twice = predict(predict(tracks, first_s, CONFIG), second_s, CONFIG)
     once = predict(tracks, first_s + second_s, CONFIG)
-    np.testing.assert_allclose(twice.center_m, once.center_m, atol=1e-12)
-    np.testing.assert_allclose(twice.quat_xyzw, once.quat_xyzw, atol=1e-12)
-    np.testing.assert_allclose(twice.covariance, once.covariance, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(twice.size_variance_m2, once.size_variance_m2, rtol=1e-12)
+    np.testing.assert_allclose(twice["center_m"], once["center_m"], atol=1e-12)
+    np.testing.assert_allclose(twice["quat_xyzw"], once["quat_xyzw"], atol=1e-12)
+    np.testing.assert_allclose(twice["covariance"], once["covariance"], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(twice["size_variance_m2"], once["size_variance_m2"], rtol=1e-12)
 
 
 def test_update_is_that_of_the_textbook(make_boxes):
     tracks = predict(born(make_boxes((0, 0, 0), yaw_rad=0.2)), 0.1, CONFIG)
     detection = read(make_boxes((0.5, 0.3, 0.1), yaw_rad=0.3, sigma_m=0.3))
-    after = updated(tracks, detection, CONFIG)
+    passage = Passage(stamp_ns=0, dt_s=0.1, vocabulary=VOCABULARY, sight=None)
+    after = after_frame(tracks, detection, np.array([0]), passage, CONFIG)
 
     measure = np.hstack([np.eye(6), np.zeros((6, 6))])
-    prior = tracks.covariance[0]
-    gain = prior @ measure.T @ np.linalg.inv(measure @ prior @ measure.T + detection.noise[0])
-    turn = 0.3 - yaw_from_quat(tracks.quat_xyzw)[0]
-    residual = np.concatenate([detection.center_m[0] - tracks.center_m[0], [0, 0, turn]])
+    prior = tracks["covariance"][0]
+    gain = prior @ measure.T @ np.linalg.inv(measure @ prior @ measure.T + detection["noise"][0])
+    turn = 0.3 - yaw_from_quat(tracks["quat_xyzw"])[0]
+    residual = np.concatenate([detection["center_m"][0] - tracks["center_m"][0], [0, 0, turn]])
     step = gain @ residual
-    np.testing.assert_allclose(after.covariance[0], (np.eye(12) - gain @ measure) @ prior)
-    np.testing.assert_allclose(after.center_m[0], tracks.center_m[0] + step[:3])
-    np.testing.assert_allclose(after.twist[0], tracks.twist[0] + step[6:], atol=1e-12)
-    turned = yaw_from_quat(after.quat_xyzw) - yaw_from_quat(tracks.quat_xyzw)
+    np.testing.assert_allclose(after["covariance"][0], (np.eye(12) - gain @ measure) @ prior)
+    np.testing.assert_allclose(after["center_m"][0], tracks["center_m"][0] + step[:3])
+    np.testing.assert_allclose(after["twist"][0], tracks["twist"][0] + step[6:], atol=1e-12)
+    turned = yaw_from_quat(after["quat_xyzw"]) - yaw_from_quat(tracks["quat_xyzw"])
     assert turned[0] == pytest.approx(step[5])
 
 

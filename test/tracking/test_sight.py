@@ -6,25 +6,25 @@ import pytest
 from perception_stack.journal import Journal
 from perception_stack.tracking.births import births
 from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.filter import updated
+from perception_stack.tracking.evidence import Passage, after_frame
 from perception_stack.tracking.measurements import measurements_from_boxes
 from perception_stack.tracking.sight import Sight, seen_share
 from perception_stack.tracking.tracker import Tracker
 
 CONFIG = TrackerConfig()
+VOCABULARY = ("car", "pedestrian", "unknown")
 FROM_ORIGIN = Sight(origin_m=np.zeros(3), ahead=np.array([1.0, 0.0, 0.0]))
 
 
 def read(boxes):
-    vocabulary = ("car", "pedestrian", "unknown")
-    return measurements_from_boxes(boxes, vocabulary=vocabulary, config=CONFIG, journal=Journal())
+    return measurements_from_boxes(boxes, vocabulary=VOCABULARY, config=CONFIG, journal=Journal())
 
 
 def share_of_last(boxes, sight=FROM_ORIGIN, hides=True) -> float:
     tracks = births(read(boxes), stamp_ns=0, config=CONFIG)
-    last = int(np.argmax(tracks.center_m[:, 0]))
-    asked = np.arange(len(tracks)) == last
-    return seen_share(tracks, asked, np.full(len(tracks), hides), sight)[last]
+    tracks = tracks.with_values(confirmed=hides)
+    last = int(np.argmax(tracks["center_m"][:, 0]))
+    return seen_share(tracks, np.arange(len(tracks)) == last, sight)[last]
 
 
 def test_a_box_right_behind_a_larger_one_is_hidden(make_boxes):
@@ -57,8 +57,8 @@ def existence_after_a_gap(make_boxes, car_x_m: float) -> float:
         places = [(car_x_m, 0, 0)] + [(15, 0, 0)] * (i < 15)
         boxes = make_boxes(*places, stamp_s=i * 0.1, size_m=(2.0, 2.0, 2.0))
         tracker.update(boxes, sight=FROM_ORIGIN)
-    person = int(np.argmin(np.abs(tracker.known.tracks.center_m[:, 0] - 15)))
-    return float(tracker.known.tracks.log_odds[person])
+    person = int(np.argmin(np.abs(tracker.known.tracks["center_m"][:, 0] - 15)))
+    return float(tracker.known.tracks["log_odds"][person])
 
 
 def test_what_is_hidden_is_not_missed(make_boxes):
@@ -86,6 +86,7 @@ def test_a_side_that_was_not_seen_moves_with_the_size(make_boxes):
     tracks = births(read(make_boxes((10, 0, 0), sigma_m=0.01)), stamp_ns=0, config=CONFIG)
     short = read(make_boxes((9.5, 0, 0), size_m=(3.0, 1.8, 1.5), sigma_m=0.01))
     for sight, nearest in ((FROM_ORIGIN, True), (None, False)):
-        after = updated(tracks, short, CONFIG, sight)
-        rear_m = after.center_m[0, 0] - 0.5 * after.size_lwh_m[0, 0]
+        passage = Passage(stamp_ns=0, dt_s=0.0, vocabulary=VOCABULARY, sight=sight)
+        after = after_frame(tracks, short, np.array([0]), passage, CONFIG)
+        rear_m = after["center_m"][0, 0] - 0.5 * after["size_lwh_m"][0, 0]
         assert (abs(rear_m - 8.0) < 0.06) == nearest

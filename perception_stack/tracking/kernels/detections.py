@@ -1,13 +1,22 @@
-"""Detections set upright, with their noise."""
+"""Detections set upright, with their noise, in an order of their own."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
-from perception_stack.tracking.heading import UNKNOWN_HEADING_RAD
-from perception_stack.tracking.kernels.turns import write_axes
+from perception_stack.tracking.kernels.turns import cholesky, write_axes
+from perception_stack.tracking.measurements import FoundTable
+from perception_stack.tracking.tracks import Row
+
+UNKNOWN_HEADING_RAD = np.pi / 4
+"""Yaw deviation beyond which no side of the box is nearer than another."""
+
+Given = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
+"""Centres [M, 3], rotations [M, 4], sizes [M, 3], covariances [M, 6, 6], scores [M] and class
+probabilities [M, V], of any values."""
 
 _ROOT_HALF = np.sqrt(0.5)
 # turns that bring axis x, y, z (row) pointing up or down (column) to z
@@ -22,55 +31,145 @@ _AXES_AFTER = np.array([[2, 1, 0], [0, 2, 1], [0, 1, 2]])
 
 
 @machine_code
-def prepared(
-    quat: FloatArray, size: FloatArray, covariance: FloatArray, floor: tuple[float, float, float]
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Detections set upright, with their noise; see :mod:`measurements`.
+def prepared(given: Given, table: FoundTable, p: Row) -> tuple[NDArray[np.intp], FoundTable]:
+    """What can be used of detections; see :mod:`measurements`.
 
     Args:
-        quat: float64 [M, 4], not zero.
-        size: float64 [M, 3].
-        covariance: float64 [M, 6, 6].
-        floor: Noise of the place per size, of the rotation in radians, and of a yaw of which only
-            the axes are known.
+        given: M detections.
+        table: [M] of ``FOUND`` to work in.
+        p: Parameters, of them the noise floors.
 
     Returns:
-        quat float64 [M, 4], size [M, 3], noise [M, 6, 6], variance of ends not seen [M, 3].
+        Usable rows in an order that does not depend on how they came, int [<= M]; the table of
+        these rows in that order.
     """
-    num = len(quat)
-    out_quat, out_size, ends = np.empty((num, 4)), np.empty((num, 3)), np.zeros((num, 3))
-    noise, axes = np.empty((num, 6, 6)), np.empty((3, 3))
-    for n in range(num):
-        unit = quat[n] / np.sqrt(np.sum(quat[n] ** 2))
-        write_axes(unit, axes)
-        up = 2
-        for k in range(2):
-            # z unless another axis points up clearly more
-            if abs(axes[2, k]) > abs(axes[2, up]) + 1e-9:
-                up = k
-        turn = _TURNS_TO_Z[up, 1 if axes[2, up] < 0 else 0]
-        x, y, z, w = unit
-        a, b, c, d = turn
-        out_quat[n, 0] = w * a + x * d + y * c - z * b
-        out_quat[n, 1] = w * b - x * c + y * d + z * a
-        out_quat[n, 2] = w * c + x * b - y * a + z * d
-        out_quat[n, 3] = w * d - x * a - y * b - z * c
-        place_m2 = 0.0
-        for k in range(3):
-            out_size[n, k] = size[n, _AXES_AFTER[up, k]]
-            place_m2 += (floor[0] * size[n, k]) ** 2
-        for i in range(6):
-            for j in range(6):
-                noise[n, i, j] = 0.5 * (covariance[n, i, j] + covariance[n, j, i])
-        if noise[n, 5, 5] > UNKNOWN_HEADING_RAD**2:
-            noise[n, 5, :] = 0.0
-            noise[n, :, 5] = 0.0
-            noise[n, 5, 5] = floor[2] ** 2
-        for i in range(6):
-            noise[n, i, i] += place_m2 if i < 3 else floor[1] ** 2
-        write_axes(out_quat[n], axes)
-        for k in range(3):
+    center, quat, size, covariance, score, probs = given
+    usable = np.empty(len(center), dtype=np.intp)
+    num, factor = 0, np.empty((6, 6))
+    for m in range(len(center)):
+        if _is_possible((center[m], quat[m], size[m], covariance[m], probs[m]), score[m]):
+            f = table[m]
+            f.score = score[m]
+            f.yaw_variance_rad2 = covariance[m, 5, 5]
             for i in range(3):
-                for j in range(3):
-                    ends[n, k] += 4 * axes[i, k] * noise[n, i, j] * axes[j, k]
-    return out_quat, out_size, noise, ends
+                f.center_m[i] = center[m, i]
+            _set_upright(quat[m], size[m], f)
+            _write_noise(covariance[m], f, p)
+            for i in range(6):
+                for j in range(6):
+                    factor[i, j] = f.noise[i, j]
+            if cholesky(factor, 6):
+                usable[num] = m
+                num += 1
+    order = _in_order(usable[:num], table, probs)
+    ordered = np.empty_like(table[:num])
+    for k in range(num):
+        ordered[k] = table[order[k]]
+    return order, ordered
+
+
+@machine_code
+def _is_possible(
+    given: tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray], score: float
+) -> bool:
+    """Whether centre, rotation, size, covariance and class probabilities mean a box."""
+    center, quat, size, covariance, probs = given
+    turn = np.sum(np.abs(quat))
+    total = (
+        np.sum(np.abs(center)) + np.sum(size) + np.sum(np.abs(covariance)) + np.sum(probs) + turn
+    )
+    return bool(np.isfinite(total) and turn > 0 and np.min(size) > 0 and 0 <= score <= 1)
+
+
+@machine_code
+def _set_upright(quat: FloatArray, size: FloatArray, f: Row) -> None:
+    """Name the axes of a box such that z points up more than x and y."""
+    axes = np.empty((3, 3))
+    unit = quat / np.sqrt(np.sum(quat**2))
+    write_axes(unit, axes)
+    up = 2
+    for k in range(2):
+        # z unless another axis points up clearly more
+        if abs(axes[2, k]) > abs(axes[2, up]) + 1e-9:
+            up = k
+    a, b, c, d = _TURNS_TO_Z[up, 1 if axes[2, up] < 0 else 0]
+    x, y, z, w = unit
+    f.quat_xyzw[0] = w * a + x * d + y * c - z * b
+    f.quat_xyzw[1] = w * b - x * c + y * d + z * a
+    f.quat_xyzw[2] = w * c + x * b - y * a + z * d
+    f.quat_xyzw[3] = w * d - x * a - y * b - z * c
+    for k in range(3):
+        f.size_lwh_m[k] = size[_AXES_AFTER[up, k]]
+
+
+@machine_code
+def _write_noise(covariance: FloatArray, f: Row, p: Row) -> None:
+    """Noise of a pose, on top of a floor, and what it means for the ends of the sides."""
+    noise = f.noise
+    for i in range(6):
+        for j in range(6):
+            noise[i, j] = 0.5 * (covariance[i, j] + covariance[j, i])
+    if noise[5, 5] > UNKNOWN_HEADING_RAD**2:
+        for i in range(5):
+            noise[5, i] = noise[i, 5] = 0.0
+        noise[5, 5] = p.axis_noise_rad**2
+    place_m2 = 0.0
+    for k in range(3):
+        place_m2 += (p.position_noise_per_size * f.size_lwh_m[k]) ** 2
+    for i in range(3):
+        noise[i, i] += place_m2
+        noise[i + 3, i + 3] += p.rotation_noise_rad**2
+    axes = np.empty((3, 3))
+    write_axes(f.quat_xyzw, axes)
+    for k in range(3):
+        f.ends_noise_m2[k] = 0.0
+        for i in range(3):
+            for j in range(3):
+                f.ends_noise_m2[k] += 4 * axes[i, k] * noise[i, j] * axes[j, k]
+
+
+@machine_code
+def _first_difference(a: FloatArray, b: FloatArray) -> float:
+    """Of two vectors, 0 where they are equal."""
+    for i in range(len(a)):
+        if a[i] != b[i]:
+            return float(a[i] - b[i])
+    return 0.0
+
+
+@machine_code
+def _comes_before(a: Row, b: Row, probs_a: FloatArray, probs_b: FloatArray) -> bool:
+    """Order by position, then by all else; equal rows are interchangeable."""
+    order = _first_difference(a.center_m, b.center_m)
+    if order != 0:
+        return order < 0
+    if a.score != b.score:
+        return bool(a.score < b.score)
+    order = _first_difference(a.size_lwh_m, b.size_lwh_m)
+    if order == 0:
+        order = _first_difference(a.quat_xyzw, b.quat_xyzw)
+    if order == 0:
+        order = _first_difference(probs_a, probs_b)
+    for i in range(6):
+        if order == 0:
+            order = _first_difference(a.noise[i], b.noise[i])
+    return order < 0
+
+
+@machine_code
+def _in_order(usable: NDArray[np.intp], table: FoundTable, probs: FloatArray) -> NDArray[np.intp]:
+    """Rows in order of all they say: sorted along x, then the few that are equal in it."""
+    x = np.empty(len(usable))
+    for k in range(len(usable)):
+        x[k] = table[usable[k]].center_m[0]
+    order = usable[np.argsort(x, kind="mergesort")]
+    for k in range(1, len(order)):
+        m, place = order[k], k
+        while place > 0:
+            before = order[place - 1]
+            if not _comes_before(table[m], table[before], probs[m], probs[before]):
+                break
+            order[place] = before
+            place -= 1
+        order[place] = m
+    return order

@@ -1,4 +1,4 @@
-"""The Kalman filter of pose, twist and size."""
+"""The Kalman filter of pose, twist and size, one track at a time."""
 
 from __future__ import annotations
 
@@ -15,67 +15,69 @@ from perception_stack.tracking.kernels.turns import (
     write_axes,
     write_turn_between,
 )
-from perception_stack.tracking.measurements import MeasuredState
-from perception_stack.tracking.tracks import FilterState
+from perception_stack.tracking.tracks import Row, TrackTable
 
 _MOST_SURPRISE = 4.0  # squared distance from which on a size counts as an outlier
 
 
 @machine_code
-def predicted(
-    state: FilterState,
-    dt_s: float,
-    acceleration_mps2: FloatArray,
-    turn: float,
-    size_change: float,
-) -> FilterState:
-    """State of each track after a time step; see :func:`motion.predict`.
-
-    Args:
-        state: Where the tracks were.
-        dt_s: Time step.
-        acceleration_mps2: float64 [N], change of speed in one second.
-        turn: Change of turn rate in one second.
-        size_change: Change of a side in one second, relative to it.
-    """
-    center, quat, twist, covariance, size, size_variance = state
-    num = len(center)
-    center, quat, covariance = center.copy(), quat.copy(), covariance.copy()
-    size_variance = size_variance.copy()
-    for n in range(num):
+def predict(table: TrackTable, dt_s: float, p: Row) -> None:
+    """Carry tracks on by a time step, in place; see :func:`motion.predict`."""
+    for n in range(len(table)):
+        t = table[n]
+        speed2, scale2 = 0.0, 0.0
         for i in range(3):
-            center[n, i] += dt_s * twist[n, i]
-            size_variance[n, i] += (size_change * size[n, i]) ** 2 * dt_s
-        quat[n, 0], quat[n, 1], quat[n, 2], quat[n, 3] = turned_quat(quat[n], dt_s * twist[n, 3:])
-        p = covariance[n]
-        for i in range(6):
-            for j in range(6):
-                p[i, j] += dt_s * (p[i, j + 6] + p[i + 6, j] + dt_s * p[i + 6, j + 6])
-        for i in range(6):
-            for j in range(6):
-                p[i, j + 6] += dt_s * p[i + 6, j + 6]
-        for i in range(6):
-            density = (acceleration_mps2[n] if i < 3 else turn) ** 2
-            p[i, i] += density * dt_s**3 / 3
-            p[i, i + 6] += density * dt_s**2 / 2
-            p[i + 6, i + 6] += density * dt_s
-        for i in range(6):
-            for j in range(6):
-                p[j + 6, i] = p[i, j + 6]
-    return center, quat, twist, covariance, size, size_variance
+            speed2 += t.twist[i] ** 2
+            scale2 += t.size_lwh_m[i] ** 2
+            t.center_m[i] += dt_s * t.twist[i]
+            t.size_variance_m2[i] += (p.size_change * t.size_lwh_m[i]) ** 2 * dt_s
+        a, b, c, d = turned_quat(t.quat_xyzw, dt_s * t.twist[3:])
+        t.quat_xyzw[0], t.quat_xyzw[1], t.quat_xyzw[2], t.quat_xyzw[3] = a, b, c, d
+        acceleration_mps2 = p.acceleration_per_size * np.sqrt(scale2)
+        acceleration_mps2 += p.acceleration_per_speed * np.sqrt(speed2)
+        _spread(t.covariance, dt_s, acceleration_mps2, p.turn_acceleration_radps)
 
 
 @machine_code
-def _correct_state(covariance: FloatArray, noise: FloatArray, residual: FloatArray) -> FloatArray:
+def lost(table: TrackTable, p: Row) -> NDArray[np.bool_]:
+    """Which tracks could be anywhere by now; see :func:`motion.is_lost`."""
+    found = np.empty(len(table), dtype=np.bool_)
+    for n in range(len(table)):
+        t = table[n]
+        variance_m2 = (t.covariance[0, 0] + t.covariance[1, 1] + t.covariance[2, 2]) / 3
+        found[n] = variance_m2 > p.lost_spread**2 * np.sum(t.size_lwh_m**2)
+    return found
+
+
+@machine_code
+def _spread(c: FloatArray, dt_s: float, acceleration_mps2: float, turn: float) -> None:
+    """Covariance [12, 12] after a time step of constant twist, driven by white acceleration."""
+    for i in range(6):
+        for j in range(6):
+            c[i, j] += dt_s * (c[i, j + 6] + c[i + 6, j] + dt_s * c[i + 6, j + 6])
+    for i in range(6):
+        for j in range(6):
+            c[i, j + 6] += dt_s * c[i + 6, j + 6]
+    for i in range(6):
+        density = (acceleration_mps2 if i < 3 else turn) ** 2
+        c[i, i] += density * dt_s**3 / 3
+        c[i, i + 6] += density * dt_s**2 / 2
+        c[i + 6, i + 6] += density * dt_s
+    for i in range(6):
+        for j in range(6):
+            c[j + 6, i] = c[i, j + 6]
+
+
+@machine_code
+def _correct_state(c: FloatArray, noise: FloatArray, residual: FloatArray) -> FloatArray:
     """Kalman update: shrinks the covariance, whitens the residual, gives the step [12]."""
-    p = covariance
-    num = len(p)
+    num = len(c)
     factor, whitened, step = np.empty((6, 6)), np.empty((6, num)), np.zeros(num)
     for i in range(6):
         for j in range(num):
-            whitened[i, j] = p[i, j]
+            whitened[i, j] = c[i, j]
         for j in range(6):
-            factor[i, j] = p[i, j] + noise[i, j]
+            factor[i, j] = c[i, j] + noise[i, j]
     cholesky(factor, 6)
     for i in range(6):
         for k in range(i):
@@ -89,7 +91,7 @@ def _correct_state(covariance: FloatArray, noise: FloatArray, residual: FloatArr
         for i in range(num):
             step[i] += whitened[k, i] * residual[k]
             for j in range(num):
-                p[i, j] -= whitened[k, i] * whitened[k, j]
+                c[i, j] -= whitened[k, i] * whitened[k, j]
     return step
 
 
@@ -128,50 +130,40 @@ def _keep_seen_sides(
 
 
 @machine_code
-def updated(
-    state: FilterState, measured: MeasuredState, size_noise: float, origin_m: FloatArray
-) -> tuple[FilterState, NDArray[np.intp], FloatArray]:
-    """State of each track after one measurement; see :func:`filter.updated`.
+def correct(t: Row, f: Row, origin_m: FloatArray, p: Row) -> tuple[int, float]:
+    """Correct a track by a detection, in place; see :func:`filter.updated`.
 
     Args:
-        state: Predicted.
-        measured: Centre [N, 3], rotation [N, 4], pose noise [N, 6, 6], size [N, 3], variance of
-            each side for ends that were not seen [N, 3].
-        size_noise: Noise of a side, relative to it.
+        t: Predicted track.
+        f: The detection.
         origin_m: float64 [3], where the sensor was; NaN where nobody knows.
+        p: Parameters.
 
     Returns:
-        The state; quarter turns that brought each measurement nearest to the track, int [N]; the
-        squared Mahalanobis distance of its pose, float64 [N].
+        Quarter turns that brought the detection nearest to the track; the squared Mahalanobis
+        distance of its pose.
     """
-    center, quat, twist, covariance, size, size_variance = state
-    found_m, found_quat, noise, found_size, ends_noise = measured
-    num = len(center)
-    center, quat, twist, covariance = center.copy(), quat.copy(), twist.copy(), covariance.copy()
-    size, size_variance = size.copy(), size_variance.copy()
-    squared, quarters = np.empty(num), np.empty(num, dtype=np.intp)
-    residual, axes = np.empty(6), np.empty((3, 3))
-    for n in range(num):
-        place, turned, sides = found_m[n].copy(), found_quat[n].copy(), found_size[n].copy()
-        side_noise = ends_noise[n].copy()
-        quarters[n] = turn_by_quarters(turned, quat[n])
-        if quarters[n] % 2 == 1:
-            swap_sides(sides)
-            swap_sides(side_noise)
-        for i in range(3):
-            side_noise[i] += (size_noise * size[n, i]) ** 2
-        _correct_size(size[n], size_variance[n], sides, side_noise)
-        if not np.isnan(origin_m[0]):
-            write_axes(turned, axes)
-            _keep_seen_sides(place, axes, sides - size[n], origin_m)
-        for i in range(3):
-            residual[i] = place[i] - center[n, i]
-        write_turn_between(quat[n], turned, residual[3:])
-        step = _correct_state(covariance[n], noise[n], residual)
-        squared[n] = np.sum(residual**2)
-        for i in range(3):
-            center[n, i] += step[i]
-        quat[n, 0], quat[n, 1], quat[n, 2], quat[n, 3] = turned_quat(quat[n], step[3:6])
-        for i in range(6):
-            twist[n, i] += step[6 + i]
-    return (center, quat, twist, covariance, size, size_variance), quarters, squared
+    place, turned, sides = f.center_m.copy(), f.quat_xyzw.copy(), f.size_lwh_m.copy()
+    side_noise, residual = f.ends_noise_m2.copy(), np.empty(6)
+    quarters = turn_by_quarters(turned, t.quat_xyzw)
+    if quarters % 2 == 1:
+        swap_sides(sides)
+        swap_sides(side_noise)
+    for i in range(3):
+        side_noise[i] += (p.size_noise * t.size_lwh_m[i]) ** 2
+    _correct_size(t.size_lwh_m, t.size_variance_m2, sides, side_noise)
+    if not np.isnan(origin_m[0]):
+        axes = np.empty((3, 3))
+        write_axes(turned, axes)
+        _keep_seen_sides(place, axes, sides - t.size_lwh_m, origin_m)
+    for i in range(3):
+        residual[i] = place[i] - t.center_m[i]
+    write_turn_between(t.quat_xyzw, turned, residual[3:])
+    step = _correct_state(t.covariance, f.noise, residual)
+    for i in range(3):
+        t.center_m[i] += step[i]
+    for i in range(6):
+        t.twist[i] += step[6 + i]
+    a, b, c, d = turned_quat(t.quat_xyzw, step[3:6])
+    t.quat_xyzw[0], t.quat_xyzw[1], t.quat_xyzw[2], t.quat_xyzw[3] = a, b, c, d
+    return quarters, np.sum(residual**2)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
 from perception_stack.tracking.kernels.turns import write_axes
+from perception_stack.tracking.tracks import TrackTable
 
 
 @machine_code
@@ -35,37 +36,46 @@ def _is_met(
 
 
 @machine_code
-def seen_share(
-    center: FloatArray,
-    quat: FloatArray,
-    size: FloatArray,
-    asked_hiding: tuple[NDArray[np.intp], NDArray[np.intp]],
-    sight: tuple[FloatArray, FloatArray, float],
-) -> FloatArray:
-    """Share of each box asked for that is in view and not behind another; see :mod:`sight`."""
-    asked, hiding = asked_hiding
-    origin_m, ahead, least_cosine = sight
-    num = len(center)
-    axes, share = np.empty((num, 3, 3)), np.ones(num)
-    way = np.empty(3)
+def write_seen_share(
+    tracks: TrackTable,
+    unseen: NDArray[np.bool_],
+    sight: FloatArray,
+    share: FloatArray,
+) -> None:
+    """Write how much of some boxes is in view and not behind a confirmed one; see :mod:`sight`.
+
+    Args:
+        tracks: N boxes.
+        unseen: bool [N], of which ones to tell.
+        sight: float64 [7], origin, direction ahead, cosine of the half angle.
+        share: float64 [N], written where asked for.
+    """
+    num = len(tracks)
+    axes, way = np.empty((num, 3, 3)), np.empty(3)
     for n in range(num):
-        write_axes(quat[n], axes[n])
-    for n in asked:
-        num_seen = 0
+        write_axes(tracks[n].quat_xyzw, axes[n])
+    for n in range(num):
+        if not unseen[n]:
+            continue
+        center, size, num_seen = tracks[n].center_m, tracks[n].size_lwh_m, 0
         for corner in range(9):
+            along, length2 = 0.0, 0.0
             for i in range(3):
-                way[i] = center[n, i] - origin_m[i]
+                way[i] = center[i] - sight[i]
                 for k in range(3):
                     if corner < 8:
                         sign = 1.0 if corner & (1 << k) else -1.0
-                        way[i] += 0.25 * sign * size[n, k] * axes[n, i, k]
-            is_seen = np.sum(way * ahead) >= least_cosine * np.sqrt(np.sum(way**2))
-            for m in hiding:
+                        way[i] += 0.25 * sign * size[k] * axes[n, i, k]
+                along += way[i] * sight[3 + i]
+                length2 += way[i] ** 2
+            is_seen = along >= sight[6] * np.sqrt(length2)
+            for m in range(num):
                 if not is_seen:
                     break
-                if m != n and _is_met(origin_m, way, center[m], axes[m], 0.5 * size[m]):
-                    is_seen = False
+                if m != n and tracks[m].confirmed:
+                    is_seen = not _is_met(
+                        sight[:3], way, tracks[m].center_m, axes[m], 0.5 * tracks[m].size_lwh_m
+                    )
             if is_seen:
                 num_seen += 1
         share[n] = num_seen / 9.0
-    return share

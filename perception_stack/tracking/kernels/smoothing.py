@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
@@ -14,7 +13,7 @@ from perception_stack.tracking.kernels.turns import (
     turned_quat,
     write_turn_between,
 )
-from perception_stack.tracking.tracks import FilterState
+from perception_stack.tracking.tracks import TrackTable
 
 
 @machine_code
@@ -41,49 +40,40 @@ def _smoothing_gain(
 
 
 @machine_code
-def moved_back(
-    here: FilterState, expected: FilterState, later: FilterState, dt_s: float
-) -> tuple[FilterState, NDArray[np.intp]]:
-    """State of each track with hindsight; see :func:`smoothing._corrected`.
+def move_back(here: TrackTable, expected: TrackTable, later: TrackTable, dt_s: float) -> None:
+    """Correct tracks by hindsight, in place; see :func:`smoothing._corrected`.
 
     Args:
-        here: As it was known.
+        here: As they were known; boxes are named as in ``later`` afterwards.
         expected: The same, predicted for the next frame.
         later: At the next frame, with hindsight.
         dt_s: Time step.
-
-    Returns:
-        The state, its rotation named as in ``later``; and the quarter turns it took to name it
-        so, int [N], which the sizes have not followed yet.
     """
-    center, quat, twist, covariance, size, size_variance = here
-    num = len(center)
-    center, quat, twist, covariance = center.copy(), quat.copy(), twist.copy(), covariance.copy()
-    size, size_variance = size.copy(), size_variance.copy()
-    quarters, gain, missed = np.empty(num, dtype=np.intp), np.empty((12, 12)), np.empty(12)
-    for n in range(num):
-        _smoothing_gain(covariance[n], expected[3][n], dt_s, gain)
-        named = later[1][n].copy()
-        turned_back = turn_by_quarters(named, expected[1][n])
-        write_turn_between(expected[1][n], named, missed[3:6])
+    gain, missed = np.empty((12, 12)), np.empty(12)
+    for n in range(len(here)):
+        t, e, s = here[n], expected[n], later[n]
+        _smoothing_gain(t.covariance, e.covariance, dt_s, gain)
+        named, size, variance = s.quat_xyzw.copy(), s.size_lwh_m.copy(), s.size_variance_m2.copy()
+        if turn_by_quarters(named, e.quat_xyzw) % 2 == 1:
+            swap_sides(size)
+            swap_sides(variance)
+        write_turn_between(e.quat_xyzw, named, missed[3:6])
         for i in range(3):
-            missed[i] = later[0][n, i] - expected[0][n, i]
+            missed[i] = s.center_m[i] - e.center_m[i]
         for i in range(6):
-            missed[6 + i] = later[2][n, i] - expected[2][n, i]
+            missed[6 + i] = s.twist[i] - e.twist[i]
         step = gain @ missed
         for i in range(3):
-            center[n, i] += step[i]
-        quat[n, 0], quat[n, 1], quat[n, 2], quat[n, 3] = turned_quat(quat[n], step[3:6])
+            t.center_m[i] += step[i]
+        a, b, c, d = turned_quat(t.quat_xyzw, step[3:6])
+        t.quat_xyzw[0], t.quat_xyzw[1], t.quat_xyzw[2], t.quat_xyzw[3] = a, b, c, d
         for i in range(6):
-            twist[n, i] += step[6 + i]
-        covariance[n] += gain @ (later[3][n] - expected[3][n]) @ gain.T
-        later_size, later_variance = later[4][n].copy(), later[5][n].copy()
-        if turned_back % 2 == 1:
-            swap_sides(later_size)
-            swap_sides(later_variance)
+            t.twist[i] += step[6 + i]
+        t.covariance[:] += gain @ (s.covariance - e.covariance) @ gain.T
         for i in range(3):
-            share = size_variance[n, i] / expected[5][n, i]
-            size[n, i] += share * (later_size[i] - size[n, i])
-            size_variance[n, i] += share**2 * (later_variance[i] - expected[5][n, i])
-        quarters[n] = turn_by_quarters(quat[n], later[1][n])
-    return (center, quat, twist, covariance, size, size_variance), quarters
+            share = t.size_variance_m2[i] / e.size_variance_m2[i]
+            t.size_lwh_m[i] += share * (size[i] - t.size_lwh_m[i])
+            t.size_variance_m2[i] += share**2 * (variance[i] - e.size_variance_m2[i])
+        if turn_by_quarters(t.quat_xyzw, s.quat_xyzw) % 2 == 1:
+            swap_sides(t.size_lwh_m)
+            swap_sides(t.size_variance_m2)

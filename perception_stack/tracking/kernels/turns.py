@@ -55,6 +55,14 @@ def write_axes(quat: FloatArray, axes: FloatArray) -> None:
 
 
 @machine_code
+def turn_on(quat: FloatArray, quarters: int) -> None:
+    """Turn a rotation by quarters about its own z, in place."""
+    x, y, z, w = quat
+    s, c = _QUARTERS[quarters % 4]
+    quat[0], quat[1], quat[2], quat[3] = c * x + s * y, c * y - s * x, c * z + s * w, c * w - s * z
+
+
+@machine_code
 def turn_by_quarters(quat: FloatArray, nearest_to: FloatArray) -> int:
     """Turn a rotation by quarters about its z to be nearest to another; returns how many."""
     x, y, z, w = quat
@@ -69,23 +77,25 @@ def turn_by_quarters(quat: FloatArray, nearest_to: FloatArray) -> int:
         )
         if likeness > best + 1e-9:
             best, quarters = likeness, k
-    s, c = _QUARTERS[quarters]
-    quat[0], quat[1], quat[2], quat[3] = c * x + s * y, c * y - s * x, c * z + s * w, c * w - s * z
+    turn_on(quat, quarters)
     return quarters
 
 
 @machine_code
-def cholesky(matrix: FloatArray, num: int) -> None:
-    """Overwrite the lower triangle of a positive definite matrix with its factor."""
+def cholesky(matrix: FloatArray, num: int) -> bool:
+    """Overwrite the lower triangle of a matrix with its factor; False if not positive definite."""
     for j in range(num):
         for i in range(j, num):
             total = matrix[i, j]
             for k in range(j):
                 total -= matrix[i, k] * matrix[j, k]
             if i == j:
+                if not total > 0:
+                    return False
                 matrix[j, j] = np.sqrt(total)
             else:
                 matrix[i, j] = total / matrix[j, j]
+    return True
 
 
 @machine_code

@@ -1,0 +1,170 @@
+"""Which tracks and detections could belong together, at what cost, and which do."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perception_stack.datatypes import FloatArray
+from perception_stack.geometry.compiled import machine_code
+from perception_stack.tracking.kernels.assignment import cheapest
+from perception_stack.tracking.kernels.classes import compatibility
+from perception_stack.tracking.kernels.turns import cholesky
+from perception_stack.tracking.measurements import FoundTable
+from perception_stack.tracking.tracks import Row, TrackTable
+
+IntArray = NDArray[np.intp]
+Costs = tuple[IntArray, IntArray, FloatArray]
+"""Row of each pair [K], rising; its column [K]; its cost [K]."""
+
+_MOST_SIDES = 10.0  # squared distance of sides beyond which they say no more
+
+
+@machine_code
+def _distances(t: Row, f: Row, size_noise: float) -> tuple[float, float, float]:
+    """Squared Mahalanobis distance in place, the log determinant behind it, and in sides.
+
+    Longer sides are compared with longer ones, whatever is called length.
+    """
+    factor, offset, variance = np.empty((3, 3)), np.empty(3), np.empty(3)
+    squared, log_volume = 0.0, 0.0
+    size, found_size = t.size_lwh_m, f.size_lwh_m
+    for i in range(3):
+        offset[i] = f.center_m[i] - t.center_m[i]
+        variance[i] = t.size_variance_m2[i] + f.ends_noise_m2[i] + (size_noise * size[i]) ** 2
+        for j in range(3):
+            factor[i, j] = t.covariance[i, j] + f.noise[i, j]
+    cholesky(factor, 3)
+    for i in range(3):
+        for j in range(i):
+            offset[i] -= factor[i, j] * offset[j]
+        offset[i] /= factor[i, i]
+        squared += offset[i] ** 2
+        log_volume += 2 * np.log(factor[i, i])
+    flat = 0.5 * (variance[0] + variance[1])
+    short = min(size[0], size[1]) - min(found_size[0], found_size[1])
+    long = max(size[0], size[1]) - max(found_size[0], found_size[1])
+    high = size[2] - found_size[2]
+    return squared, log_volume, (short**2 + long**2) / flat + high**2 / variance[2]
+
+
+@machine_code
+def pair_costs(
+    tracks: TrackTable,
+    track_like: FloatArray,
+    found: FoundTable,
+    found_like: FloatArray,
+    p: Row,
+) -> Costs:
+    """Pairs within the gate, without a look at those far apart; see :mod:`association`.
+
+    Args:
+        tracks: [N], predicted.
+        track_like: float64 [N, V], of their classes.
+        found: [M], with rising x.
+        found_like: float64 [M, V].
+        p: Parameters.
+    """
+    num = len(found)
+    rows, columns, costs = [0][:0], [0][:0], [0.0][:0]
+    x_m, noise_m2, most_m2 = np.empty(num), np.empty(num), 0.0
+    for m in range(num):
+        x_m[m] = found[m].center_m[0]
+        noise_m2[m] = found[m].noise[0, 0] + found[m].noise[1, 1] + found[m].noise[2, 2]
+        most_m2 = max(most_m2, noise_m2[m])
+    for n in range(len(tracks)):
+        t = tracks[n]
+        # a trace is more than the variance in any direction
+        spread_m2 = t.covariance[0, 0] + t.covariance[1, 1] + t.covariance[2, 2]
+        reach_m = np.sqrt(p.gate * (spread_m2 + most_m2))
+        log_size = 0.5 * np.log(np.sum(t.size_lwh_m**2))
+        log_new = np.log(p.new_density * (2 * np.pi) ** 1.5) - 3 * log_size
+        log_exists = -np.log1p(np.exp(-t.log_odds))
+        for m in range(np.searchsorted(x_m, t.center_m[0] - reach_m), num):
+            x = x_m[m] - t.center_m[0]
+            if x > reach_m:
+                break
+            y, z = found[m].center_m[1] - t.center_m[1], found[m].center_m[2] - t.center_m[2]
+            if x * x + y * y + z * z > p.gate * (spread_m2 + noise_m2[m]):
+                continue
+            squared, log_volume, sides = _distances(t, found[m], p.size_noise)
+            if squared > p.gate:
+                continue
+            same_class = compatibility(track_like[n], found_like[m])
+            cost = squared + min(sides, _MOST_SIDES) + log_volume
+            rows.append(n)
+            columns.append(m)
+            costs.append(cost + 2 * (log_new - np.log(same_class) - log_exists))
+    return np.array(rows, dtype=np.intp), np.array(columns, dtype=np.intp), np.array(costs)
+
+
+@machine_code
+def assign(pairs: Costs, open_pair: NDArray[np.bool_], chosen: IntArray) -> None:
+    """Cheapest one-to-one choice among pairs that are open and cost less than nothing.
+
+    Args:
+        pairs: K pairs of N rows.
+        open_pair: bool [K].
+        chosen: int [N]; the column of each row chosen now is written.
+    """
+    rows, columns, cost = pairs
+    num, most = 0, 0
+    first = np.zeros(len(chosen) + 1, dtype=np.intp)
+    kept_columns, kept_cost = np.empty(len(rows), dtype=np.intp), np.empty(len(rows))
+    for k in range(len(rows)):
+        if open_pair[k] and cost[k] < 0:
+            first[rows[k] + 1] += 1
+            kept_columns[num], kept_cost[num] = columns[k], cost[k]
+            most = max(most, columns[k])
+            num += 1
+    if num == 0:
+        return
+    for n in range(len(chosen)):
+        first[n + 1] += first[n]
+    best = cheapest((first, kept_columns[:num], kept_cost[:num]), most + 1)
+    for n in range(len(chosen)):
+        if best[n] >= 0:
+            chosen[n] = best[n]
+
+
+@machine_code
+def assign_in_stages(
+    pairs: Costs, score: FloatArray, strong_score: float, num_rows: int
+) -> IntArray:
+    """Strong columns choose first, weak ones among the rows that are left.
+
+    Args:
+        pairs: K pairs.
+        score: float64 [M] of the columns.
+        strong_score: From which on a column is strong.
+        num_rows: Number of all rows.
+
+    Returns:
+        Column of each row, -1 for none.
+    """
+    rows, columns, _ = pairs
+    chosen = np.full(num_rows, -1, dtype=np.intp)
+    is_open = np.empty(len(rows), dtype=np.bool_)
+    for k in range(len(rows)):
+        is_open[k] = score[columns[k]] >= strong_score
+    assign(pairs, is_open, chosen)
+    for k in range(len(rows)):
+        is_open[k] = score[columns[k]] < strong_score and chosen[rows[k]] < 0
+    assign(pairs, is_open, chosen)
+    return chosen
+
+
+@machine_code
+def associate(
+    tracks: TrackTable,
+    track_like: FloatArray,
+    found: FoundTable,
+    found_like: FloatArray,
+    p: Row,
+) -> IntArray:
+    """Detection of each track, -1 for none; see :func:`association.associate`."""
+    pairs = pair_costs(tracks, track_like, found, found_like, p)
+    score = np.empty(len(found))
+    for m in range(len(found)):
+        score[m] = found[m].score
+    return assign_in_stages(pairs, score, p.strong_score, len(tracks))

@@ -1,0 +1,47 @@
+"""Log odds of existence, of one track or of arrays of them; see :mod:`tracking.existence`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from perception_stack.geometry.compiled import machine_code
+from perception_stack.tracking.tracks import Row
+
+Values = Any
+"""A number, or an array of them."""
+
+MOST_SURE = 7.0
+"""Log odds, 0.999: belief does not go beyond."""
+
+_LEAST_SCORE, _MOST_SCORE = 0.01, 0.99
+_AT_REST = -3.0  # log odds of an object in a place of which nothing is known
+
+
+@machine_code
+def log_odds_of_score(score: Values) -> Values:
+    """Log odds of scores, which are not taken at their word at the ends of their range."""
+    likely = np.minimum(np.maximum(score, _LEAST_SCORE), _MOST_SCORE)
+    return np.log(likely / (1 - likely))
+
+
+@machine_code
+def drawn(log_odds: Values, rate_hz: Values, dt_s: float, p: Row) -> Values:
+    """Solution of dl/dt = (rest - l) / memory + rate."""
+    rest = _AT_REST + rate_hz * p.existence_memory_s
+    return rest + (log_odds - rest) * np.exp(-dt_s / p.existence_memory_s)
+
+
+@machine_code
+def missed(log_odds: Values, seen_share: Values, dt_s: float, p: Row) -> Values:
+    """After a time in which detections were looked for and none came."""
+    return drawn(log_odds, -seen_share / p.unseen_s, dt_s, p)
+
+
+@machine_code
+def seen(log_odds: Values, score: Values, dt_s: float, p: Row) -> Values:
+    """After a time at whose end a detection of the given score fell to the track."""
+    rate_hz = (log_odds_of_score(score) + np.log(p.hit_odds)) / p.persistence_s
+    rate_hz = np.maximum(rate_hz, -1 / p.unseen_s)
+    return np.minimum(drawn(log_odds, rate_hz, dt_s, p), MOST_SURE)

@@ -1,0 +1,64 @@
+"""Columns of the tracked list, out of the table of tracks."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perception_stack.datatypes import FloatArray, TrackState
+from perception_stack.geometry.compiled import machine_code
+from perception_stack.tracking.kernels.heading import told
+from perception_stack.tracking.tracks import Row, TrackTable
+
+Pose = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+"""Centres [N, 3], rotations [N, 4], sizes [N, 3], covariances of the pose [N, 6, 6]."""
+Twist = tuple[FloatArray, FloatArray, FloatArray]
+"""Velocities [N, 3], turn rates [N, 3], covariances of both [N, 6, 6]."""
+Belief = tuple[FloatArray, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]
+"""Log odds of existence [N], states [N], whether the heading is known, whether it stands."""
+Seen = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Numbers of detections [N], stamps of the last ones [N]."""
+
+_TENTATIVE, _CONFIRMED = int(TrackState.TENTATIVE), int(TrackState.CONFIRMED)
+_COASTING = int(TrackState.COASTING)
+
+
+@machine_code
+def columns(
+    table: TrackTable, stamp_ns: int, p: Row
+) -> tuple[Pose, Twist, FloatArray, Belief, Seen]:
+    """What the list says of each track; the third is the covariance of the size [N, 3, 3]."""
+    num = len(table)
+    center, quat, size = np.empty((num, 3)), np.empty((num, 4)), np.empty((num, 3))
+    covariance, twist_covariance = np.empty((num, 6, 6)), np.empty((num, 6, 6))
+    velocity, turn_rate = np.empty((num, 3)), np.empty((num, 3))
+    size_covariance = np.zeros((num, 3, 3))
+    log_odds, state = np.empty(num), np.empty(num, dtype=np.uint8)
+    known, still = np.empty(num, dtype=np.bool_), np.empty(num, dtype=np.bool_)
+    num_detections, last_ns = np.empty(num, dtype=np.int64), np.empty(num, dtype=np.int64)
+    for n in range(num):
+        t = table[n]
+        for i in range(3):
+            center[n, i], size[n, i] = t.center_m[i], t.size_lwh_m[i]
+            velocity[n, i], turn_rate[n, i] = t.twist[i], t.twist[3 + i]
+            size_covariance[n, i, i] = t.size_variance_m2[i]
+        for i in range(4):
+            quat[n, i] = t.quat_xyzw[i]
+        for i in range(6):
+            for j in range(6):
+                covariance[n, i, j] = t.covariance[i, j]
+                twist_covariance[n, i, j] = t.covariance[6 + i, 6 + j]
+        log_odds[n], num_detections[n], last_ns[n] = t.log_odds, t.num_detections, t.last_seen_ns
+        known[n], squared = told(t)
+        still[n] = squared <= p.still
+        if not t.confirmed:
+            state[n] = _TENTATIVE
+        else:
+            state[n] = _CONFIRMED if t.last_seen_ns == stamp_ns else _COASTING
+    return (
+        (center, quat, size, covariance),
+        (velocity, turn_rate, twist_covariance),
+        size_covariance,
+        (log_odds, state, known, still),
+        (num_detections, last_ns),
+    )
