@@ -76,6 +76,19 @@ class SizeBelief:
     size_variance_m2: FloatArray
 
 
+def usual_size(label: str) -> tuple[FloatArray, FloatArray] | None:
+    """Mean and deviation of length, width and height of a class, float64 [3], metres.
+
+    Returns:
+        None for a class of which nothing is known. Of several kinds, the one met most.
+    """
+    rows = [row for row in _SIZES if row[0] == label]
+    if not rows:
+        return None
+    _, mean_m, sigma_m, _ = max(rows, key=lambda row: row[3])
+    return np.array(mean_m), np.array(sigma_m)
+
+
 def believe(
     extent_m: FloatArray,
     shown: FloatArray,

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 
-from perception_stack.datatypes import Boxes3D, TrackedObjects
+from perception_stack.datatypes import FloatArray, TrackedObjects
 from perception_stack.errors import ConfigError
 from perception_stack.geometry.boxes import transform_boxes
-from perception_stack.io.kitti.sequences import TrackingSequence, read_sequence, sequence_names
+from perception_stack.io.kitti.sequences import (
+    IMAGE_FOLDERS,
+    TrackingSequence,
+    read_sequence,
+    sequence_names,
+)
 from perception_stack.io.kitti.tracks import (
     KittiTracks,
     TrackNumbers,
@@ -22,6 +29,8 @@ from perception_stack.journal import Journal
 from perception_stack.tools.console import progress, say
 from perception_stack.tools.run import JOURNAL, chain_config, write_journal
 from perception_stack.tracking.config import TrackerConfig
+from perception_stack.tracking.history import Frame
+from perception_stack.tracking.image import CameraView
 from perception_stack.tracking.sight import Sight
 from perception_stack.tracking.smoothing import smoothed
 from perception_stack.tracking.tracker import Tracker
@@ -30,13 +39,15 @@ _HALF_VIEW_RAD = np.deg2rad(41.0)  # of KITTI's colour cameras
 
 EXAMPLES = """examples:
   perception-stack track kitti --root kitti_tracking --detections pointrcnn --out out/tracks
+  perception-stack track kitti --root kitti_tracking --detections pointrcnn+rrc2d --out out/fused
   perception-stack track kitti --root kitti_tracking --sequences 0006 0010 --out out/tracks
   perception-stack track kitti --root DIR --params-file config/navigation.param.yaml --out out/t
 
-DIR has detection/pointrcnn_{Car,Cyclist,Pedestrian}, calib and orbslam3_pose; labels are never
-read. --out gets one file NNNN.txt per sequence, all classes in it, in KITTI's tracking format,
-and journal.json. A score is the log odds of existence: 0 means as likely as not. KITTI labels only
-what the camera sees, so objects outside of the image are left out.
+DIR has detection/pointrcnn_{Car,Cyclist,Pedestrian}, for +rrc2d detection/rrc2d_{Car,Pedestrian},
+calib and orbslam3_pose; labels are never read. --out gets one file NNNN.txt per sequence, all
+classes in it, in KITTI's tracking format, and journal.json. A score is the log odds of existence:
+0 means as likely as not. KITTI labels only what the camera sees, so objects outside of the image
+are left out.
 Score the result: perception-stack evaluate kitti-tracking --tracks out/tracks --root DIR
 """
 
@@ -47,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="tracking folder")
     parser.add_argument("--out", type=Path, required=True, help="folder for the tracks")
     parser.add_argument(
-        "--detections", default="pointrcnn", help="which detections (default: pointrcnn)"
+        "--detections",
+        default="pointrcnn",
+        help="pointrcnn, or pointrcnn+rrc2d for the camera's as well (default: pointrcnn)",
     )
     parser.add_argument(
         "--sequences", nargs="+", default=(), metavar="NNNN", help="which ones (default: all)"
@@ -69,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Track and write."""
-    _check_inputs(args.detections)
+    with_images = _with_images(args.detections)
     config = TrackerConfig.for_calibrated_scores()
     if args.params_file is not None:
         config = chain_config(args.params_file, []).tracker
@@ -81,11 +94,15 @@ def run(args: argparse.Namespace) -> int:
     with progress(len(names), "track", "sequence") as bar:
         for name in names:
             sequence = read_sequence(
-                args.root, name, fixed_frame=config.fixed_frame, image_size_px=image_size_px
+                args.root,
+                name,
+                fixed_frame=config.fixed_frame,
+                image_size_px=image_size_px,
+                with_image_detections=with_images,
             )
             run_tracker = smoothed_lists if args.smooth else tracked
-            lists = run_tracker(sequence, config, journals[name])
-            num_rows += write_tracks(args.out / f"{name}.txt", as_kitti(sequence, lists))
+            tracks = run_tracker(sequence, config, journals[name])
+            num_rows += write_tracks(args.out / f"{name}.txt", as_kitti(sequence, tracks))
             num_frames += len(sequence)
             bar.update(1)
     write_journal(args.out / JOURNAL, journals)
@@ -93,56 +110,98 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracked:
+    """The tracked list of one frame, and where the camera detected some of its objects."""
+
+    objects: TrackedObjects
+    xyxy_px_of: dict[UUID, FloatArray]
+
+
 def tracked(
     sequence: TrackingSequence, config: TrackerConfig, journal: Journal
-) -> list[TrackedObjects | None]:
+) -> list[Tracked | None]:
     """The tracked list of each frame, in the fixed frame; None where the tracker gave none."""
     tracker = Tracker(config, journal)
-    return [tracker.update(boxes, sight=sight) for boxes, sight in _frames(sequence)]
+    lists: list[Tracked | None] = []
+    for index in range(len(sequence)):
+        one = None
+        for frame in frames_of(sequence, index):
+            objects = tracker.take(frame)
+            if objects is not None:
+                one = _tracked(sequence, index, objects, tracker.known.image_rows)
+        lists.append(one)
+    return lists
 
 
 def smoothed_lists(
     sequence: TrackingSequence, config: TrackerConfig, journal: Journal
-) -> list[TrackedObjects | None]:
+) -> list[Tracked | None]:
     """As :func:`tracked`, every frame with the use of all frames."""
-    return list(smoothed(_frames(sequence), config, journal))
+    indices = range(len(sequence))
+    frames = (frame for index in indices for frame in frames_of(sequence, index))
+    # of one stamp the last one knows most
+    by_stamp = {one.objects.stamp_ns: one for one in smoothed(frames, config, journal)}
+    found = [by_stamp.get(sequence.detections[index].stamp_ns) for index in indices]
+    return [
+        None if one is None else _tracked(sequence, index, one.objects, one.image_rows)
+        for index, one in enumerate(found)
+    ]
 
 
-def _frames(sequence: TrackingSequence) -> Iterator[tuple[Boxes3D, Sight]]:
-    """Detections in the fixed frame, and from where the camera looked."""
-    for boxes, pose in zip(sequence.detections, sequence.fixed_from_rect, strict=True):
-        sight = Sight(
-            origin_m=pose.translation_m,
-            ahead=np.ascontiguousarray(pose.rotation[:, 2]),
-            half_angle_rad=_HALF_VIEW_RAD,
+def frames_of(sequence: TrackingSequence, index: int) -> Iterator[Frame]:
+    """What the tracker is given of one frame: boxes, and the detections in the image if any."""
+    pose = sequence.fixed_from_rect[index]
+    sight = Sight(
+        origin_m=pose.translation_m,
+        ahead=np.ascontiguousarray(pose.rotation[:, 2]),
+        half_angle_rad=_HALF_VIEW_RAD,
+    )
+    yield Frame(seen=transform_boxes(sequence.detections[index], pose), sight=sight)
+    if sequence.image_detections is not None:
+        view = CameraView(
+            detections=sequence.image_detections[index],
+            camera=sequence.camera,
+            camera_from_fixed=sequence.camera_from_rect @ pose.inverse(),
+            classes=tuple(IMAGE_FOLDERS),
         )
-        yield transform_boxes(boxes, pose), sight
+        yield Frame(seen=view)
 
 
-def as_kitti(
-    sequence: TrackingSequence, lists: list[TrackedObjects | None]
-) -> dict[int, KittiTracks]:
+def _tracked(
+    sequence: TrackingSequence, index: int, objects: TrackedObjects, image_rows: dict[UUID, int]
+) -> Tracked:
+    images = sequence.image_detections
+    found = (
+        {}
+        if images is None
+        else {one: images[index].xyxy_px[row] for one, row in image_rows.items()}
+    )
+    return Tracked(objects=objects, xyxy_px_of=found)
+
+
+def as_kitti(sequence: TrackingSequence, tracks: list[Tracked | None]) -> dict[int, KittiTracks]:
     """The lists by frame number as a result file has them."""
     numbers = TrackNumbers()
     return {
         frame: tracks_in_image(
-            objects,
+            one.objects,
             rect_from_fixed=sequence.fixed_from_rect[frame].inverse(),
             camera_from_rect=sequence.camera_from_rect,
             camera=sequence.camera,
             numbers=numbers,
+            xyxy_px_of=one.xyxy_px_of,
         )
-        for frame, objects in enumerate(lists)
-        if objects is not None
+        for frame, one in enumerate(tracks)
+        if one is not None
     }
 
 
-def _check_inputs(detections: str) -> None:
-    names = detections.split("+")
-    if names == ["pointrcnn", "rrc2d"]:
-        raise ConfigError("the tracker takes no 2-D detections yet; type --detections pointrcnn")
-    if names != ["pointrcnn"]:
-        raise ConfigError(f"unknown detections '{detections}'; type --detections pointrcnn")
+def _with_images(detections: str) -> bool:
+    if detections not in ("pointrcnn", "pointrcnn+rrc2d"):
+        text = "type --detections pointrcnn or --detections pointrcnn+rrc2d"
+        raise ConfigError(f"unknown detections '{detections}'; {text}")
+    return detections == "pointrcnn+rrc2d"
 
 
 def _image_size(given: list[int] | None) -> tuple[int, int] | None:

@@ -20,11 +20,12 @@ def with_births(
     tracks: Tracks,
     free: Measurements,
     *,
-    stamp_ns: int,
+    when: tuple[int, str],
     config: TrackerConfig,
     journal: Journal,
 ) -> Tracks:
     """Tracks, and new ones of the detections that are left; those not worth one are counted."""
+    stamp_ns, source = when
     strong = free["score"] >= config.strong_score
     journal.count(
         Reason.BELOW_THRESHOLD,
@@ -44,7 +45,9 @@ def with_births(
     )
     if duplicate.all():
         return tracks
-    return tracks.followed_by(births(free.rows(~duplicate), stamp_ns=stamp_ns, config=config))
+    return tracks.followed_by(
+        births(free.rows(~duplicate), stamp_ns=stamp_ns, source=source, config=config)
+    )
 
 
 def is_duplicate(
@@ -63,16 +66,18 @@ def is_duplicate(
     return is_taken(measurements.table, tracks.table, config.duplicate_overlap)
 
 
-def births(measurements: Measurements, *, stamp_ns: int, config: TrackerConfig) -> Tracks:
+def births(
+    measurements: Measurements, *, stamp_ns: int, config: TrackerConfig, source: str = ""
+) -> Tracks:
     """One track for each detection, standing still for all one knows.
 
-    An identity is made of the stamp of birth and the place in the order of that frame's births.
+    An identity is made of source and stamp of the frame and the place in the order of its births.
     """
     from perception_stack.tracking.kernels.births import bear
 
     table = np.zeros(len(measurements), dtype=TRACK)
     bear(measurements.table, table, stamp_ns, numbers(config))
-    names = [uuid5(_NAMESPACE, f"{stamp_ns}/{place}") for place in range(len(table))]
+    names = [uuid5(_NAMESPACE, f"{source}{stamp_ns}/{place}") for place in range(len(table))]
     return Tracks(
         table=table,
         class_probs=measurements.class_probs,

@@ -74,6 +74,12 @@ class TrackerConfig(StepConfig):
     rotation_noise_rad: float = param(
         0.02, "Least rotation noise of a detection.", unit="rad", low=1e-4, high=1.0
     )
+    edge_noise: float = param(
+        0.06,
+        "Noise of the edges of a detection in an image, relative to its height.",
+        low=1e-3,
+        high=1.0,
+    )
     axis_noise_rad: float = param(
         0.2,
         "Yaw noise of a detection of unknown heading, once turned to the nearest side.",
@@ -95,6 +101,12 @@ class TrackerConfig(StepConfig):
     new_density: float = param(
         0.01, "New objects in a frame, in a cube as long as the object.", low=1e-12, high=1.0
     )
+    image_overlap: float = param(
+        0.5,
+        "Overlap in the image with an object from which on a detection there starts none.",
+        low=0.0,
+        high=1.0,
+    )
     duplicate_overlap: float = param(
         0.3, "Overlap with an object from which on a detection starts none.", low=0.0, high=1.0
     )
@@ -114,6 +126,12 @@ class TrackerConfig(StepConfig):
     )
     unseen_s: float = param(
         0.2, "Time without detection that divides the odds by e.", unit="s", low=1e-3, high=1e3
+    )
+    image_certainty: float = param(
+        1.0,
+        "How much more a miss in an image tells than a miss of a box, as a factor.",
+        low=0.0,
+        high=100.0,
     )
     existence_memory_s: float = param(
         0.5, "Time after which evidence of existence counts a third.", unit="s", low=0.01, high=1e6
@@ -165,7 +183,13 @@ class TrackerConfig(StepConfig):
 
         The score of a cluster says that something is there, which is less.
         """
-        return cls(strong_score=0.1, hit_odds=5.0, confirm_existence=0.7, list_existence=0.4)
+        return cls(
+            strong_score=0.1,
+            hit_odds=5.0,
+            confirm_existence=0.7,
+            list_existence=0.4,
+            image_certainty=4.0,
+        )
 
 
 @lru_cache(maxsize=16)
@@ -175,7 +199,8 @@ def numbers(config: TrackerConfig) -> np.void:
     Returns:
         A record with a field for each number of the configuration, and ``gate`` and ``still``,
         the squared Mahalanobis distances in three dimensions that belong to
-        ``gate_probability`` and ``stationary_probability``; ``log_flip`` [4], log probability
+        ``gate_probability`` and ``stationary_probability``, and ``image_gate``, that in four;
+        ``log_flip`` [4], log probability
         that the front is k quarter turns from where a detection says; and ``confirm_log_odds``,
         ``list_log_odds`` and ``remove_log_odds``.
     """
@@ -190,6 +215,7 @@ def numbers(config: TrackerConfig) -> np.void:
         likely = values[f"{name}_existence"]
         values[f"{name}_log_odds"] = float(np.log(likely / (1 - likely)))
     values["gate"] = 2 * float(gammaincinv(1.5, config.gate_probability))
+    values["image_gate"] = 2 * float(gammaincinv(2.0, config.gate_probability))
     values["still"] = 2 * float(gammaincinv(1.5, config.stationary_probability))
     flip = config.flip_probability
     # a side taken for the front is taken to be five times rarer than a rear taken for it

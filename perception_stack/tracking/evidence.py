@@ -1,4 +1,4 @@
-"""What one frame tells of the tracks: of those it saw, and of those it did not."""
+"""What one frame of boxes tells of the tracks: of those it saw, and of those it did not."""
 
 from __future__ import annotations
 
@@ -16,12 +16,25 @@ from perception_stack.tracking.tracks import Tracks, object_array
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """The step from one frame to the next, and from where the next one was seen."""
+    """The step from one frame to the next.
+
+    Attributes:
+        stamp_ns: Of the next one.
+        dt_s: Seconds between them.
+        looked_s: Seconds since the sensor of the next one looked before; it is no evidence of
+            absence that a sensor did not report before it looked.
+        vocabulary: Class names.
+    """
 
     stamp_ns: int
     dt_s: float
+    looked_s: float
     vocabulary: tuple[str, ...]
-    sight: Sight | None
+
+    @property
+    def step(self) -> tuple[int, float, float]:
+        """What compiled loops take."""
+        return self.stamp_ns, self.dt_s, self.looked_s
 
 
 def after_frame(
@@ -30,28 +43,32 @@ def after_frame(
     chosen: NDArray[np.intp],
     passage: Passage,
     config: TrackerConfig,
+    *,
+    sight: Sight | None = None,
 ) -> Tracks:
     """Tracks after a frame, without those that are no longer likely enough.
 
     What was seen is corrected in pose, motion, size, class and heading and becomes surer; what
     was not becomes less so, as far as it could have been seen. What was once confirmed is kept.
+    The size is corrected first. Where it is known from where the detector looked, the sides
+    turned to it then stay where they were measured, whatever the size is believed to be.
 
     Args:
         tracks: Predicted.
         found: Detections of the frame.
         chosen: int [N], detection of each track, -1 for none.
-        passage: When, from where, and of which classes.
+        passage: From the frame before.
         config: Parameters.
+        sight: From where it was looked.
     """
     from perception_stack.tracking.kernels.frame import learn
 
     table, class_probs = tracks.table.copy(), tracks.class_probs.copy()
-    sight = NOWHERE if passage.sight is None else passage.sight.numbers
     kept = learn(
-        table,
-        class_probs,
+        (table, class_probs),
         (found.table, statement(found.class_probs, passage.vocabulary, config), chosen),
-        (passage.stamp_ns, passage.dt_s, sight),
+        passage.step,
+        NOWHERE if sight is None else sight.numbers,
         numbers(config),
     )
     sensors = object_array([found.sensors[m] if m >= 0 else () for m in chosen.tolist()])

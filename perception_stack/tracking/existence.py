@@ -29,7 +29,10 @@ def missed(
     """
     from perception_stack.tracking.kernels import existence as kernels
 
-    after: FloatArray = kernels.missed(log_odds, seen_share, dt_s, numbers(config))
+    p = numbers(config)
+    after: FloatArray = kernels.missed(
+        kernels.faded(log_odds, dt_s, p), seen_share * kernels.remembered_s(dt_s, p), p
+    )
     return after
 
 
@@ -42,7 +45,8 @@ def seen(
     """
     from perception_stack.tracking.kernels import existence as kernels
 
-    after: FloatArray = kernels.seen(log_odds, score, dt_s, numbers(config))
+    p = numbers(config)
+    after: FloatArray = kernels.seen(kernels.faded(log_odds, dt_s, p), score, dt_s, p)
     return after
 
 

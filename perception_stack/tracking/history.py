@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from uuid import UUID
 
 from perception_stack.datatypes import Boxes3D
+from perception_stack.tracking.image import CameraView
 from perception_stack.tracking.sight import Sight
 from perception_stack.tracking.tracks import Tracks
+
+When = tuple[int, str]
+"""Stamp in ns and source of a frame: of frames of one stamp, boxes come first, then images."""
+
+BOXES = ""
+"""Source of boxes; that of an image is the frame of its camera."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """What one sensor reported at one stamp.
+
+    Attributes:
+        seen: Boxes in the fixed frame, or the detections of an image.
+        sight: From where boxes were looked for; None where nobody knows.
+    """
+
+    seen: Boxes3D | CameraView
+    sight: Sight | None = None
+
+    @property
+    def when(self) -> When:
+        """Its place in time."""
+        source = self.seen.camera.frame_id if isinstance(self.seen, CameraView) else BOXES
+        return self.seen.stamp_ns, source
+
+    @property
+    def fixed_frame(self) -> str:
+        """Frame that its boxes, or its camera, are in."""
+        if isinstance(self.seen, CameraView):
+            return self.seen.camera_from_fixed.source
+        return self.seen.frame_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,20 +50,28 @@ class Knowledge:
     Attributes:
         tracks: The tracks.
         vocabulary: Class names that their probabilities are over.
-        stamp_ns: Stamp they are true at; None before the first frame.
+        when: Of the newest frame; None before the first one.
+        looked_ns: Stamp of the newest frame of each source.
+        image_rows: Row of the detection of each object that the newest frame, an image, saw.
     """
 
     tracks: Tracks
     vocabulary: tuple[str, ...]
-    stamp_ns: int | None
+    when: When | None = None
+    looked_ns: dict[str, int] = field(default_factory=dict)
+    image_rows: dict[UUID, int] = field(default_factory=dict)
+
+    @property
+    def stamp_ns(self) -> int | None:
+        """Stamp that the tracks are true at."""
+        return None if self.when is None else self.when[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """A frame, from where it was seen, and what was known before it."""
+    """A frame, and what was known before it."""
 
-    boxes: Boxes3D
-    sight: Sight | None
+    frame: Frame
     before: Knowledge
 
 
@@ -46,19 +88,21 @@ class History:
 
     def remember(self, past: Past) -> None:
         """Add the newest frame and forget those that are too old."""
-        oldest_ns = past.boxes.stamp_ns - self._horizon_ns
-        self._past = [one for one in self._past if one.boxes.stamp_ns >= oldest_ns]
+        if self._horizon_ns == 0:
+            return
+        oldest_ns = past.frame.when[0] - self._horizon_ns
+        self._past = [one for one in self._past if one.frame.when[0] >= oldest_ns]
         self._past.append(past)
 
-    def taken_back(self, stamp_ns: int) -> list[Past]:
+    def taken_back(self, when: When) -> list[Past]:
         """Frames that a late one goes before, taken out to be run again after it.
 
         Returns:
-            None at all where the frame is beyond the horizon, or there is one of its stamp.
+            None at all where the frame is beyond the horizon, or there is one like it.
         """
-        stamps = [one.boxes.stamp_ns for one in self._past]
-        if not stamps or stamp_ns in stamps or stamps[-1] - stamp_ns > self._horizon_ns:
+        order = [one.frame.when for one in self._past]
+        if not order or when in order or order[-1][0] - when[0] > self._horizon_ns:
             return []
-        first = sum(stamp < stamp_ns for stamp in stamps)
+        first = sum(one < when for one in order)
         later, self._past = self._past[first:], self._past[:first]
         return later

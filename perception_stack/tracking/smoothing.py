@@ -14,13 +14,13 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import Boxes3D, TrackedObjects
+from perception_stack.datatypes import TrackedObjects
 from perception_stack.journal import Journal
 from perception_stack.tracking.classification import spread
 from perception_stack.tracking.config import TrackerConfig
+from perception_stack.tracking.history import Frame, Knowledge
 from perception_stack.tracking.listing import listed
 from perception_stack.tracking.motion import predict
-from perception_stack.tracking.sight import Sight
 from perception_stack.tracking.tracker import Tracker
 from perception_stack.tracking.tracks import Tracks
 
@@ -28,63 +28,71 @@ _LEAST_DETECTIONS = 4  # what was seen less often in all its life was nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Frame:
-    stamp_ns: int
-    tracks: Tracks
+class Hindsight:
+    """What is known of one frame in the end.
+
+    Attributes:
+        objects: The tracked list.
+        image_rows: Row of the detection of each object that the frame, an image, saw.
+    """
+
+    objects: TrackedObjects
+    image_rows: dict[UUID, int]
 
 
-def smoothed(
-    frames: Iterable[tuple[Boxes3D, Sight | None]], config: TrackerConfig, journal: Journal
-) -> list[TrackedObjects]:
+def smoothed(frames: Iterable[Frame], config: TrackerConfig, journal: Journal) -> list[Hindsight]:
     """The tracked list of each frame of a recording, with the use of all frames.
 
     An object is listed as by the tracker, only that its existence is the highest believed then
     or later, and that its class is the one believed last.
 
     Args:
-        frames: Detections in the fixed frame, with rising stamps, and from where they were seen.
+        frames: Of all sensors, in order of time; one that is not newer than all before is left
+            out, as by the tracker.
         config: Of the tracker.
-        journal: Told of every detection left out.
+        journal: Told of everything left out.
+
+    Returns:
+        One entry for each frame that was not left out.
     """
-    past, vocabulary = _forward(frames, config, journal)
+    past = _forward(frames, config, journal)
     num_detections: dict[UUID, int] = {}
-    for frame in past:
-        num_detections.update(zip(frame.tracks.ids, frame.tracks["num_detections"], strict=True))
-    results: list[TrackedObjects] = []
-    later: _Frame | None = None
-    for frame in reversed(past):
-        later = frame if later is None else _with_hindsight(frame, later, config)
+    for known in past:
+        num_detections.update(zip(known.tracks.ids, known.tracks["num_detections"], strict=True))
+    results: list[Hindsight] = []
+    later: Knowledge | None = None
+    for known in reversed(past):
+        later = known if later is None else _with_hindsight(known, later, config)
         often = [num_detections[one] >= _LEAST_DETECTIONS for one in later.tracks.ids]
-        results.append(
-            listed(
-                later.tracks.rows(np.array(often, dtype=np.bool_)),
-                stamp_ns=later.stamp_ns,
-                vocabulary=vocabulary,
-                config=config,
-            )
+        objects = listed(
+            later.tracks.rows(np.array(often, dtype=np.bool_)),
+            stamp_ns=_stamp_ns(later),
+            vocabulary=later.vocabulary,
+            config=config,
         )
+        results.append(Hindsight(objects=objects, image_rows=known.image_rows))
     return results[::-1]
 
 
-def _forward(
-    frames: Iterable[tuple[Boxes3D, Sight | None]], config: TrackerConfig, journal: Journal
-) -> tuple[list[_Frame], tuple[str, ...]]:
-    """What the tracker knew after each frame, and the vocabulary of all of them."""
+def _forward(frames: Iterable[Frame], config: TrackerConfig, journal: Journal) -> list[Knowledge]:
+    """What the tracker knew after each frame, all over the vocabulary of the last one."""
     tracker = Tracker(config, journal)
-    past, vocabularies = [], []
-    for boxes, sight in frames:
-        if tracker.update(boxes, sight=sight) is not None:
-            past.append(_Frame(stamp_ns=boxes.stamp_ns, tracks=tracker.known.tracks))
-            vocabularies.append(tracker.known.vocabulary)
+    past = [tracker.known for frame in frames if tracker.take(frame) is not None]
     last = tracker.known.vocabulary
-    for index, vocabulary in enumerate(vocabularies):
-        tracks = past[index].tracks
-        wide = spread(tracks.class_probs, vocabulary, vocabulary=last)
-        past[index] = replace(past[index], tracks=replace(tracks, class_probs=wide))
-    return past, last
+    for index, known in enumerate(past):
+        probs = spread(known.tracks.class_probs, known.vocabulary, vocabulary=last)
+        tracks = replace(known.tracks, class_probs=probs)
+        past[index] = replace(known, tracks=tracks, vocabulary=last)
+    return past
 
 
-def _with_hindsight(frame: _Frame, later: _Frame, config: TrackerConfig) -> _Frame:
+def _stamp_ns(known: Knowledge) -> int:
+    if known.stamp_ns is None:
+        raise RuntimeError("what is known has no stamp before the first frame")
+    return known.stamp_ns
+
+
+def _with_hindsight(frame: Knowledge, later: Knowledge, config: TrackerConfig) -> Knowledge:
     """A frame, corrected by what is known of the next one."""
     row_of = {one: row for row, one in enumerate(later.tracks.ids)}
     goes_on = np.flatnonzero([one in row_of for one in frame.tracks.ids])
@@ -92,7 +100,7 @@ def _with_hindsight(frame: _Frame, later: _Frame, config: TrackerConfig) -> _Fra
         return frame
     here = frame.tracks.rows(goes_on)
     there = later.tracks.rows(np.array([row_of[one] for one in here.ids], dtype=np.intp))
-    dt_s = (later.stamp_ns - frame.stamp_ns) * 1e-9
+    dt_s = (_stamp_ns(later) - _stamp_ns(frame)) * 1e-9
     corrected = replace(
         _corrected(here, there, dt_s, config), class_probs=there.class_probs
     ).with_values(

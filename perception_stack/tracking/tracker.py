@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import UUID
 
 import numpy as np
 
@@ -14,12 +15,13 @@ from perception_stack.tracking.births import with_births
 from perception_stack.tracking.classification import likelihood, spread
 from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.evidence import Passage, after_frame
-from perception_stack.tracking.history import History, Knowledge, Past
+from perception_stack.tracking.history import Frame, History, Knowledge, Past
+from perception_stack.tracking.image import CameraView, after_image, lifted, rectangles_of
 from perception_stack.tracking.listing import listed
-from perception_stack.tracking.measurements import measurements_from_boxes
+from perception_stack.tracking.measurements import Measurements, measurements_from_boxes
 from perception_stack.tracking.motion import is_lost, predict
 from perception_stack.tracking.sight import Sight
-from perception_stack.tracking.tracks import no_tracks
+from perception_stack.tracking.tracks import Tracks, no_tracks
 
 
 class Tracker:
@@ -40,7 +42,7 @@ class Tracker:
 
     def reset(self) -> None:
         """Forget everything."""
-        self._known = Knowledge(tracks=no_tracks(1), vocabulary=(UNKNOWN,), stamp_ns=None)
+        self._known = Knowledge(tracks=no_tracks(1), vocabulary=(UNKNOWN,))
         self._history = History(self._config.reorder_horizon_s)
 
     def warm_up(self) -> None:
@@ -80,19 +82,43 @@ class Tracker:
         Raises:
             FrameMismatchError: the boxes are not in the configuration's fixed frame.
         """
-        config, stamp_ns = self._config, boxes.stamp_ns
-        if boxes.frame_id != config.fixed_frame:
-            raise FrameMismatchError(
-                "boxes to track", expected=config.fixed_frame, received=boxes.frame_id
-            )
-        newest_ns = self._known.stamp_ns
-        if newest_ns is not None and stamp_ns <= newest_ns:
-            later = self._history.taken_back(stamp_ns)
+        return self.take(Frame(seen=boxes, sight=sight))
+
+    def update_image(self, view: CameraView) -> TrackedObjects | None:
+        """The tracked list after the detections of one image, also when there were none.
+
+        Objects are corrected in direction, become surer and are told by their class; what no
+        object explains starts one, as far away as things of its class usually are that high.
+
+        Args:
+            view: Detections, and where the camera was in the fixed frame.
+
+        Returns:
+            As :meth:`update`. An image may have the stamp of the boxes that came before it.
+
+        Raises:
+            FrameMismatchError: the place of the camera is not in the configuration's fixed frame.
+        """
+        return self.take(Frame(seen=view))
+
+    def take(self, frame: Frame) -> TrackedObjects | None:
+        """The tracked list after one more frame of any sensor; see the two above.
+
+        Raises:
+            FrameMismatchError: the boxes, or the place of the camera, are not in the
+                configuration's fixed frame.
+        """
+        expected, received = self._config.fixed_frame, frame.fixed_frame
+        if received != expected:
+            raise FrameMismatchError("detections to track", expected=expected, received=received)
+        newest = self._known.when
+        if newest is not None and frame.when <= newest:
+            later = self._history.taken_back(frame.when)
             if later:
-                return self._run_again(boxes, sight, later)
-            if not self._starts_anew(stamp_ns, newest_ns):
+                return self._run_again(frame, later)
+            if not self._starts_anew(frame.when[0], newest[0]):
                 return None
-        return self._advance(boxes, sight)
+        return self._advance(frame)
 
     @property
     def known(self) -> Knowledge:
@@ -115,31 +141,78 @@ class Tracker:
         stamp_ns = known.stamp_ns + round(horizon_s * 1e9)
         return listed(later, stamp_ns=stamp_ns, vocabulary=known.vocabulary, config=self._config)
 
-    def _advance(self, boxes: Boxes3D, sight: Sight | None) -> TrackedObjects:
+    def _advance(self, frame: Frame) -> TrackedObjects:
         """One more frame, newer than all before."""
-        config, known, stamp_ns = self._config, self._known, boxes.stamp_ns
-        self._history.remember(Past(boxes=boxes, sight=sight, before=known))
-        dt_s = 0.0 if known.stamp_ns is None else (stamp_ns - known.stamp_ns) * 1e-9
-        # the vocabulary only grows, and its order is that of the names
-        vocabulary = tuple(sorted({*known.vocabulary, *boxes.classes}))
-        probs = spread(known.tracks.class_probs, known.vocabulary, vocabulary=vocabulary)
+        config, known, (stamp_ns, source) = self._config, self._known, frame.when
+        self._history.remember(Past(frame=frame, before=known))
+        before_ns = stamp_ns if known.stamp_ns is None else known.stamp_ns
+        seen = frame.seen
+        names = seen.detections.labels if isinstance(seen, CameraView) else seen.classes
+        passage = Passage(
+            stamp_ns=stamp_ns,
+            dt_s=(stamp_ns - before_ns) * 1e-9,
+            looked_s=(stamp_ns - known.looked_ns.get(source, stamp_ns)) * 1e-9,
+            # it only grows, and its order is that of the names
+            vocabulary=tuple(sorted({*known.vocabulary, *names})),
+        )
+        probs = spread(known.tracks.class_probs, known.vocabulary, vocabulary=passage.vocabulary)
+        tracks = predict(replace(known.tracks, class_probs=probs), passage.dt_s, config)
+        tracks = tracks.only(~is_lost(tracks, config))
+        image_rows: dict[UUID, int] = {}
+        if isinstance(seen, CameraView):
+            tracks, unexplained, image_rows = self._learn_image(tracks, seen, passage)
+        else:
+            tracks, unexplained = self._learn_boxes(tracks, seen, passage, frame.sight)
+        tracks = with_births(
+            tracks, unexplained, when=frame.when, config=config, journal=self._journal
+        )
+        self._known = Knowledge(
+            tracks=tracks,
+            vocabulary=passage.vocabulary,
+            when=frame.when,
+            looked_ns={**known.looked_ns, source: stamp_ns},
+            image_rows=image_rows,
+        )
+        return listed(tracks, stamp_ns=stamp_ns, vocabulary=passage.vocabulary, config=config)
 
+    def _learn_boxes(
+        self, tracks: Tracks, boxes: Boxes3D, passage: Passage, sight: Sight | None
+    ) -> tuple[Tracks, Measurements]:
+        """Tracks after boxes, and the detections that no track explains."""
+        config, vocabulary = self._config, passage.vocabulary
         found = measurements_from_boxes(
             boxes, vocabulary=vocabulary, config=config, journal=self._journal
         )
-        tracks = predict(replace(known.tracks, class_probs=probs), dt_s, config)
-        tracks = tracks.only(~is_lost(tracks, config))
-        chosen = associate(
-            tracks, likelihood(tracks.class_probs, vocabulary, config), found, config
+        like = likelihood(tracks.class_probs, vocabulary, config)
+        chosen = associate(tracks, like, found, config)
+        is_free = np.ones(len(found), dtype=np.bool_)
+        is_free[chosen[chosen >= 0]] = False
+        after = after_frame(tracks, found, chosen, passage, config, sight=sight)
+        return after, found.rows(np.flatnonzero(is_free))
+
+    def _learn_image(
+        self, tracks: Tracks, view: CameraView, passage: Passage
+    ) -> tuple[Tracks, Measurements, dict[UUID, int]]:
+        """Tracks after an image, unexplained detections put into space, and who was detected."""
+        config, vocabulary = self._config, passage.vocabulary
+        found = rectangles_of(view, vocabulary)
+        self._journal.count(
+            Reason.NON_FINITE_BOXES,
+            stamp_ns=view.stamp_ns,
+            detail="rectangles that are inside out or have impossible values were left out",
+            num=len(view.detections) - len(found),
         )
-        passage = Passage(stamp_ns=stamp_ns, dt_s=dt_s, vocabulary=vocabulary, sight=sight)
-        tracks = after_frame(tracks, found, chosen, passage, config)
-        free = np.delete(np.arange(len(found)), chosen[chosen >= 0])
-        tracks = with_births(
-            tracks, found.rows(free), stamp_ns=stamp_ns, config=config, journal=self._journal
+        tracks, chosen, overlap = after_image(tracks, found, view, passage, config)
+        is_free = overlap <= config.image_overlap
+        self._journal.count(
+            Reason.DUPLICATE,
+            stamp_ns=view.stamp_ns,
+            detail=f"overlaps an object in the image by more than {config.image_overlap}",
+            num=int(np.sum(~is_free)) - int(np.sum(~is_free[chosen[chosen >= 0]])),
         )
-        self._known = Knowledge(tracks=tracks, vocabulary=vocabulary, stamp_ns=stamp_ns)
-        return listed(tracks, stamp_ns=stamp_ns, vocabulary=vocabulary, config=config)
+        is_free[chosen[chosen >= 0]] = False
+        rows = {tracks.ids[n]: int(found.rows[m]) for n, m in enumerate(chosen.tolist()) if m >= 0}
+        return tracks, lifted(found.only(is_free), view, vocabulary, config), rows
 
     def _starts_anew(self, stamp_ns: int, newest_ns: int) -> bool:
         back_s = (newest_ns - stamp_ns) * 1e-9
@@ -152,12 +225,12 @@ class Tracker:
         self._journal.count(Reason.STALE_STAMP, stamp_ns=stamp_ns, detail=detail)
         return False
 
-    def _run_again(self, boxes: Boxes3D, sight: Sight | None, later: list[Past]) -> TrackedObjects:
+    def _run_again(self, frame: Frame, later: list[Past]) -> TrackedObjects:
         """Go back to before a late frame, use it, and then the later ones again."""
         self._known = later[0].before
-        objects = self._advance(boxes, sight)
+        objects = self._advance(frame)
         journal, self._journal = self._journal, Journal()  # theirs is written already
         for one in later:
-            objects = self._advance(one.boxes, one.sight)
+            objects = self._advance(one.frame)
         self._journal = journal
         return objects

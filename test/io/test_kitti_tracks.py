@@ -135,9 +135,10 @@ def test_only_what_the_camera_sees_is_written_and_numbered() -> None:
         [1.5, 1.6, 4.0, 0.0, 1.7, 20.0, 0.0],  # ahead
         [1.5, 1.6, 4.0, 0.0, 1.7, -20.0, 0.0],  # behind
         [1.5, 1.6, 4.0, 60.0, 1.7, 20.0, 0.0],  # right of the image
+        [1.5, 1.6, 4.0, 19.0, 1.7, 20.0, 0.0],  # mostly right of the image
         [1.5, 1.6, 4.0, 2.0, 1.7, 30.0, 0.0],  # of a class that is not scored
     ]
-    names = ["car", "car", "car", "unknown"]
+    names = ["car", "car", "car", "car", "unknown"]
     tracks = in_image(listed(boxes(rows, names)))
     assert tracks.boxes.center_m[:, 2].tolist() == pytest.approx([20.0])
     assert tracks.ids.tolist() == [0]
@@ -152,12 +153,13 @@ def test_boxes_are_clipped_to_the_image_and_written_without_tilt() -> None:
         @ np.array([[np.cos(0.1), 0, np.sin(0.1)], [0, 1, 0], [-np.sin(0.1), 0, np.cos(0.1)]]),
         translation_m=np.zeros(3),
     )
-    near = listed(boxes([[1.5, 1.6, 4.0, 0.0, 1.7, 3.0, 0.3]]))
+    near = listed(boxes([[1.5, 1.6, 4.0, -7.0, 1.7, 10.0, 0.3]]))
     tracks = tracks_in_image(
         near, rect_from_fixed=tilted, camera_from_rect=_SAME, camera=_CAMERA, numbers=numbers
     )
     low, high = tracks.xyxy_px[0, :2], tracks.xyxy_px[0, 2:]
     assert (low >= -0.5).all()
+    assert low[0] < 0
     assert (high <= np.array([1241.5, 374.5])).all()
     up = corners(tracks.boxes)[0]
     assert len(np.unique(np.round(up[:, 1], 6))) == 2  # level top, level bottom

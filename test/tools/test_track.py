@@ -129,8 +129,8 @@ def test_help_of_the_judge(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         pytest.param(
             "track kitti --root {root} --out {out} --detections pointrcnn+rrc2d",
-            "type --detections pointrcnn",
-            id="not-yet",
+            "none of rrc2d_Car, rrc2d_Pedestrian has 0042.txt",
+            id="no-image-detections",
         ),
         pytest.param(
             "track kitti --root {root} --out {out} --detections yolo",

@@ -72,7 +72,7 @@ def test_two_steps_add_up_to_one(make_boxes, first_s, second_s):
 def test_update_is_that_of_the_textbook(make_boxes):
     tracks = predict(born(make_boxes((0, 0, 0), yaw_rad=0.2)), 0.1, CONFIG)
     detection = read(make_boxes((0.5, 0.3, 0.1), yaw_rad=0.3, sigma_m=0.3))
-    passage = Passage(stamp_ns=0, dt_s=0.1, vocabulary=VOCABULARY, sight=None)
+    passage = Passage(stamp_ns=0, dt_s=0.1, looked_s=0.1, vocabulary=VOCABULARY)
     after = after_frame(tracks, detection, np.array([0]), passage, CONFIG)
 
     measure = np.hstack([np.eye(6), np.zeros((6, 6))])

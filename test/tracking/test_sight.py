@@ -86,7 +86,7 @@ def test_a_side_that_was_not_seen_moves_with_the_size(make_boxes):
     tracks = births(read(make_boxes((10, 0, 0), sigma_m=0.01)), stamp_ns=0, config=CONFIG)
     short = read(make_boxes((9.5, 0, 0), size_m=(3.0, 1.8, 1.5), sigma_m=0.01))
     for sight, nearest in ((FROM_ORIGIN, True), (None, False)):
-        passage = Passage(stamp_ns=0, dt_s=0.0, vocabulary=VOCABULARY, sight=sight)
-        after = after_frame(tracks, short, np.array([0]), passage, CONFIG)
+        passage = Passage(stamp_ns=0, dt_s=0.0, looked_s=0.0, vocabulary=VOCABULARY)
+        after = after_frame(tracks, short, np.array([0]), passage, CONFIG, sight=sight)
         rear_m = after["center_m"][0, 0] - 0.5 * after["size_lwh_m"][0, 0]
         assert (abs(rear_m - 8.0) < 0.06) == nearest

@@ -7,6 +7,7 @@ import numpy as np
 from perception_stack.datatypes import Boxes3D
 from perception_stack.journal import Journal
 from perception_stack.tracking.config import TrackerConfig
+from perception_stack.tracking.history import Frame
 from perception_stack.tracking.smoothing import smoothed
 from perception_stack.tracking.tracker import Tracker
 
@@ -14,7 +15,8 @@ CONFIG = TrackerConfig.for_calibrated_scores()
 
 
 def run(frames: list[Boxes3D], config=CONFIG):
-    return smoothed([(boxes, None) for boxes in frames], config, Journal())
+    given = [Frame(seen=boxes) for boxes in frames]
+    return [one.objects for one in smoothed(given, config, Journal())]
 
 
 def noisy_drive(make_boxes, seed: int, *, missing: range = range(0)) -> list[Boxes3D]:

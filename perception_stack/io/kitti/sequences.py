@@ -6,18 +6,26 @@ Labels are not touched: what is read here is what a tracker may see.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from perception_stack.datatypes import Boxes3D
+from perception_stack.datatypes import Boxes3D, Detections2D
 from perception_stack.errors import DataFileError
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
-from perception_stack.io.kitti.calibration import KittiCalibration, read_calibration
+from perception_stack.io.kitti.calibration import CAMERA, KittiCalibration, read_calibration
+from perception_stack.io.kitti.detections import read_detections_2d
 from perception_stack.io.kitti.pointrcnn import FOLDERS, read_pointrcnn
 from perception_stack.io.kitti.poses import FIRST_CAMERA, read_poses
+from perception_stack.io.kitti.stamps import stamp_of_frame
+
+IMAGE_FOLDERS = {"car": "rrc2d_Car", "pedestrian": "rrc2d_Pedestrian"}
+"""Folder of each class that was detected in images, in ``detection``."""
+
+# as _LOGIT_SCALE of pointrcnn.py, from the same sequences: hardly a car is false at any score
+_RRC_SCALE = {"car": (-3.0, 1.0), "pedestrian": (0.9, 0.45)}
 
 # x ahead, y left, z up, out of the camera's x right, y down, z ahead
 _BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
@@ -40,6 +48,7 @@ class TrackingSequence:
     Attributes:
         name: Such as ``0006``.
         detections: In ``camera_rect``; scores are probabilities, covariances are filled in.
+        image_detections: In the image of ``camera``; None where they were not asked for.
         fixed_from_rect: Ego motion; the fixed frame has the first camera's place, z up.
         camera: The left colour camera.
         camera_from_rect: From the rectified reference camera to the left colour camera.
@@ -47,6 +56,7 @@ class TrackingSequence:
 
     name: str
     detections: list[Boxes3D]
+    image_detections: list[Detections2D] | None
     fixed_from_rect: list[RigidTransform]
     camera: CameraModel
     camera_from_rect: RigidTransform
@@ -78,7 +88,12 @@ def sequence_names(root: Path, wanted: Iterable[str] = ()) -> list[str]:
 
 
 def read_sequence(
-    root: Path, name: str, *, fixed_frame: str, image_size_px: tuple[int, int] | None = None
+    root: Path,
+    name: str,
+    *,
+    fixed_frame: str,
+    image_size_px: tuple[int, int] | None = None,
+    with_image_detections: bool = False,
 ) -> TrackingSequence:
     """One sequence.
 
@@ -87,6 +102,7 @@ def read_sequence(
         name: Such as ``0006``.
         fixed_frame: What to call the frame in which the ego motion is given.
         image_size_px: Width and height; None for what KITTI's days of recording have.
+        with_image_detections: Read those of RRC, too.
 
     Raises:
         DataFileError: a file is missing or a row does not fit.
@@ -105,10 +121,43 @@ def read_sequence(
     return TrackingSequence(
         name=name,
         detections=read_pointrcnn(root / "detection", file, num_frames=len(poses)),
+        image_detections=(
+            _read_rrc(root / "detection", file, num_frames=len(poses))
+            if with_image_detections
+            else None
+        ),
         fixed_from_rect=[fixed_from_first @ pose @ calibration.camera_from_rect for pose in poses],
         camera=calibration.camera(width_px=width_px, height_px=height_px),
         camera_from_rect=calibration.camera_from_rect,
     )
+
+
+def _read_rrc(folder: Path, file: str, *, num_frames: int) -> list[Detections2D]:
+    paths = {label: folder / name / file for label, name in IMAGE_FOLDERS.items()}
+    present = {label: path for label, path in paths.items() if path.exists()}
+    if not present:
+        raise DataFileError(folder, f"none of {', '.join(IMAGE_FOLDERS.values())} has {file}")
+    detections = {frame: _believed(one) for frame, one in read_detections_2d(present).items()}
+    nothing = np.empty((0, 4))
+    return [
+        detections.get(frame)
+        or Detections2D(
+            frame_id=CAMERA,
+            stamp_ns=stamp_of_frame(frame),
+            xyxy_px=nothing,
+            score=np.empty(0),
+            labels=(),
+        )
+        for frame in range(num_frames)
+    ]
+
+
+def _believed(detections: Detections2D) -> Detections2D:
+    """The same with scores that are probabilities."""
+    scale = np.array([_RRC_SCALE[label] for label in detections.labels]).reshape(-1, 2)
+    score = np.clip(detections.score, 1e-9, 1 - 1e-9)
+    logit = np.log(score / (1 - score))
+    return replace(detections, score=1 / (1 + np.exp(-(logit - scale[:, 0]) / scale[:, 1])))
 
 
 def _image_size_px(calibration: KittiCalibration) -> tuple[int, int]:

@@ -1,8 +1,9 @@
 """Result files of the tracking benchmark: one for each sequence, all classes in it.
 
 A row is frame, track, type, truncation, occlusion (both -1: not known), alpha, 2-D box, h, w, l,
-x, y, z, ry, score. KITTI labels only what the camera sees, so objects that project outside of the
-image are left out; the 2-D box is the image rectangle around the projected 3-D box.
+x, y, z, ry, score. KITTI labels only what the camera sees, so objects of which not even half
+projects into the image are left out; the 2-D box is the detection of a camera, else the rectangle
+around the projected 3-D box.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from perception_stack.io.kitti.stamps import stamp_of_frame
 CLASSES = ("car", "cyclist", "pedestrian")
 """What is detected and scored; objects of other classes are not written."""
 
+_LEAST_INSIDE = 0.5
 _CERTAIN = 1e-9  # probabilities nearer to 0 and 1 than this have the same log odds
 
 
@@ -79,6 +81,7 @@ def tracks_in_image(
     camera_from_rect: RigidTransform,
     camera: CameraModel,
     numbers: TrackNumbers,
+    xyxy_px_of: Mapping[UUID, FloatArray] | None = None,
 ) -> KittiTracks:
     """The tracked list of a frame as a result file can hold it: without tilt, as the camera sees.
 
@@ -88,6 +91,8 @@ def tracks_in_image(
         camera_from_rect: From the rectified reference camera to ``camera``.
         camera: The left colour camera.
         numbers: Of the sequence.
+        xyxy_px_of: Where a camera detected some of the objects, float64 [4]; the others get the
+            rectangle around their projected box.
     """
     boxes = transform_boxes(objects.boxes, rect_from_fixed)
     height_m = boxes.size_lwh_m[:, 2:]
@@ -99,14 +104,41 @@ def tracks_in_image(
         score=boxes.score,
         stamp_ns=boxes.stamp_ns,
     )
-    xyxy_px, shown = project_boxes(transform_boxes(level, camera_from_rect), camera)
+    in_camera = transform_boxes(level, camera_from_rect)
+    xyxy_px, shown = project_boxes(in_camera, camera)
+    shown &= _mostly_inside(in_camera, xyxy_px, camera)
     shown = shown & np.isin(np.array(level.labels, dtype=str), CLASSES)
     level = level.rows(shown)
     sure = np.clip(level.score, _CERTAIN, 1 - _CERTAIN)
+    for row, one in enumerate(objects.ids):
+        if xyxy_px_of is not None and one in xyxy_px_of:
+            xyxy_px[row] = xyxy_px_of[one]
     ids = tuple(objects.ids[i] for i in np.flatnonzero(shown))
     return KittiTracks(
         boxes=level, ids=numbers.of(ids), xyxy_px=xyxy_px[shown], score=np.log(sure / (1 - sure))
     )
+
+
+def _mostly_inside(boxes: Boxes3D, xyxy_px: FloatArray, camera: CameraModel) -> NDArray[np.bool_]:
+    """Whether at least half of a rectangle would be in the image if that had no borders."""
+    margin_px = 10 * max(camera.width_px, camera.height_px)
+    k = camera.k.copy()
+    k[:2, 2] += margin_px
+    wide = CameraModel.pinhole(
+        frame_id=camera.frame_id,
+        width_px=camera.width_px + 2 * margin_px,
+        height_px=camera.height_px + 2 * margin_px,
+        k=k,
+    )
+    whole_px, _ = project_boxes(boxes, wide)
+    share = _area_px2(xyxy_px) / np.maximum(_area_px2(whole_px), 1e-9)
+    inside: NDArray[np.bool_] = share >= _LEAST_INSIDE
+    return inside
+
+
+def _area_px2(xyxy_px: FloatArray) -> FloatArray:
+    area: FloatArray = np.prod(xyxy_px[:, 2:] - xyxy_px[:, :2], axis=1)
+    return area
 
 
 def write_tracks(path: Path, frames: Mapping[int, KittiTracks]) -> int:

@@ -27,21 +27,26 @@ def log_odds_of_score(score: Values) -> Values:
 
 
 @machine_code
-def drawn(log_odds: Values, rate_hz: Values, dt_s: float, p: Row) -> Values:
-    """Solution of dl/dt = (rest - l) / memory + rate."""
-    rest = _AT_REST + rate_hz * p.existence_memory_s
-    return rest + (log_odds - rest) * np.exp(-dt_s / p.existence_memory_s)
+def faded(log_odds: Values, dt_s: float, p: Row) -> Values:
+    """After a time in which nobody looked: solution of dl/dt = (rest - l) / memory."""
+    return _AT_REST + (log_odds - _AT_REST) * np.exp(-dt_s / p.existence_memory_s)
 
 
 @machine_code
-def missed(log_odds: Values, seen_share: Values, dt_s: float, p: Row) -> Values:
-    """After a time in which detections were looked for and none came."""
-    return drawn(log_odds, -seen_share / p.unseen_s, dt_s, p)
+def remembered_s(looked_s: float, p: Row) -> float:
+    """Of a time of looking, what is not forgotten at its end."""
+    return float(p.existence_memory_s * (1 - np.exp(-looked_s / p.existence_memory_s)))
 
 
 @machine_code
-def seen(log_odds: Values, score: Values, dt_s: float, p: Row) -> Values:
-    """After a time at whose end a detection of the given score fell to the track."""
+def missed(log_odds: Values, missed_s: Values, p: Row) -> Values:
+    """Faded log odds, after a time in which a detection should have come and none did."""
+    return log_odds - missed_s * (1 / p.unseen_s)
+
+
+@machine_code
+def seen(log_odds: Values, score: Values, looked_s: float, p: Row) -> Values:
+    """Faded log odds, after a time at whose end a detection of the given score fell to it."""
     rate_hz = (log_odds_of_score(score) + np.log(p.hit_odds)) / p.persistence_s
     rate_hz = np.maximum(rate_hz, -1 / p.unseen_s)
-    return np.minimum(drawn(log_odds, rate_hz, dt_s, p), MOST_SURE)
+    return np.minimum(log_odds + rate_hz * remembered_s(looked_s, p), MOST_SURE)
