@@ -40,7 +40,7 @@ from perception_stack.geometry.boxes import transform_boxes
 from perception_stack.io.kitti.labels import KittiLabels, read_tracking_labels
 from perception_stack.io.kitti.sequences import TrackingSequence, read_sequence
 from perception_stack.journal import Journal
-from perception_stack.tools.track import as_kitti
+from perception_stack.tools.track import Tracked, as_kitti, frames_of
 from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.tracker import Tracker
 
@@ -77,9 +77,11 @@ def track(drive: Drive, config: TrackerConfig, inputs: Inputs) -> tuple[Sequence
     lists, seconds = [None] * len(sequence), []
     for frame, boxes in inputs.items():
         ready = transform_boxes(boxes, sequence.fixed_from_rect[frame])
+        sight = next(frames_of(sequence, frame)).sight
         start = time.process_time()
-        lists[frame] = tracker.update(ready)
+        objects = tracker.update(ready, sight=sight)
         seconds.append(time.process_time() - start)
+        lists[frame] = None if objects is None else Tracked(objects=objects)
     labels = {frame: one for frame, one in drive.labels.items() if frame in inputs}
     return SequencePair(labels=labels, tracks=as_kitti(sequence, lists)), seconds
 

@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": "simulate, launch the nodes, replay over DDS, evaluate: everything at once",
     "run": "run the chain over a recording, offline and reproducibly",
     "track": "run the tracker alone over published detections of a data set",
+    "tune": "fit parameters to labelled recordings",
     "evaluate": "score a run against the truth and write a report",
     "live": "launch the nodes, play a recording over DDS, keep what they answer",
     "play": "publish a recording over DDS",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
@@ -115,7 +115,7 @@ class Tracked:
     """The tracked list of one frame, and where the camera detected some of its objects."""
 
     objects: TrackedObjects
-    xyxy_px_of: dict[UUID, FloatArray]
+    xyxy_px_of: dict[UUID, FloatArray] = field(default_factory=dict)
 
 
 def tracked(

@@ -51,6 +51,9 @@ class TrackerConfig(StepConfig):
     acceleration_per_speed: float = param(
         0.08, "Further change of speed in one second, relative to the speed.", low=0.0, high=10.0
     )
+    vertical_share: float = param(
+        0.2, "Of speeds and accelerations, what may be along the upright axis.", low=0.0, high=1.0
+    )
     turn_rate_radps: float = param(
         0.3, "Turn rate of a new object, standard deviation.", unit="rad/s", low=0.0
     )
@@ -73,6 +76,12 @@ class TrackerConfig(StepConfig):
     )
     rotation_noise_rad: float = param(
         0.02, "Least rotation noise of a detection.", unit="rad", low=1e-4, high=1.0
+    )
+    outlier_share: float = param(
+        0.05, "Share of detections that are imprecise.", low=1e-4, high=0.5
+    )
+    outlier_scale: float = param(
+        4.0, "How much farther off those are, in deviations of a precise one.", low=1.0, high=20.0
     )
     edge_noise: float = param(
         0.06,

@@ -17,6 +17,7 @@ from perception_stack.tracking.kernels.association import assign
 from perception_stack.tracking.measurements import Measurements, measurements_from_boxes
 
 CONFIG = TrackerConfig()
+WIDE = CONFIG.outlier_scale**2
 VOCABULARY = ("car", "pedestrian", "unknown")
 
 
@@ -65,7 +66,7 @@ def test_assignment_is_the_cheapest_of_all(seed, num_rows, num_columns):
 def test_the_gate_is_a_probability(make_boxes, factor, matched):
     # sides and classes agree, so only the gate decides
     noise = read(make_boxes((0, 0, 0)))["noise"][0, 0, 0]
-    limit_m = np.sqrt(chi2.ppf(CONFIG.gate_probability, 3) * 2 * noise)
+    limit_m = np.sqrt(chi2.ppf(CONFIG.gate_probability, 3) * (1 + WIDE) * noise)
     found = pairs(make_boxes((0, 0, 0)), make_boxes((factor * limit_m, 0, 0)))
     assert bool(found) == matched
 
@@ -82,7 +83,7 @@ def test_no_pair_within_the_gate_is_overlooked(random_frames, seed):
     for i in range(len(tracks)):
         for j in range(len(found)):
             offset = found["center_m"][j] - tracks["center_m"][i]
-            total = tracks["covariance"][i, :3, :3] + found["noise"][j, :3, :3]
+            total = tracks["covariance"][i, :3, :3] + WIDE * found["noise"][j, :3, :3]
             if offset @ np.linalg.inv(total) @ offset <= limit:
                 expected.add((i, j))
     assert set(zip(rows.tolist(), columns.tolist(), strict=True)) == expected
@@ -103,13 +104,13 @@ def test_a_weak_detection_goes_to_a_track_that_is_left(make_boxes):
 
 def test_a_track_that_could_be_anywhere_loses_against_something_new(make_boxes):
     tracks = births(read(make_boxes((0, 0, 0))), stamp_ns=0, config=CONFIG)
-    found = read(make_boxes((1.0, 0, 0)))
+    found = read(make_boxes((2.0, 0, 0)))
     like = likelihood(tracks.class_probs, VOCABULARY, CONFIG)
     wide = tracks.with_values(covariance=1e6 * tracks["covariance"])
     for one, num in (
         (wide, 0),
         (tracks, 0),
-        (tracks.with_values(covariance=9 * tracks["covariance"]), 1),
+        (tracks.with_values(covariance=25 * tracks["covariance"]), 1),
     ):
         assert np.sum(associate(one, like, found, CONFIG) >= 0) == num
 

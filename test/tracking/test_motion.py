@@ -15,6 +15,7 @@ from perception_stack.tracking.motion import is_lost, predict
 from perception_stack.tracking.tracks import Tracks
 
 CONFIG = TrackerConfig()
+PRECISE = TrackerConfig(outlier_scale=1.0)  # no detection is less precise than the others
 VOCABULARY = ("car", "pedestrian", "unknown")
 
 
@@ -33,7 +34,10 @@ def textbook(dt_s: float, scale_m: float, speed_mps: float) -> tuple[np.ndarray,
     acceleration_mps2 = (
         CONFIG.acceleration_per_size * scale_m + CONFIG.acceleration_per_speed * speed_mps
     )
-    density = np.diag([acceleration_mps2**2] * 3 + [CONFIG.turn_acceleration_radps**2] * 3)
+    upwards_mps2 = CONFIG.vertical_share * acceleration_mps2
+    density = np.diag(
+        [acceleration_mps2**2] * 2 + [upwards_mps2**2] + [CONFIG.turn_acceleration_radps**2] * 3
+    )
     transition = np.block([[eye, dt_s * eye], [0 * eye, eye]])
     noise = np.block(
         [
@@ -73,7 +77,7 @@ def test_update_is_that_of_the_textbook(make_boxes):
     tracks = predict(born(make_boxes((0, 0, 0), yaw_rad=0.2)), 0.1, CONFIG)
     detection = read(make_boxes((0.5, 0.3, 0.1), yaw_rad=0.3, sigma_m=0.3))
     passage = Passage(stamp_ns=0, dt_s=0.1, looked_s=0.1, vocabulary=VOCABULARY)
-    after = after_frame(tracks, detection, np.array([0]), passage, CONFIG)
+    after = after_frame(tracks, detection, np.array([0]), passage, PRECISE)
 
     measure = np.hstack([np.eye(6), np.zeros((6, 6))])
     prior = tracks["covariance"][0]

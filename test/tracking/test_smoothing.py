@@ -31,7 +31,12 @@ def noisy_drive(make_boxes, seed: int, *, missing: range = range(0)) -> list[Box
 def test_positions_are_those_of_least_squares(make_boxes):
     """Place along one axis, by the normal equations of the whole recording at once."""
     frames = noisy_drive(make_boxes, 3)
-    config = TrackerConfig(acceleration_per_speed=0.0, size_change=1e-6, gate_probability=0.999999)
+    config = TrackerConfig(
+        acceleration_per_speed=0.0,
+        size_change=1e-6,
+        gate_probability=0.999999,
+        outlier_scale=1.0,
+    )
     results = run(frames, config)
     size_m = float(np.linalg.norm([4.0, 1.8, 1.5]))
     density = (config.acceleration_per_size * size_m) ** 2

@@ -24,7 +24,7 @@ from perception_stack.io.kitti.stamps import stamp_of_frame
 IMAGE_FOLDERS = {"car": "rrc2d_Car", "pedestrian": "rrc2d_Pedestrian"}
 """Folder of each class that was detected in images, in ``detection``."""
 
-# as _LOGIT_SCALE of pointrcnn.py, from the same sequences: hardly a car is false at any score
+# as LOGIT_SCALE of pointrcnn.py, from the same sequences: hardly a car is false at any score
 _RRC_SCALE = {"car": (-3.0, 1.0), "pedestrian": (0.9, 0.45)}
 
 # x ahead, y left, z up, out of the camera's x right, y down, z ahead

@@ -9,7 +9,7 @@ from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
 from perception_stack.tracking.kernels.assignment import cheapest
 from perception_stack.tracking.kernels.classes import compatibility
-from perception_stack.tracking.kernels.turns import cholesky
+from perception_stack.tracking.kernels.outliers import mixture
 from perception_stack.tracking.measurements import FoundTable
 from perception_stack.tracking.tracks import Row, TrackTable
 
@@ -21,31 +21,16 @@ _MOST_SIDES = 10.0  # squared distance of sides beyond which they say no more
 
 
 @machine_code
-def _distances(t: Row, f: Row, size_noise: float) -> tuple[float, float, float]:
-    """Squared Mahalanobis distance in place, the log determinant behind it, and in sides.
-
-    Longer sides are compared with longer ones, whatever is called length.
-    """
-    factor, offset, variance = np.empty((3, 3)), np.empty(3), np.empty(3)
-    squared, log_volume = 0.0, 0.0
-    size, found_size = t.size_lwh_m, f.size_lwh_m
+def _sides(t: Row, f: Row, size_noise: float) -> float:
+    """Squared distance in sides; the longer ones are compared, whatever they are called."""
+    size, found_size, variance = t.size_lwh_m, f.size_lwh_m, np.empty(3)
     for i in range(3):
-        offset[i] = f.center_m[i] - t.center_m[i]
         variance[i] = t.size_variance_m2[i] + f.ends_noise_m2[i] + (size_noise * size[i]) ** 2
-        for j in range(3):
-            factor[i, j] = t.covariance[i, j] + f.noise[i, j]
-    cholesky(factor, 3)
-    for i in range(3):
-        for j in range(i):
-            offset[i] -= factor[i, j] * offset[j]
-        offset[i] /= factor[i, i]
-        squared += offset[i] ** 2
-        log_volume += 2 * np.log(factor[i, i])
     flat = 0.5 * (variance[0] + variance[1])
     short = min(size[0], size[1]) - min(found_size[0], found_size[1])
     long = max(size[0], size[1]) - max(found_size[0], found_size[1])
     high = size[2] - found_size[2]
-    return squared, log_volume, (short**2 + long**2) / flat + high**2 / variance[2]
+    return float((short**2 + long**2) / flat + high**2 / variance[2])
 
 
 @machine_code
@@ -67,10 +52,11 @@ def pair_costs(
     """
     num = len(found)
     rows, columns, costs = [0][:0], [0][:0], [0.0][:0]
-    x_m, noise_m2, most_m2 = np.empty(num), np.empty(num), 0.0
+    x_m, noise_m2, most_m2, offset = np.empty(num), np.empty(num), 0.0, np.empty(3)
     for m in range(num):
         x_m[m] = found[m].center_m[0]
-        noise_m2[m] = found[m].noise[0, 0] + found[m].noise[1, 1] + found[m].noise[2, 2]
+        noise = found[m].noise
+        noise_m2[m] = p.outlier_scale**2 * (noise[0, 0] + noise[1, 1] + noise[2, 2])
         most_m2 = max(most_m2, noise_m2[m])
     for n in range(len(tracks)):
         t = tracks[n]
@@ -81,20 +67,22 @@ def pair_costs(
         log_new = np.log(p.new_density * (2 * np.pi) ** 1.5) - 3 * log_size
         log_exists = -np.log1p(np.exp(-t.log_odds))
         for m in range(np.searchsorted(x_m, t.center_m[0] - reach_m), num):
-            x = x_m[m] - t.center_m[0]
-            if x > reach_m:
+            distance2 = 0.0
+            for i in range(3):
+                offset[i] = found[m].center_m[i] - t.center_m[i]
+                distance2 += offset[i] ** 2
+            if offset[0] > reach_m:
                 break
-            y, z = found[m].center_m[1] - t.center_m[1], found[m].center_m[2] - t.center_m[2]
-            if x * x + y * y + z * z > p.gate * (spread_m2 + noise_m2[m]):
+            if distance2 > p.gate * (spread_m2 + noise_m2[m]):
                 continue
-            squared, log_volume, sides = _distances(t, found[m], p.size_noise)
+            log_density, _, squared = mixture(t.covariance, found[m].noise, offset, p)
             if squared > p.gate:
                 continue
             same_class = compatibility(track_like[n], found_like[m])
-            cost = squared + min(sides, _MOST_SIDES) + log_volume
+            sides = min(_sides(t, found[m], p.size_noise), _MOST_SIDES)
             rows.append(n)
             columns.append(m)
-            costs.append(cost + 2 * (log_new - np.log(same_class) - log_exists))
+            costs.append(sides + 2 * (log_new - log_density - np.log(same_class) - log_exists))
     return np.array(rows, dtype=np.intp), np.array(columns, dtype=np.intp), np.array(costs)
 
 

@@ -10,6 +10,7 @@ from perception_stack.geometry._overlap_kernels import footprint_overlap_m2
 from perception_stack.geometry.compiled import machine_code
 from perception_stack.tracking.kernels.existence import log_odds_of_score
 from perception_stack.tracking.kernels.heading import vote
+from perception_stack.tracking.kernels.turns import write_upright
 from perception_stack.tracking.measurements import FoundTable
 from perception_stack.tracking.tracks import Row, TrackTable
 
@@ -24,13 +25,16 @@ def bear(found: FoundTable, tracks: TrackTable, stamp_ns: int, p: Row) -> None:
         stamp_ns: Stamp of the frame.
         p: Parameters.
     """
+    upright = np.empty((3, 3))
     for m in range(len(found)):
         f, t = found[m], tracks[m]
+        write_upright(f.quat_xyzw, p.vertical_share, upright)
         speed_mps = p.speed_per_size * np.sqrt(np.sum(f.size_lwh_m**2))
         for i in range(3):
             t.center_m[i], t.size_lwh_m[i] = f.center_m[i], f.size_lwh_m[i]
             t.size_variance_m2[i] = f.ends_noise_m2[i] + (p.size_noise * f.size_lwh_m[i]) ** 2
-            t.covariance[6 + i, 6 + i] = speed_mps**2
+            for j in range(3):
+                t.covariance[6 + i, 6 + j] = speed_mps**2 * upright[i, j]
             t.covariance[9 + i, 9 + i] = p.turn_rate_radps**2
         for i in range(4):
             t.quat_xyzw[i] = f.quat_xyzw[i]

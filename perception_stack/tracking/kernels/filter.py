@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
+from perception_stack.tracking.kernels.outliers import mixture
 from perception_stack.tracking.kernels.turns import (
     cholesky,
     swap_sides,
@@ -14,6 +15,7 @@ from perception_stack.tracking.kernels.turns import (
     turned_quat,
     write_axes,
     write_turn_between,
+    write_upright,
 )
 from perception_stack.tracking.tracks import Row, TrackTable
 
@@ -23,6 +25,7 @@ _MOST_SURPRISE = 4.0  # squared distance from which on a size counts as an outli
 @machine_code
 def predict(table: TrackTable, dt_s: float, p: Row) -> None:
     """Carry tracks on by a time step, in place; see :func:`motion.predict`."""
+    density = np.empty((3, 3))
     for n in range(len(table)):
         t = table[n]
         speed2, scale2 = 0.0, 0.0
@@ -35,7 +38,9 @@ def predict(table: TrackTable, dt_s: float, p: Row) -> None:
         t.quat_xyzw[0], t.quat_xyzw[1], t.quat_xyzw[2], t.quat_xyzw[3] = a, b, c, d
         acceleration_mps2 = p.acceleration_per_size * np.sqrt(scale2)
         acceleration_mps2 += p.acceleration_per_speed * np.sqrt(speed2)
-        _spread(t.covariance, dt_s, acceleration_mps2, p.turn_acceleration_radps)
+        write_upright(t.quat_xyzw, p.vertical_share, density)
+        density *= acceleration_mps2**2
+        _spread(t.covariance, dt_s, density, p.turn_acceleration_radps)
 
 
 @machine_code
@@ -50,8 +55,15 @@ def lost(table: TrackTable, p: Row) -> NDArray[np.bool_]:
 
 
 @machine_code
-def _spread(c: FloatArray, dt_s: float, acceleration_mps2: float, turn: float) -> None:
-    """Covariance [12, 12] after a time step of constant twist, driven by white acceleration."""
+def _spread(c: FloatArray, dt_s: float, density: FloatArray, turn: float) -> None:
+    """Covariance [12, 12] after a time step of constant twist, driven by white acceleration.
+
+    Args:
+        c: Changed in place.
+        dt_s: Time step.
+        density: float64 [3, 3], of the acceleration.
+        turn: Change of turn rate in one second.
+    """
     for i in range(6):
         for j in range(6):
             c[i, j] += dt_s * (c[i, j + 6] + c[i + 6, j] + dt_s * c[i + 6, j + 6])
@@ -59,17 +71,21 @@ def _spread(c: FloatArray, dt_s: float, acceleration_mps2: float, turn: float) -
         for j in range(6):
             c[i, j + 6] += dt_s * c[i + 6, j + 6]
     for i in range(6):
-        density = (acceleration_mps2 if i < 3 else turn) ** 2
-        c[i, i] += density * dt_s**3 / 3
-        c[i, i + 6] += density * dt_s**2 / 2
-        c[i + 6, i + 6] += density * dt_s
+        for j in range(6):
+            turning = turn**2 if i == j else 0.0
+            one = density[i, j] if i < 3 and j < 3 else turning
+            c[i, j] += one * dt_s**3 / 3
+            c[i, j + 6] += one * dt_s**2 / 2
+            c[i + 6, j + 6] += one * dt_s
     for i in range(6):
         for j in range(6):
             c[j + 6, i] = c[i, j + 6]
 
 
 @machine_code
-def _correct_state(c: FloatArray, noise: FloatArray, residual: FloatArray) -> FloatArray:
+def _correct_state(
+    c: FloatArray, noise: FloatArray, scale: float, residual: FloatArray
+) -> FloatArray:
     """Kalman update: shrinks the covariance, whitens the residual, gives the step [12]."""
     num = len(c)
     factor, whitened, step = np.empty((6, 6)), np.empty((6, num)), np.zeros(num)
@@ -77,7 +93,7 @@ def _correct_state(c: FloatArray, noise: FloatArray, residual: FloatArray) -> Fl
         for j in range(num):
             whitened[i, j] = c[i, j]
         for j in range(6):
-            factor[i, j] = c[i, j] + noise[i, j]
+            factor[i, j] = c[i, j] + scale * noise[i, j]
     cholesky(factor, 6)
     for i in range(6):
         for k in range(i):
@@ -131,7 +147,11 @@ def _keep_seen_sides(
 
 @machine_code
 def correct(t: Row, f: Row, origin_m: FloatArray, p: Row) -> tuple[int, float]:
-    """Correct a track by a detection, in place; see :func:`filter.updated`.
+    """Correct a track by a detection, in place.
+
+    The rotation is estimated as a small turn about the fixed axes from the predicted one, which
+    is what the covariance of a pose speaks of as well (multiplicative filter, Markley 2003). A
+    detection that is likely to be imprecise counts as one.
 
     Args:
         t: Predicted track.
@@ -140,8 +160,7 @@ def correct(t: Row, f: Row, origin_m: FloatArray, p: Row) -> tuple[int, float]:
         p: Parameters.
 
     Returns:
-        Quarter turns that brought the detection nearest to the track; the squared Mahalanobis
-        distance of its pose.
+        Quarter turns that brought the detection nearest to the track; log density of its pose.
     """
     place, turned, sides = f.center_m.copy(), f.quat_xyzw.copy(), f.size_lwh_m.copy()
     side_noise, residual = f.ends_noise_m2.copy(), np.empty(6)
@@ -159,11 +178,13 @@ def correct(t: Row, f: Row, origin_m: FloatArray, p: Row) -> tuple[int, float]:
     for i in range(3):
         residual[i] = place[i] - t.center_m[i]
     write_turn_between(t.quat_xyzw, turned, residual[3:])
-    step = _correct_state(t.covariance, f.noise, residual)
+    log_density, imprecise, _ = mixture(t.covariance, f.noise, residual, p)
+    scale = 1 + imprecise * (p.outlier_scale**2 - 1)
+    step = _correct_state(t.covariance, f.noise, scale, residual)
     for i in range(3):
         t.center_m[i] += step[i]
     for i in range(6):
         t.twist[i] += step[6 + i]
     a, b, c, d = turned_quat(t.quat_xyzw, step[3:6])
     t.quat_xyzw[0], t.quat_xyzw[1], t.quat_xyzw[2], t.quat_xyzw[3] = a, b, c, d
-    return quarters, np.sum(residual**2)
+    return quarters, log_density

@@ -74,11 +74,15 @@ def learn(
     found, said, chosen = seen_now
     num = len(table)
     share, kept = np.ones(num), np.empty(num, dtype=np.bool_)
+    unseen = np.empty(num, dtype=np.bool_)
+    for n in range(num):
+        table[n].log_odds = faded(table[n].log_odds, step[1], p)
+        # of what is hardly believed in, a miss tells nothing new
+        unseen[n] = chosen[n] < 0 and table[n].log_odds > p.remove_log_odds
     if not np.isnan(sight[0]):
-        write_seen_share(table, chosen < 0, sight, share)
+        write_seen_share(table, unseen, sight, share, p)
     for n in range(num):
         t, m = table[n], chosen[n]
-        t.log_odds = faded(t.log_odds, step[1], p)
         if m < 0:
             t.log_odds = missed(t.log_odds, share[n] * remembered_s(step[2], p), p)
         else:

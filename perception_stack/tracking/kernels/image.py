@@ -267,11 +267,14 @@ def learn_from_image(
     pairs = image_costs((table, track_like), (shown, edges, slopes, noise), found, found_like, p)
     chosen = assign_in_stages(pairs, found[2], p.strong_score, num)
     share, kept = np.ones(num), np.empty(num, dtype=np.bool_)
-    write_seen_share(table, shown & (chosen < 0), sight, share)
+    unseen = np.empty(num, dtype=np.bool_)
+    for n in range(num):
+        table[n].log_odds = faded(table[n].log_odds, step[1], p)
+        unseen[n] = shown[n] and chosen[n] < 0 and table[n].log_odds > p.remove_log_odds
+    write_seen_share(table, unseen, sight, share, p)
     overlap = np.zeros(len(found[0]))
     for n in range(num):
         t, m = table[n], chosen[n]
-        t.log_odds = faded(t.log_odds, step[1], p)
         if m >= 0:
             _correct(t, (edges[n], slopes[n], noise[n]), found[0][m], found[1][m], p)
             note_detection(t, class_probs[n], (found[2][m], said[m]), step, p)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
 from perception_stack.tracking.kernels.turns import write_axes
-from perception_stack.tracking.tracks import TrackTable
+from perception_stack.tracking.tracks import Row, TrackTable
 
 
 @machine_code
@@ -41,19 +41,26 @@ def write_seen_share(
     unseen: NDArray[np.bool_],
     sight: FloatArray,
     share: FloatArray,
+    p: Row,
 ) -> None:
-    """Write how much of some boxes is in view and not behind a confirmed one; see :mod:`sight`.
+    """Write how much of some boxes is in view and not behind a listed one; see :mod:`sight`.
 
     Args:
         tracks: N boxes.
         unseen: bool [N], of which ones to tell.
         sight: float64 [7], origin, direction ahead, cosine of the half angle.
         share: float64 [N], written where asked for.
+        p: Parameters.
     """
     num = len(tracks)
-    axes, way = np.empty((num, 3, 3)), np.empty(3)
+    axes, way, hiding = np.empty((num, 3, 3)), np.empty(3), np.empty(num, dtype=np.intp)
+    num_hiding = 0
     for n in range(num):
-        write_axes(tracks[n].quat_xyzw, axes[n])
+        if unseen[n] or tracks[n].confirmed:
+            write_axes(tracks[n].quat_xyzw, axes[n])
+        if tracks[n].confirmed and tracks[n].log_odds >= p.list_log_odds:
+            hiding[num_hiding] = n
+            num_hiding += 1
     for n in range(num):
         if not unseen[n]:
             continue
@@ -69,10 +76,8 @@ def write_seen_share(
                 along += way[i] * sight[3 + i]
                 length2 += way[i] ** 2
             is_seen = along >= sight[6] * np.sqrt(length2)
-            for m in range(num):
-                if not is_seen:
-                    break
-                if m != n and tracks[m].confirmed:
+            for m in hiding[:num_hiding]:
+                if is_seen and m != n:
                     is_seen = not _is_met(
                         sight[:3], way, tracks[m].center_m, axes[m], 0.5 * tracks[m].size_lwh_m
                     )

@@ -55,6 +55,17 @@ def write_axes(quat: FloatArray, axes: FloatArray) -> None:
 
 
 @machine_code
+def write_upright(quat: FloatArray, share: float, matrix: FloatArray) -> None:
+    """Write the unit matrix, with the square of a share along a box's own z axis."""
+    axes = np.empty((3, 3))
+    write_axes(quat, axes)
+    for i in range(3):
+        for j in range(3):
+            matrix[i, j] = (share**2 - 1) * axes[i, 2] * axes[j, 2]
+        matrix[i, i] += 1.0
+
+
+@machine_code
 def turn_on(quat: FloatArray, quarters: int) -> None:
     """Turn a rotation by quarters about its own z, in place."""
     x, y, z, w = quat
@@ -96,6 +107,35 @@ def cholesky(matrix: FloatArray, num: int) -> bool:
             else:
                 matrix[i, j] = total / matrix[j, j]
     return True
+
+
+@machine_code
+def squared_and_volume(
+    covariance: FloatArray, noise: FloatArray, scale: float, residual: FloatArray
+) -> tuple[float, float]:
+    """Squared Mahalanobis distance and log determinant under covariance plus scaled noise.
+
+    Args:
+        covariance: float64 [>= N, >= N], its first N rows and columns count.
+        noise: float64 [>= N, >= N], likewise.
+        scale: Factor of the noise.
+        residual: float64 [N].
+    """
+    num = len(residual)
+    factor, white = np.empty((num, num)), np.empty(num)
+    squared, log_volume = 0.0, 0.0
+    for i in range(num):
+        for j in range(num):
+            factor[i, j] = covariance[i, j] + scale * noise[i, j]
+    cholesky(factor, num)
+    for i in range(num):
+        white[i] = residual[i]
+        for j in range(i):
+            white[i] -= factor[i, j] * white[j]
+        white[i] /= factor[i, i]
+        squared += white[i] ** 2
+        log_volume += 2 * np.log(factor[i, i])
+    return squared, log_volume
 
 
 @machine_code
