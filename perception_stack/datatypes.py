@@ -73,9 +73,10 @@ def check_rows(name: str, rows: Sized, num: int) -> None:
 
 
 def _fits(found: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
-    return found == shape or (len(found) == len(shape) and all(
-        want is None or want == got for want, got in zip(shape, found, strict=True)
-    ))
+    return found == shape or (
+        len(found) == len(shape)
+        and all(want is None or want == got for want, got in zip(shape, found, strict=True))
+    )
 
 
 def _shape_text(shape: tuple[int | None, ...]) -> str:

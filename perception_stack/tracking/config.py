@@ -77,6 +77,13 @@ class TrackerConfig(StepConfig):
     rotation_noise_rad: float = param(
         0.02, "Least rotation noise of a detection.", unit="rad", low=1e-4, high=1.0
     )
+    stamp_noise_s: float = param(
+        0.01,
+        "Deviation of stamps from when things were measured, at first; it is learned.",
+        unit="s",
+        low=1e-5,
+        high=0.1,
+    )
     outlier_share: float = param(
         0.05, "Share of detections that are imprecise.", low=1e-4, high=0.5
     )
@@ -194,6 +201,7 @@ class TrackerConfig(StepConfig):
         """
         return cls(
             strong_score=0.1,
+            position_noise_per_size=0.01,
             hit_odds=5.0,
             confirm_existence=0.7,
             list_existence=0.4,

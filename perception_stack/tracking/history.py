@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from perception_stack.datatypes import Boxes3D
+from perception_stack.tracking.clock import Clock
 from perception_stack.tracking.image import CameraView
 from perception_stack.tracking.sight import Sight
 from perception_stack.tracking.tracks import Tracks
@@ -52,6 +53,7 @@ class Knowledge:
         vocabulary: Class names that their probabilities are over.
         when: Of the newest frame; None before the first one.
         looked_ns: Stamp of the newest frame of each source.
+        clock: Of the boxes; None before the first frame.
         image_rows: Row of the detection of each object that the newest frame, an image, saw.
     """
 
@@ -59,6 +61,7 @@ class Knowledge:
     vocabulary: tuple[str, ...]
     when: When | None = None
     looked_ns: dict[str, int] = field(default_factory=dict)
+    clock: Clock | None = None
     image_rows: dict[UUID, int] = field(default_factory=dict)
 
     @property

@@ -100,7 +100,7 @@ def _with_hindsight(frame: Knowledge, later: Knowledge, config: TrackerConfig) -
         return frame
     here = frame.tracks.rows(goes_on)
     there = later.tracks.rows(np.array([row_of[one] for one in here.ids], dtype=np.intp))
-    dt_s = (_stamp_ns(later) - _stamp_ns(frame)) * 1e-9
+    dt_s = (_stamp_ns(later) - _stamp_ns(frame)) * 1e-9 + _offset_s(later) - _offset_s(frame)
     corrected = replace(
         _corrected(here, there, dt_s, config), class_probs=there.class_probs
     ).with_values(
@@ -109,6 +109,10 @@ def _with_hindsight(frame: Knowledge, later: Knowledge, config: TrackerConfig) -
         heading=there["heading"],
     )
     return replace(frame, tracks=_with_rows(frame.tracks, goes_on, corrected))
+
+
+def _offset_s(known: Knowledge) -> float:
+    return 0.0 if known.clock is None else known.clock.offset_s
 
 
 def _with_rows(tracks: Tracks, index: NDArray[np.intp], rows: Tracks) -> Tracks:

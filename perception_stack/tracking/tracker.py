@@ -13,6 +13,7 @@ from perception_stack.journal import Journal, Reason
 from perception_stack.tracking.association import associate
 from perception_stack.tracking.births import with_births
 from perception_stack.tracking.classification import likelihood, spread
+from perception_stack.tracking.clock import Clock
 from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.evidence import Passage, after_frame
 from perception_stack.tracking.history import Frame, History, Knowledge, Past
@@ -137,7 +138,8 @@ class Tracker:
         known = self._known
         if known.stamp_ns is None:
             raise RuntimeError("nothing to predict before the first frame")
-        later = predict(known.tracks, horizon_s, self._config)
+        step_s = horizon_s if known.clock is None else known.clock.step_s(horizon_s)
+        later = predict(known.tracks, step_s, self._config)
         stamp_ns = known.stamp_ns + round(horizon_s * 1e9)
         return listed(later, stamp_ns=stamp_ns, vocabulary=known.vocabulary, config=self._config)
 
@@ -156,13 +158,18 @@ class Tracker:
             vocabulary=tuple(sorted({*known.vocabulary, *names})),
         )
         probs = spread(known.tracks.class_probs, known.vocabulary, vocabulary=passage.vocabulary)
-        tracks = predict(replace(known.tracks, class_probs=probs), passage.dt_s, config)
+        clock = known.clock or Clock.new(config)
+        # frames of one stamp were taken at one time
+        step_s = clock.step_s(passage.dt_s) if passage.dt_s > 0 else 0.0
+        tracks = predict(replace(known.tracks, class_probs=probs), step_s, config)
         tracks = tracks.only(~is_lost(tracks, config))
         image_rows: dict[UUID, int] = {}
         if isinstance(seen, CameraView):
             tracks, unexplained, image_rows = self._learn_image(tracks, seen, passage)
         else:
-            tracks, unexplained = self._learn_boxes(tracks, seen, passage, frame.sight)
+            tracks, unexplained, clock = self._learn_boxes(
+                tracks, seen, passage, (frame.sight, clock)
+            )
         tracks = with_births(
             tracks, unexplained, when=frame.when, config=config, journal=self._journal
         )
@@ -171,24 +178,31 @@ class Tracker:
             vocabulary=passage.vocabulary,
             when=frame.when,
             looked_ns={**known.looked_ns, source: stamp_ns},
+            clock=clock,
             image_rows=image_rows,
         )
         return listed(tracks, stamp_ns=stamp_ns, vocabulary=passage.vocabulary, config=config)
 
     def _learn_boxes(
-        self, tracks: Tracks, boxes: Boxes3D, passage: Passage, sight: Sight | None
-    ) -> tuple[Tracks, Measurements]:
-        """Tracks after boxes, and the detections that no track explains."""
+        self,
+        tracks: Tracks,
+        boxes: Boxes3D,
+        passage: Passage,
+        seen_by: tuple[Sight | None, Clock],
+    ) -> tuple[Tracks, Measurements, Clock]:
+        """Tracks after boxes, the detections that no track explains, what the clock is like."""
         config, vocabulary = self._config, passage.vocabulary
         found = measurements_from_boxes(
             boxes, vocabulary=vocabulary, config=config, journal=self._journal
         )
+        sight, clock = seen_by
         like = likelihood(tracks.class_probs, vocabulary, config)
-        chosen = associate(tracks, like, found, config)
+        chosen = associate(clock.blurred(tracks), like, found, config)
         is_free = np.ones(len(found), dtype=np.bool_)
         is_free[chosen[chosen >= 0]] = False
+        tracks, clock = clock.set_by(tracks, found, chosen, config)
         after = after_frame(tracks, found, chosen, passage, config, sight=sight)
-        return after, found.rows(np.flatnonzero(is_free))
+        return after, found.rows(np.flatnonzero(is_free)), clock
 
     def _learn_image(
         self, tracks: Tracks, view: CameraView, passage: Passage

@@ -1,0 +1,81 @@
+"""How far the stamp of a frame is off, told by all that moves; see :mod:`tracking.clock`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perception_stack.geometry.compiled import machine_code
+from perception_stack.tracking.kernels.outliers import mixture
+from perception_stack.tracking.kernels.turns import cholesky
+from perception_stack.tracking.measurements import FoundTable
+from perception_stack.tracking.tracks import Row, TrackTable
+
+
+@machine_code
+def _information(t: Row, f: Row, p: Row) -> tuple[float, float]:
+    """Of one detection about the offset: weight ``v' S^-1 v``, and ``v' S^-1 r``."""
+    factor, offset, speed = np.empty((3, 3)), np.empty(3), np.empty(3)
+    for i in range(3):
+        offset[i], speed[i] = f.center_m[i] - t.center_m[i], t.twist[i]
+        for j in range(3):
+            factor[i, j] = t.covariance[i, j] + f.noise[i, j]
+    _, imprecise, _ = mixture(t.covariance, f.noise, offset, p)
+    cholesky(factor, 3)
+    weight, told = 0.0, 0.0
+    for i in range(3):
+        for j in range(i):
+            offset[i] -= factor[i, j] * offset[j]
+            speed[i] -= factor[i, j] * speed[j]
+        offset[i] /= factor[i, i]
+        speed[i] /= factor[i, i]
+        weight += speed[i] ** 2
+        told += speed[i] * offset[i]
+    return (1 - imprecise) * weight, (1 - imprecise) * told
+
+
+@machine_code
+def blur(t: Row, variance_s2: float) -> None:
+    """Add to the covariance of a place what an uncertain time means for what moves, in place."""
+    for i in range(3):
+        for j in range(3):
+            t.covariance[i, j] += variance_s2 * t.twist[i] * t.twist[j]
+
+
+@machine_code
+def blur_all(table: TrackTable, variance_s2: float) -> None:
+    """As :func:`blur`, of all tracks."""
+    for n in range(len(table)):
+        blur(table[n], variance_s2)
+
+
+@machine_code
+def set_to_detections(
+    table: TrackTable, found: FoundTable, chosen: NDArray[np.intp], variance_s2: float, p: Row
+) -> tuple[float, float]:
+    """Move predicted tracks to when their detections were made, in place.
+
+    Args:
+        table: [N].
+        found: [M].
+        chosen: int [N], detection of each track, -1 for none.
+        variance_s2: Of stamps, as far as known before.
+        p: Parameters.
+
+    Returns:
+        Estimated offset in seconds, and its variance.
+    """
+    total, told = 1.0 / variance_s2, 0.0
+    for n in range(len(table)):
+        if chosen[n] >= 0:
+            one, says = _information(table[n], found[chosen[n]], p)
+            total += one
+            told += says
+    offset_s, left_s2 = told / total, 1.0 / total
+    for n in range(len(table)):
+        for i in range(3):
+            table[n].center_m[i] += offset_s * table[n].twist[i]
+        if chosen[n] >= 0:
+            # of the others no detection says when they were where
+            blur(table[n], left_s2)
+    return offset_s, left_s2

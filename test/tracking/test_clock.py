@@ -1,0 +1,87 @@
+"""Stamps that are off, told by all that moves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from perception_stack.journal import Journal
+from perception_stack.tracking.config import TrackerConfig
+from perception_stack.tracking.tracker import Tracker
+
+SPEEDS_MPS = np.array([25.0, -20.0, 15.0, -30.0])
+
+
+def places(seconds: float) -> list[tuple[float, float, float]]:
+    """Four cars in four lanes."""
+    return [(20.0 * i + v * seconds, 8.0 * i, 0.0) for i, v in enumerate(SPEEDS_MPS)]
+
+
+def drive(make_boxes, *, jitter_s: float, config: TrackerConfig) -> tuple[float, float, Tracker]:
+    """Mean distance of cars from where they were when detected; and of their velocities."""
+    tracker, rng = Tracker(config, Journal()), np.random.default_rng(2)
+    far_m, fast_mps = [], []
+    for i in range(80):
+        stamp_s = i * 0.1 + (rng.uniform(-jitter_s, jitter_s) if jitter_s > 0 else 0.0)
+        noisy = np.array(places(i * 0.1)) + rng.normal(0, 0.05, (4, 3))
+        boxes = make_boxes(*noisy, stamp_s=max(stamp_s, 0.0), sigma_m=0.05)
+        objects = tracker.update(boxes)
+        if i > 40:
+            offset = objects.boxes.center_m[None] - np.array(places(i * 0.1))[:, None]
+            distance_m = np.linalg.norm(offset, axis=2)
+            nearest = np.argmin(distance_m, axis=1)
+            far_m.append(distance_m.min(axis=1).mean())
+            fast_mps.append(np.abs(objects.velocity_mps[nearest, 0] - SPEEDS_MPS).mean())
+    return float(np.mean(far_m)), float(np.mean(fast_mps)), tracker
+
+
+def test_cars_are_listed_where_they_were_seen_whatever_the_stamp(make_boxes):
+    good, good_mps, _ = drive(make_boxes, jitter_s=0.0, config=TrackerConfig())
+    jittered, jittered_mps, _ = drive(make_boxes, jitter_s=0.04, config=TrackerConfig())
+    trusted, trusted_mps, _ = drive(
+        make_boxes, jitter_s=0.04, config=TrackerConfig(stamp_noise_s=1e-5)
+    )
+    assert jittered < 0.5 * trusted
+    assert jittered_mps < trusted_mps
+    assert jittered < good + 0.1
+    assert jittered_mps < good_mps + 0.5
+
+
+@pytest.mark.parametrize("jitter_s", [0.0, 0.04])
+def test_what_stamps_are_like_is_learned(make_boxes, jitter_s):
+    _, _, tracker = drive(make_boxes, jitter_s=jitter_s, config=TrackerConfig())
+    sigma_s = np.sqrt(tracker.known.clock.variance_s2)
+    if jitter_s == 0:
+        assert sigma_s < 0.004
+    else:
+        assert sigma_s == pytest.approx(jitter_s / np.sqrt(3), rel=0.4)
+
+
+def test_what_stands_tells_nothing_of_the_clock(make_boxes):
+    tracker, config = Tracker(TrackerConfig(), Journal()), TrackerConfig()
+    for i in range(30):
+        tracker.update(make_boxes((0, 0, 0), (10, 0, 0), stamp_s=i * 0.1))
+    assert tracker.known.clock.variance_s2 == pytest.approx(config.stamp_noise_s**2, rel=0.05)
+    assert abs(tracker.known.clock.offset_s) < 1e-3
+
+
+def test_one_car_that_brakes_is_not_taken_for_a_bad_clock(make_boxes):
+    tracker, speed_mps, x_m = Tracker(TrackerConfig(), Journal()), 20.0, 0.0
+    for i in range(60):
+        speed_mps = max(speed_mps - 0.6 * (i > 30), 0.0)
+        x_m += 0.1 * speed_mps
+        objects = tracker.update(make_boxes((x_m, 0, 0), stamp_s=i * 0.1))
+    assert objects.boxes.center_m[0, 0] == pytest.approx(x_m, abs=0.5)
+    assert objects.velocity_mps[0, 0] == pytest.approx(speed_mps, abs=1.5)
+
+
+def test_cars_that_all_speed_up_are_not_taken_for_a_bad_clock(make_boxes):
+    tracker = Tracker(TrackerConfig(), Journal())
+    for i in range(80):
+        t = max(i - 30, 0) * 0.1
+        x_m = 5.0 * i * 0.1 + 0.5 * 3.0 * t**2
+        boxes = make_boxes(*[(x_m, 8.0 * lane, 0) for lane in range(3)], stamp_s=i * 0.1)
+        objects = tracker.update(boxes)
+    assert len(objects) == 3
+    np.testing.assert_allclose(objects.boxes.center_m[:, 0], x_m, atol=0.5)
+    np.testing.assert_allclose(objects.velocity_mps[:, 0], 5.0 + 3.0 * t, atol=1.5)
