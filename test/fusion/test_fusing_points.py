@@ -135,6 +135,23 @@ def test_class_decides_the_hidden_length() -> None:
     assert with_class.covariance[0, 0, 0] > 2 * with_class.covariance[0, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("size_m", "said", "is_one"),
+    [
+        ((1.75, 0.6, 1.7), "pedestrian", "cyclist"),
+        ((5.2, 1.95, 2.3), "car", "truck"),
+        ((0.6, 0.6, 1.7), "pedestrian", "pedestrian"),
+        ((4.2, 1.8, 1.5), "car", "car"),
+    ],
+)
+def test_size_tells_things_of_one_name_apart(size_m, said: str, is_one: str) -> None:
+    """To a detector trained on COCO a cyclist is a pedestrian, and to most a van is a car."""
+    truth = blocks((14.0, 2.0, *size_m, 0.6))
+    fused = fuse(obstacles(*scan(truth)), view(truth, (said,)))
+    assert fused.labels == (is_one,)
+    np.testing.assert_allclose(fused.center_m[0, :2], truth.center_m[0, :2], atol=0.3)
+
+
 def test_cluster_shared_by_two_boxes_is_split() -> None:
     truth = blocks((9.0, 0.5, 0.6, 0.6, 1.7, 0.0), (9.3, -0.3, 0.6, 0.6, 1.8, 0.0))
     xyz_m, of_point = scan(truth)
