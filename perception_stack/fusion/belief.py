@@ -23,6 +23,9 @@ import numpy as np
 from perception_stack.datatypes import UNKNOWN, FloatArray
 
 _LEAST = 1e-3  # no sensor is surer of anything than this
+_NEGLIGIBLE = (
+    0.01  # not worth a hypothesis in every message; LiDAR boxes have none below it either
+)
 
 
 def widened(
@@ -49,6 +52,13 @@ def widened(
         probs[:, len(classes) :] = probs[:, [unknown]] / len(new)
     probs = np.maximum(probs, _LEAST)
     return probs / probs.sum(axis=1, keepdims=True), everything
+
+
+def without_negligible(class_probs: FloatArray) -> FloatArray:
+    """The same belief without what is as good as impossible, float64 [N, C], rows sum to 1."""
+    kept = np.where(class_probs < _NEGLIGIBLE, 0.0, class_probs)
+    told: FloatArray = kept / kept.sum(axis=1, keepdims=True)
+    return told
 
 
 def over(

@@ -124,7 +124,9 @@ class Fusion:
         self._journal.count(
             Reason.OUT_OF_VIEW, stamp_ns=obstacles.stamp_ns, detail=detail, num=num_hidden
         )
-        return bodies.boxes if is_level else transform_boxes(bodies.boxes, level.inverse())
+        probs = belief.without_negligible(bodies.boxes.class_probs)
+        boxes = replace(bodies.boxes, class_probs=probs)
+        return boxes if is_level else transform_boxes(boxes, level.inverse())
 
     def _bodies(
         self, obstacles: Obstacles, views: Sequence[CameraView], level: RigidTransform

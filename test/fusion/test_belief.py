@@ -97,3 +97,8 @@ def test_other_vocabulary_keeps_probabilities(q: tuple[float, ...]) -> None:
     probs = belief.over(given_probs, ("tram", "car", "unknown"), ("unknown", "dog"))
     assert probs.sum() == pytest.approx(1)
     assert (probs > 0).all()
+
+
+def test_what_is_as_good_as_impossible_goes() -> None:
+    told = belief.without_negligible(np.array([[0.985, 0.005, 0.01], [0.0, 0.5, 0.5]]))
+    np.testing.assert_allclose(told, [[0.985 / 0.995, 0, 0.01 / 0.995], [0, 0.5, 0.5]])

@@ -71,7 +71,7 @@ class LidarDetectorNode(StepNode):
         obstacles = self._detector.obstacles(scan, segmentation)
         # the points first: fusion can begin when the clusters are there
         self._points.publish(conversions.obstacle_points_msg(obstacles))
-        self._clusters.publish(conversions.boxes3d_msg(obstacles.boxes))
+        self._clusters.publish(messages.boxes3d_to_bytes(obstacles.boxes))
         if segmentation is not None:
             self._occupancy.push(scan, segmentation)
 

@@ -13,7 +13,7 @@ from perception_stack.io import messages
 from perception_stack.journal import Reason
 from perception_stack.pipeline.pose_stage import PoseStage
 from perception_stack.pose.config import PoseEstimatorConfig
-from perception_stack.ros import conversions, qos
+from perception_stack.ros import qos
 from perception_stack.ros.step_node import StepNode, arrival_ns, run
 
 _EXPIRE_PERIOD_S = 0.05
@@ -60,7 +60,7 @@ class PoseEstimatorNode(StepNode):
 
     def _publish(self, frames: list[Boxes3D]) -> int:
         for poses in frames:
-            self._poses.publish(conversions.boxes3d_msg(poses))
+            self._poses.publish(messages.boxes3d_to_bytes(poses))
         return len(frames)
 
 
