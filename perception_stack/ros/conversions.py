@@ -97,7 +97,6 @@ camera_info_msg = partial(messages.camera_to_msg, build=build)
 detections2d_msg = partial(messages.detections2d_to_msg, build=build)
 boxes3d_msg = partial(messages.boxes3d_to_msg, build=build)
 identified_boxes_msg = partial(messages.truth_to_msg, build=build)
-objects_msg = partial(messages.objects_to_msg, build=build)
 occupancy_msg = partial(messages.occupancy_to_msg, build=build)
 obstacle_points_msg = partial(messages.obstacle_points_to_msg, build=build)
 

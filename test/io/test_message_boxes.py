@@ -262,7 +262,12 @@ def test_objects_there_and_back(num: int, seed: int) -> None:
         num_detections=rng.integers(1, 1000, num),
         last_seen_ns=rng.integers(0, 10**18, num),
     )
-    back = messages.objects_from_msg(_through_the_wire(messages.objects_to_msg(objects)))
+    raw, name = interfaces.encode(messages.objects_to_msg(objects))
+    back = messages.objects_from_msg(interfaces.decode(bytes(raw), name))
+    ours = messages.objects_to_bytes(objects)
+    assert len(ours) == len(raw)
+    again, _ = interfaces.encode(interfaces.decode(ours, name))
+    assert bytes(again) == bytes(raw)
     _assert_same_boxes(back.boxes, objects.boxes, score_rtol=1e-6)
     assert back.ids == objects.ids
     for name in TrackedObjects.__slots__[2:]:

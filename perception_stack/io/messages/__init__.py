@@ -25,6 +25,7 @@ from perception_stack.io.messages.images import (
     mask_to_msg,
 )
 from perception_stack.io.messages.objects import objects_from_msg, objects_to_msg
+from perception_stack.io.messages.objects_wire import objects_to_bytes
 from perception_stack.io.messages.obstacles import obstacle_points_from_msg, obstacle_points_to_msg
 from perception_stack.io.messages.occupancy import occupancy_to_msg
 from perception_stack.io.messages.transforms import transforms_from_msg, transforms_to_msg
@@ -49,6 +50,7 @@ __all__ = [
     "mask_from_msg",
     "mask_to_msg",
     "objects_from_msg",
+    "objects_to_bytes",
     "objects_to_msg",
     "obstacle_points_from_msg",
     "obstacle_points_to_msg",
