@@ -1,7 +1,8 @@
 """LiDAR clusters alone against clusters fused with cameras, on real frames and simulated streets.
 
-For each set the same obstacles are judged three times: as the LiDAR made them, fused without and
-fused with the completion of hidden sides by the camera's class::
+For each set the same obstacles are judged: as the LiDAR made them, fused without and
+fused with the completion of hidden sides by the camera's class. "As seen" is the rectangle around
+each cluster's points, without any completion::
 
     OMP_NUM_THREADS=1 python benchmarks/fusion.py --data ../shared/data
 
@@ -52,6 +53,7 @@ from perception_stack.io.kitti.scans import read_scan
 from perception_stack.journal import Journal
 from perception_stack.lidar.config import LidarDetectorConfig
 from perception_stack.lidar.detector import LidarDetector
+from perception_stack.shape.rectangles import fit_rectangles
 from perception_stack.simulation.road import RoadConfig, road_scene
 
 CLASSES = ("car", "cyclist", "pedestrian", "truck")
@@ -97,10 +99,15 @@ def yolox(data: Path) -> Detector:
 
 
 def object_frames(data: Path, detector: Detector | None) -> Iterator[Frame]:
-    """Whole scans of KITTI's object benchmark, with published detections or those of a network."""
+    """Scans of KITTI's object benchmark, with published detections or those of a network.
+
+    They are whole, but for one of which only the part in the camera's view is there.
+    """
     root = data / "kitti_object" / "training"
     published = _published(data / "kitti_object")
-    for path in sorted((root / "velodyne").glob("*.bin")):
+    whole = {path.stem: path for path in (root / "velodyne").glob("*.bin")}
+    cut = {path.stem: path for path in (root / "velodyne_reduced").glob("*.bin")}
+    for _, path in sorted({**cut, **whole}.items()):
         calibration = read_calibration(root / "calib" / f"{path.stem}.txt")
         labels = read_object_labels(root / "label_2" / f"{path.stem}.txt", stamp_ns=0)
         bgr = cv2.imread(str(root / "image_2" / f"{path.stem}.png"))
@@ -315,6 +322,28 @@ def fits(boxes: Boxes3D, truth: Boxes3D) -> list[Fit]:
     return found
 
 
+def as_seen(obstacles: Obstacles) -> Boxes3D:
+    """Boxes around what the LiDAR saw of each cluster, nothing added."""
+    boxes = obstacles.boxes
+    if len(boxes) == 0:
+        return boxes
+    seen = fit_rectangles(obstacles.xyz_m, obstacles.box_of_point, len(boxes))
+    c, s = np.cos(seen.yaw_rad), np.sin(seen.yaw_rad)
+    a, b = ((seen.low_m + seen.high_m) / 2).T
+    size_m = np.maximum(seen.high_m - seen.low_m, 0.05)
+    wide = size_m[:, 1] > size_m[:, 0]
+    size_m[wide] = size_m[wide, ::-1]
+    center_m, size_lwh_m = boxes.center_m.copy(), boxes.size_lwh_m.copy()
+    center_m[:, :2] = np.column_stack([c * a - s * b, s * a + c * b])
+    size_lwh_m[:, :2] = size_m
+    return replace(
+        boxes,
+        center_m=center_m,
+        size_lwh_m=size_lwh_m,
+        quat_xyzw=quat_from_yaw(seen.yaw_rad + np.where(wide, np.pi / 2, 0.0)),
+    )
+
+
 def evaluate(name: str, frames: list[Frame], *, camera_classes: tuple[str, ...] = CLASSES) -> None:
     """Print the table of one set; the classes are those that the 2-D detector knows."""
     detector = LidarDetector(LidarDetectorConfig(), Journal())
@@ -325,13 +354,14 @@ def evaluate(name: str, frames: list[Frame], *, camera_classes: tuple[str, ...] 
         ),
         "fused": Fusion(FusionConfig(camera_classes=camera_classes), journal),
     }
-    rows: dict[str, list[Fit]] = {"clusters": [], **{one: [] for one in variants}}
+    names = ("as seen", "clusters", *variants)
+    rows: dict[str, list[Fit]] = {one: [] for one in names}
     num_boxes: dict[str, list[int]] = {one: [] for one in rows}
     num_ghosts = dict.fromkeys(variants, 0)
     times_ms: dict[str, list[float]] = {"all": [], "without points": []}
     for frame in frames:
         obstacles = detector.detect(frame.cloud)
-        results = {"clusters": obstacles.boxes}
+        results = {"as seen": as_seen(obstacles), "clusters": obstacles.boxes}
         for variant, fusion in variants.items():
             results[variant] = fusion.fuse(obstacles, frame.views, up=UP)
             num_ghosts[variant] += _num_ghosts(results[variant], frame.labelled_m)
