@@ -263,6 +263,53 @@ def test_frustum_does_not_take_the_background() -> None:
     assert "pedestrian of score 0.90" in journal.last(Reason.NO_DEPTH).detail
 
 
+@pytest.mark.parametrize("clustered", [True, False], ids=["cluster", "frustum"])
+@pytest.mark.parametrize("bearing_deg", [-35, -15, 0, 20, 35])
+def test_yaw_is_that_of_the_object_and_not_its_bearing(bearing_deg: int, clustered: bool) -> None:
+    """A peer gives every box the direction in which it is seen."""
+    bearing = np.deg2rad(bearing_deg)
+    truth = blocks((12 * np.cos(bearing), 12 * np.sin(bearing), 4.3, 1.8, 1.5, 0.5))
+    xyz_m, of_point = scan(truth)
+    found = obstacles(xyz_m, of_point if clustered else np.full_like(of_point, -1))
+    fused = fuse(found, view(truth, ("car",)))
+    assert fused.labels == ("car",)
+    turn = yaw_from_quat(fused.quat_xyzw)[0] - 0.5
+    assert abs((turn + np.pi / 2) % np.pi - np.pi / 2) < np.deg2rad(4)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    num=st.integers(0, 60),
+    spread_m=st.sampled_from([0.0, 0.01, 3.0, 80.0]),
+    num_boxes=st.integers(0, 4),
+)
+def test_no_frustum_gives_an_infinite_box(
+    seed: int, num: int, spread_m: float, num_boxes: int
+) -> None:
+    """Peers' boxes of few points, or of none, have infinite or no extents."""
+    rng = np.random.default_rng(seed)
+    xyz_m = (np.array([12.0, 0, 0]) + rng.normal(size=(num, 3)) * spread_m).astype(np.float32)
+    corner = rng.uniform([-100, -100], [1300, 400], (num_boxes, 2))
+    one = replace(
+        view(blocks(CAR), ("car",)),
+        detections=Detections2D(
+            frame_id="front",
+            stamp_ns=5,
+            xyxy_px=np.hstack([corner, corner + rng.uniform(0, 600, (num_boxes, 2))]),
+            score=rng.uniform(0, 1, num_boxes),
+            labels=tuple(rng.choice(["car", "pedestrian", "dog"], num_boxes).tolist()),
+        ),
+    )
+    fused = fuse(obstacles(xyz_m, np.full(num, -1)), one)
+    for values in (fused.center_m, fused.size_lwh_m, fused.covariance, fused.class_probs):
+        assert np.isfinite(values).all()
+    assert (fused.size_lwh_m > 0).all()
+    assert (fused.size_lwh_m < 500).all()
+    assert (np.linalg.eigvalsh(fused.covariance) > 0).all()
+    assert ((fused.score > 0) & (fused.score < 1)).all()
+
+
 def test_second_box_of_the_same_object_makes_no_second_object() -> None:
     truth = blocks(CAR, (24.0, 3.0, 0.3, 9.0, 3.5, 0.0))
     both = view(truth, ("car", "truck"), rows=[0, 0])

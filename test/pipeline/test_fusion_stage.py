@@ -141,6 +141,25 @@ def test_ego_motion_between_the_stamps_is_taken_out() -> None:
     assert fused(-turned_px).sensors == (("lidar",),)
 
 
+def test_an_old_scan_is_placed_by_the_transform_of_its_time() -> None:
+    """A peer takes the latest one: the robot has long turned away from what it saw then."""
+    one, frames, _ = stage()
+    one.set_camera(camera())
+    for stamp_ns, yaw_rad in ((0, 0.0), (100 * MS, 0.0), (200 * MS, 1.5), (900 * MS, 1.5)):
+        frames.add(
+            RigidTransform.from_quat(
+                target="odom",
+                source="lidar",
+                quat_xyzw=quat_from_yaw(yaw_rad),
+                translation_m=np.zeros(3),
+            ),
+            stamp_ns=stamp_ns,
+        )
+    one.push_obstacles(car(10 * MS), arrival_ns=0)
+    (found,) = one.push_detections(seen(40 * MS), arrival_ns=0)
+    assert found.sensors == (("camera", "lidar"),)
+
+
 def test_a_late_transform_is_waited_for() -> None:
     one, frames, journal = stage()
     one.set_camera(camera())
