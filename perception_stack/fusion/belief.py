@@ -19,10 +19,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.datatypes import UNKNOWN, FloatArray
 
 _LEAST = 1e-3  # no sensor is surer of anything than this
+_CHOSEN_ODDS = 1 / 3  # there are about three sets of points to choose from
 _NEGLIGIBLE = (
     0.01  # not worth a hypothesis in every message; LiDAR boxes have none below it either
 )
@@ -52,6 +54,30 @@ def widened(
         probs[:, len(classes) :] = probs[:, [unknown]] / len(new)
     probs = np.maximum(probs, _LEAST)
     return probs / probs.sum(axis=1, keepdims=True), everything
+
+
+def of_chosen(
+    class_probs: FloatArray, classes: tuple[str, ...], chosen: NDArray[np.bool_]
+) -> FloatArray:
+    """What the size says of things whose points were chosen for their size.
+
+    A camera's box, right or wrong, is compared with several sets of points, and the one kept is
+    that whose size fits best. So that it fits is less of a surprise, and the odds of all named
+    classes are lower.
+
+    Args:
+        class_probs: float64 [N, C], by size alone.
+        classes: C names, "unknown" among them.
+        chosen: bool [N].
+
+    Returns:
+        float64 [N, C], rows sum to 1.
+    """
+    named = np.array([one != UNKNOWN for one in classes])
+    weight = np.where(chosen[:, None] & named, _CHOSEN_ODDS, 1.0)
+    joint = class_probs * weight
+    told: FloatArray = joint / joint.sum(axis=1, keepdims=True)
+    return told
 
 
 def without_negligible(class_probs: FloatArray) -> FloatArray:

@@ -177,6 +177,7 @@ class Fusion:
             claims.row_of_point,
             likelihood=claims.likelihood(bodies.likelihood, said),
             new_ground_m=claims.new_ground_m,
+            chosen=list(claims.detection),
             sized=config.amodal_completion,
         )
         boxes = self._believed(grown.boxes, view, appearance, claims.detection)

@@ -22,6 +22,7 @@ def refitted(
     *,
     likelihood: FloatArray,
     new_ground_m: Sequence[float] = (),
+    chosen: Sequence[int] = (),
     sized: bool,
 ) -> tuple[Bodies, NDArray[np.bool_]]:
     """The bodies with the points handed around; new ones come behind the old ones.
@@ -34,6 +35,7 @@ def refitted(
         row_of_point: int32 [P], body of each point; rows from N on are new.
         likelihood: float64 [M, 5], what cameras have said of the M bodies there are now.
         new_ground_m: Height of the ground below each new body.
+        chosen: Rows whose points a camera chose; see :func:`belief.of_chosen`.
         sized: Whether what cameras say decides the hidden sides, too.
 
     Returns:
@@ -57,7 +59,9 @@ def refitted(
     unheard = np.append((bodies.likelihood == 1).all(axis=1), np.ones(num_new, dtype=np.bool_))
     plain = np.flatnonzero((touched & unheard)[rows])
     told = bodies.boxes_around([parts[i] for i in plain], ground_m[plain])
-    boxes.class_probs[rows[plain]] = belief.over(told.class_probs, told.classes, boxes.classes)
+    picked = np.isin(rows[plain], np.array(chosen, dtype=np.intp))
+    probs = belief.of_chosen(told.class_probs, told.classes, picked)
+    boxes.class_probs[rows[plain]] = belief.over(probs, told.classes, boxes.classes)
     boxes.score[num:] = told.score[rows[plain] >= num]
     fitted = bodies.boxes_around(parts, ground_m, likelihood[rows] if sized else None)
     for name in ("center_m", "quat_xyzw", "size_lwh_m", "covariance"):

@@ -102,3 +102,9 @@ def test_other_vocabulary_keeps_probabilities(q: tuple[float, ...]) -> None:
 def test_what_is_as_good_as_impossible_goes() -> None:
     told = belief.without_negligible(np.array([[0.985, 0.005, 0.01], [0.0, 0.5, 0.5]]))
     np.testing.assert_allclose(told, [[0.985 / 0.995, 0, 0.01 / 0.995], [0, 0.5, 0.5]])
+
+
+def test_what_was_chosen_for_its_size_is_named_with_lower_odds() -> None:
+    probs = np.array([[0.3, 0.3, 0.4], [0.3, 0.3, 0.4]])
+    told = belief.of_chosen(probs, CLASSES, np.array([True, False]))
+    np.testing.assert_allclose(told, [[1 / 6, 1 / 6, 2 / 3], [0.3, 0.3, 0.4]])

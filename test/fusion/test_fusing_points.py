@@ -247,6 +247,19 @@ def test_frustum_finds_what_no_cluster_was_made_of() -> None:
     assert fused.size_lwh_m[0, 2] == pytest.approx(1.75, abs=0.15)
 
 
+def test_weak_detection_without_a_cluster_names_less_than_one_with() -> None:
+    """Some points in a frustum fit a person's size by chance; a cluster does so less often."""
+    truth = blocks((14.0, -3.0, 0.7, 0.6, 1.75, 0.3), (22.0, -5.0, 0.3, 9.0, 3.0, 0.0))
+    xyz_m, of_point = scan(truth)
+    weak = view(truth, ("pedestrian",), rows=[0], score=0.4)
+    named = []
+    for cluster in (of_point, np.full_like(of_point, -1)):
+        fused = fuse(obstacles(xyz_m, cluster), weak)
+        (row,) = [i for i, one in enumerate(fused.sensors) if "camera" in one]
+        named.append(fused.class_probs[row, fused.classes.index("pedestrian")])
+    assert named[1] < named[0]
+
+
 def test_frustum_does_not_take_the_background() -> None:
     """There is a wall where the detector saw a person: no person of that size stands there."""
     truth = blocks(WALKER, (30.0, -8.0, 0.3, 9.0, 3.5, 0.0))
@@ -272,7 +285,7 @@ def test_yaw_is_that_of_the_object_and_not_its_bearing(bearing_deg: int, cluster
     xyz_m, of_point = scan(truth)
     found = obstacles(xyz_m, of_point if clustered else np.full_like(of_point, -1))
     fused = fuse(found, view(truth, ("car",)))
-    assert fused.labels == ("car",)
+    assert fused.sensors == (("camera", "lidar"),)
     turn = yaw_from_quat(fused.quat_xyzw)[0] - 0.5
     assert abs((turn + np.pi / 2) % np.pi - np.pi / 2) < np.deg2rad(4)
 
