@@ -18,7 +18,7 @@ from perception_stack.ros import qos
 from perception_stack.ros.frames import FrameListener
 from perception_stack.ros.step_node import StepNode, arrival_ns, run
 
-_EXPIRE_PERIOD_S = 0.02
+_EXPIRE_PERIOD_S = 0.05
 _BOXES = {LIDAR: "clusters", DEPTH: "depth_clusters"}
 _POINTS = {LIDAR: "obstacle_points", DEPTH: "depth_obstacle_points"}
 

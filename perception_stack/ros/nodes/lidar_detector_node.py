@@ -20,7 +20,7 @@ from perception_stack.ros.frames import FrameListener
 from perception_stack.ros.occupancy import OccupancyOutput
 from perception_stack.ros.step_node import StepNode, arrival_ns, run
 
-_EXPIRE_PERIOD_S = 0.02
+_EXPIRE_PERIOD_S = 0.05
 
 
 class LidarDetectorNode(StepNode):

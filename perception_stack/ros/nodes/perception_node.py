@@ -19,7 +19,7 @@ from perception_stack.ros.frames import FrameListener
 from perception_stack.ros.outputs import ObjectOutputs
 from perception_stack.ros.step_node import StepNode, arrival_ns, run
 
-_EXPIRE_PERIOD_S = 0.02
+_EXPIRE_PERIOD_S = 0.05
 _TYPES = {
     "points": (PointCloud2, qos.SENSOR),
     "depth": (Image, qos.SENSOR),
