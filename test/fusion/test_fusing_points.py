@@ -227,6 +227,29 @@ def test_pieces_of_one_thing_are_merged(label: str) -> None:
     assert journal.counts == {Reason.DUPLICATE: 1}
 
 
+@pytest.mark.parametrize(
+    ("offset_m", "num_left"),
+    [pytest.param(0.0, 1, id="seats"), pytest.param(1.6, 2, id="bush_beside")],
+)
+def test_what_is_seen_through_the_windows_is_part_of_the_car(
+    offset_m: float, num_left: int
+) -> None:
+    truth = blocks(CAR)
+    xyz_m, of_point = scan(truth)
+    across = np.array([-np.sin(CAR[5]), np.cos(CAR[5]), 0.0])
+    seat = truth.center_m[0] + offset_m * across + [0, 0, 0.2]
+    grid = np.stack(np.meshgrid(*[np.linspace(-0.15, 0.15, 3)] * 3), axis=-1).reshape(-1, 3)
+    both = np.concatenate([xyz_m, (seat + grid).astype(np.float32)])
+    cluster = np.concatenate([of_point, np.full(len(grid), 1)])
+    found = obstacles(both, cluster)
+    assert found.boxes.labels[1] == "unknown"
+    fused = fuse(found, view(truth, ("car",)))
+    assert len(fused) == num_left
+    assert_fits(fused, 0, truth, 0, within_m=0.2)
+    # where no camera says that it is a car, they are left as they are
+    assert len(fuse(found, view(truth, (), rows=[]))) == 2
+
+
 def test_neighbour_is_no_piece() -> None:
     """A pole just beside a person lies in the 2-D box, but both are no larger person."""
     truth = blocks((8.0, 0.0, 0.6, 0.6, 1.7, 0.0), (9.5, 0.1, 0.15, 0.15, 3.0, 0.0))
