@@ -21,7 +21,14 @@ from perception_stack.datatypes import (
 )
 from perception_stack.errors import FrameMismatchError
 from perception_stack.fusion import belief
-from perception_stack.fusion.association import Rays, View, assign, count_rays, view_of
+from perception_stack.fusion.association import (
+    Rays,
+    View,
+    assign,
+    count_rays,
+    hidden_from,
+    view_of,
+)
 from perception_stack.fusion.bodies import Bodies
 from perception_stack.fusion.choice import choose_assigned, choose_free
 from perception_stack.fusion.claims import claim
@@ -154,6 +161,8 @@ class Fusion:
         detections, config, naming = view.detections, self._config, self._naming
         appearance = view_of(bodies.boxes, view.camera, view.camera_from_obstacles)
         sight = sight_of(bodies.xyz_m, view)
+        hidden = hidden_from(appearance, sight, bodies.row_of_point)
+        appearance = replace(appearance, hidden=hidden)
         rays = count_rays(sight, bodies.row_of_point, len(bodies))
         pairs = assign(
             appearance,

@@ -409,6 +409,33 @@ def test_each_camera_updates_what_it_sees() -> None:
     assert twice > once > doubted
 
 
+def test_what_shows_through_a_gap_is_not_hidden() -> None:
+    """The box around a gate covers the person behind it, but the rays go through."""
+    truth = blocks(
+        (14.0, 0.0, 0.6, 0.6, 1.75, 0.3),
+        (9.0, 1.5, 0.2, 0.2, 2.2, 0.0),
+        (9.0, -1.5, 0.2, 0.2, 2.2, 0.0),
+    )
+    xyz_m, of_point = scan(truth)
+    gate = obstacles(xyz_m, np.minimum(of_point, 1))
+    nothing = view(truth, (), rows=[])
+    open_, unknown = fuse(gate, nothing), fuse(Obstacles.of(gate.boxes), nothing)
+    wall = np.concatenate([xyz_m, wall_of_points(9.0, 1.4)])
+    closed = obstacles(wall, np.append(np.minimum(of_point, 1), np.ones(len(wall) - len(xyz_m))))
+    hidden = fuse(closed, nothing)
+    person = [one.class_probs[0, one.classes.index("pedestrian")] for one in (open_, unknown)]
+    before = gate.boxes.class_probs[0, gate.boxes.classes.index("pedestrian")]
+    # nobody detected a person in full view
+    assert person[0] < before - 0.2
+    assert person[1] == pytest.approx(before, abs=0.02)
+    assert hidden.score[0] > open_.score[0]
+
+
+def wall_of_points(x_m: float, half_m: float) -> np.ndarray:
+    y, z = np.meshgrid(np.linspace(-half_m, half_m, 80), np.linspace(GROUND_M, 0.5, 40))
+    return np.column_stack([np.full(y.size, x_m), y.ravel(), z.ravel()]).astype(np.float32)
+
+
 def test_mask_decides_where_the_box_does_not() -> None:
     """Two people in boxes that are much too wide; the masks tell them apart."""
     truth = blocks((9.0, 0.5, 0.6, 0.6, 1.7, 0.0), (9.3, -0.3, 0.6, 0.6, 1.8, 0.0))
