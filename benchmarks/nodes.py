@@ -5,6 +5,9 @@ vehicle stood before each of them for some seconds; ranges change by the noise o
 
     python benchmarks/nodes.py --data ../shared/data --frames 200
 
+The machine must have nothing else to do: times are those of the clock, and what comes too late is
+lost. What nodes cost in processor time says ``node_overhead.py``.
+
 Each node's time (decode, step, encode, publish) is set against the time of the bare step in the
 offline chain on the same recording; the difference is what ROS costs. Needs the environment of
 ``source .ros/setup.sh`` and the weights of YOLOX-Nano in the data folder.
