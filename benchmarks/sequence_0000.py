@@ -45,10 +45,10 @@ from perception_stack.io.kitti.labels import KittiLabels, read_tracking_labels
 from perception_stack.io.kitti.scans import read_scan
 from perception_stack.io.kitti.sequences import TrackingSequence, read_sequence
 from perception_stack.io.kitti.stamps import stamp_of_frame
+from perception_stack.io.kitti.tracks import TrackNumbers, tracks_in_image
 from perception_stack.journal import Journal
 from perception_stack.lidar.config import LidarDetectorConfig
 from perception_stack.lidar.detector import LidarDetector
-from perception_stack.tools.track import as_kitti
 from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.sight import Sight
 from perception_stack.tracking.tracker import Tracker
@@ -186,12 +186,19 @@ def report(name: str, drive: Drive, truth: list[TruthFrame], lists: list[Tracked
     print(f"  all classes, 2 m         {line(scores.any_class)}")
     strict = evaluate_tracking(truth, lists, EvaluationConfig(similarity="iou_bev"))
     print(f"  all classes, IoU 0.25    {line(strict.any_class)}")
-    by_number = [None] * len(drive.sequence)
-    for frame, objects in zip(drive.frames, lists, strict=True):
-        by_number[frame.number] = objects
+    numbers = TrackNumbers()
     pair = SequencePair(
         labels={frame.number: frame.labels for frame in drive.frames},
-        tracks=as_kitti(drive.sequence, by_number),
+        tracks={
+            frame.number: tracks_in_image(
+                objects,
+                rect_from_fixed=drive.sequence.fixed_from_rect[frame.number].inverse(),
+                camera_from_rect=drive.sequence.camera_from_rect,
+                camera=drive.camera,
+                numbers=numbers,
+            )
+            for frame, objects in zip(drive.frames, lists, strict=True)
+        },
     )
     for kind in ("cyclist", "pedestrian"):
         found = evaluate_kitti([pair], class_name=kind, similarity="2d")
