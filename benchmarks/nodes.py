@@ -1,9 +1,12 @@
 """The nodes on whole KITTI scans and images at 10 Hz: frames kept, latency, overhead of ROS.
 
-The whole scans of the object benchmark and their images are played one after the other, again and
-again, as if a vehicle stood before each of them for a tenth of a second::
+The whole scans of the object benchmark and their images are played one after the other, as if a
+vehicle stood before each of them for some seconds; ranges change by the noise of the sensor::
 
     python benchmarks/nodes.py --data ../shared/data --frames 200
+
+The machine must have nothing else to do: times are those of the clock, and what comes too late is
+lost. What nodes cost in processor time says ``node_overhead.py``.
 
 Each node's time (decode, step, encode, publish) is set against the time of the bare step in the
 offline chain on the same recording; the difference is what ROS costs. Needs the environment of
@@ -32,11 +35,12 @@ from perception_stack.tools.run import LATENCY, chain_config, run_offline
 PERIOD_NS = 100_000_000
 START_NS = 1_000_000_000_000
 WIDTH_PX, HEIGHT_PX = 1242, 375
+RANGE_NOISE_M = 0.01
 MANIFEST = Path(__file__).resolve().parent.parent / "config" / "models" / "yolox_nano.yaml"
 
 
 def write_recording(data: Path, out: Path, num: int) -> None:
-    """Whole scans with images of one size, in turn, on a standing vehicle."""
+    """Whole scans with images of one size, each for its share of the time; nothing moves."""
     import cv2
 
     root = data / "kitti_object" / "training"
@@ -50,23 +54,26 @@ def write_recording(data: Path, out: Path, num: int) -> None:
         target=BASE, source=VELODYNE, rotation=np.eye(3), translation_m=np.zeros(3)
     )
     lidar_from_camera = calibration.camera_from_velodyne.inverse()
+    rng = np.random.default_rng(0)
     with BagWriter(out) as writer:
         static = [standing_vehicle(), base_from_lidar, lidar_from_camera]
         write_static(writer, static, stamp_ns=START_NS)
         for frame in range(num):
+            cloud = clouds[frame * len(clouds) // num]
+            range_m = np.linalg.norm(cloud.xyz_m, axis=1, keepdims=True)
+            noise = rng.normal(0, RANGE_NOISE_M, range_m.shape) / np.maximum(range_m, 1.0)
             stamp_ns = START_NS + frame * PERIOD_NS
-            cloud = clouds[frame % len(clouds)]
             write_frame(
                 writer,
                 stamp_ns=stamp_ns,
                 camera=camera,
                 image=ColorImage(
-                    frame_id=CAMERA, stamp_ns=stamp_ns, bgr=images[frame % len(images)]
+                    frame_id=CAMERA, stamp_ns=stamp_ns, bgr=images[frame * len(images) // num]
                 ),
                 cloud=type(cloud)(
                     frame_id=cloud.frame_id,
                     stamp_ns=stamp_ns,
-                    xyz_m=cloud.xyz_m,
+                    xyz_m=(cloud.xyz_m * (1 + noise)).astype(np.float32),
                     intensity=cloud.intensity,
                 ),
             )

@@ -40,6 +40,7 @@ class Reason(str, Enum):
     OUT_OF_VIEW = "out_of_view", "3-D boxes that no camera sees"
     SYNC_MISS = "sync_miss", "no partner within the tolerance"
     SYNC_TIMEOUT = "sync_timeout", "went on without a partner that did not come in time"
+    UNUSED = "unused", "messages that lay near no message of the sensor that leads"
     LEADER_CHANGED = (
         "leader_changed",
         "another LiDAR leads, the one before is silent or no longer first",

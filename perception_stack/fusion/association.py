@@ -31,7 +31,8 @@ class View:
     Attributes:
         in_view: bool [N], the centre of the box is inside the image.
         xyxy_px: float64 [N, 4], NaN where no part is in the image.
-        hidden: float64 [N], share covered by the nearer box that covers most of it.
+        hidden: float64 [N], share covered by the nearer box that covers most of it; where its
+            points are known not more than the share of the rays that end nearer than they do.
     """
 
     in_view: NDArray[np.bool_]
@@ -66,6 +67,56 @@ def view_of(boxes: Boxes3D, camera: CameraModel, camera_from_boxes: RigidTransfo
     hidden = np.zeros(num)
     hidden[ahead[shown]] = np.minimum(cover, 1.0)
     return View(in_view=in_view, xyxy_px=xyxy_px, hidden=hidden)
+
+
+def hidden_from(view: View, sight: Sight, row_of_point: NDArray[np.int32]) -> FloatArray:
+    """What of each box is hidden, float64 [N], by boxes before it and by where rays end.
+
+    A box says nothing of the gaps in what it is around: a hedge along the road does not hide all
+    that stands behind its box. Of the rays within a box's rectangle those that end nearer than
+    half of its own points do are hidden, whatever they meet.
+
+    Args:
+        view: Of N boxes.
+        sight: V points in the image.
+        row_of_point: int32 [P], box of each obstacle point, -1 for none.
+    """
+    row = row_of_point[sight.index]
+    asked = view.hidden > 0
+    own, nearer = _count_nearer(row, sight.depth_m, sight.uv_px, view.xyxy_px, asked)
+    share = np.divide(nearer, own + nearer, out=np.ones(len(own)), where=own > 0)
+    hidden: FloatArray = np.minimum(view.hidden, share)
+    return hidden
+
+
+@compiled
+def _count_nearer(row: Any, depth_m: Any, uv_px: Any, xyxy_px: Any, asked: Any) -> Any:
+    """Rays on each of N boxes, and those in its rectangle that end before half of those do."""
+    num = len(xyxy_px)
+    own, nearer = np.zeros(num, dtype=np.int64), np.zeros(num, dtype=np.int64)
+    for one in row:
+        if one >= 0:
+            own[one] += 1
+    start = np.zeros(num + 1, dtype=np.int64)
+    start[1:] = np.cumsum(own)
+    fill, mine_m = start[:-1].copy(), np.empty(start[-1])
+    for i in range(len(row)):
+        if row[i] >= 0:
+            mine_m[fill[row[i]]] = depth_m[i]
+            fill[row[i]] += 1
+    for j in range(num):
+        if own[j] == 0 or not asked[j] or np.isnan(xyxy_px[j, 0]):
+            continue
+        middle_m = np.median(mine_m[start[j] : start[j + 1]])
+        for i in range(len(row)):
+            if (
+                depth_m[i] < middle_m
+                and row[i] != j
+                and xyxy_px[j, 0] <= uv_px[i, 0] <= xyxy_px[j, 2]
+                and xyxy_px[j, 1] <= uv_px[i, 1] <= xyxy_px[j, 3]
+            ):
+                nearer[j] += 1
+    return own, nearer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

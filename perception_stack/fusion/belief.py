@@ -5,13 +5,18 @@ probabilities ``q`` before:
 
 * A detection with label k and score s of an object of class c has the likelihood s if k = c, else
   (1 - s) / (C - 1). Without an object it is a false alarm of any label, likelihood (1 - s) / C.
+* Detectors have fewer names than there are things: a van is a car to most, a cyclist a pedestrian
+  to those trained on COCO. A share w of such things is seen by the other name, k, which has the
+  likelihood w s + (1 - w) (1 - s) / (C - 1) of them; what is measured of the size then decides.
 * An object in view stays undetected with probability 1 - recall if the detector knows its class,
-  where recall falls with the share hidden and with the height in the image; for sure if not.
+  where recall falls with the share hidden and with the height in the image; w times that if it
+  knows it by another name only; for sure if not at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +24,10 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import UNKNOWN, FloatArray
 
 _LEAST = 1e-3  # no sensor is surer of anything than this
+_CHOSEN_ODDS = 1 / 3  # there are about three sets of points to choose from
+_NEGLIGIBLE = (
+    0.01  # not worth a hypothesis in every message; LiDAR boxes have none below it either
+)
 
 
 def widened(
@@ -47,6 +56,37 @@ def widened(
     return probs / probs.sum(axis=1, keepdims=True), everything
 
 
+def of_chosen(
+    class_probs: FloatArray, classes: tuple[str, ...], chosen: NDArray[np.bool_]
+) -> FloatArray:
+    """What the size says of things whose points were chosen for their size.
+
+    A camera's box, right or wrong, is compared with several sets of points, and the one kept is
+    that whose size fits best. So that it fits is less of a surprise, and the odds of all named
+    classes are lower.
+
+    Args:
+        class_probs: float64 [N, C], by size alone.
+        classes: C names, "unknown" among them.
+        chosen: bool [N].
+
+    Returns:
+        float64 [N, C], rows sum to 1.
+    """
+    named = np.array([one != UNKNOWN for one in classes])
+    weight = np.where(chosen[:, None] & named, _CHOSEN_ODDS, 1.0)
+    joint = class_probs * weight
+    told: FloatArray = joint / joint.sum(axis=1, keepdims=True)
+    return told
+
+
+def without_negligible(class_probs: FloatArray) -> FloatArray:
+    """The same belief without what is as good as impossible, float64 [N, C], rows sum to 1."""
+    kept = np.where(class_probs < _NEGLIGIBLE, 0.0, class_probs)
+    told: FloatArray = kept / kept.sum(axis=1, keepdims=True)
+    return told
+
+
 def over(
     class_probs: FloatArray, classes: tuple[str, ...], vocabulary: tuple[str, ...]
 ) -> FloatArray:
@@ -67,30 +107,61 @@ def over(
     return told.T
 
 
-def label_likelihood(
-    label_idx: NDArray[np.intp], score: FloatArray, num_classes: int
-) -> FloatArray:
-    """Likelihood of each class given detections' labels.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Naming:
+    """What a 2-D detector calls things.
 
-    Args:
-        label_idx: int [N], column of each label.
-        score: float64 [N].
-        num_classes: C.
-
-    Returns:
-        float64 [N, C].
+    Attributes:
+        aliases: Pairs of a label and a class that bears it, too.
+        alias_share: Share of the things of such a class that are called so.
     """
-    sure = np.clip(score, _LEAST, 1 - _LEAST)
-    likelihood = np.repeat((1 - sure)[:, None], num_classes, axis=1) / max(num_classes - 1, 1)
-    likelihood[np.arange(len(score)), label_idx] = sure
-    return likelihood
+
+    aliases: tuple[tuple[str, str], ...]
+    alias_share: float
+
+    def meaning(self, labels: Sequence[str], classes: Sequence[str]) -> FloatArray:
+        """Share of the things of each class that a label is the name of.
+
+        Args:
+            labels: N labels.
+            classes: C names; a label that is not among them speaks for "unknown".
+
+        Returns:
+            float64 [N, C]: 1 for the class of that name, the share for its aliases, else 0.
+        """
+        known = [one if one in classes else UNKNOWN for one in labels]
+        meaning = np.zeros((len(labels), len(classes)))
+        meaning[np.arange(len(labels)), [classes.index(one) for one in known]] = 1.0
+        for label, alias in self.aliases:
+            if alias in classes:
+                rows = [one == label for one in labels]
+                column = classes.index(alias)
+                meaning[rows, column] = np.maximum(meaning[rows, column], self.alias_share)
+        return meaning
+
+    def likelihood(
+        self, labels: Sequence[str], score: FloatArray, classes: Sequence[str]
+    ) -> FloatArray:
+        """Likelihood of each class given detections.
+
+        Args:
+            labels: N labels.
+            score: float64 [N].
+            classes: C names.
+
+        Returns:
+            float64 [N, C].
+        """
+        sure = np.clip(score, _LEAST, 1 - _LEAST)[:, None]
+        meaning = self.meaning(labels, classes)
+        return meaning * sure + (1 - meaning) * (1 - sure) / max(len(classes) - 1, 1)
 
 
 def seen(
     existence: FloatArray,
     class_probs: FloatArray,
     *,
-    label_idx: NDArray[np.intp],
+    likelihood: FloatArray,
     score: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
     """Existence and class probabilities of objects that a 2-D detection belongs to.
@@ -98,15 +169,13 @@ def seen(
     Args:
         existence: float64 [N].
         class_probs: float64 [N, C].
-        label_idx: int [N], column of the detection's label.
+        likelihood: float64 [N, C], of the detection, as :meth:`Naming.likelihood` gives it.
         score: float64 [N] of the detection.
 
     Returns:
         float64 [N] and float64 [N, C].
     """
-    num_classes = class_probs.shape[1]
-    likelihood = label_likelihood(label_idx, score, num_classes)
-    false_alarm = (1 - np.clip(score, _LEAST, 1 - _LEAST)) / num_classes
+    false_alarm = (1 - np.clip(score, _LEAST, 1 - _LEAST)) / class_probs.shape[1]
     return _updated(existence, class_probs, likelihood, false_alarm)
 
 

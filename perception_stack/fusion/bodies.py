@@ -11,11 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import UNKNOWN, Boxes3D, FloatArray
-from perception_stack.fusion.belief import label_likelihood
+from perception_stack.datatypes import Boxes3D, FloatArray
 from perception_stack.shape.boxes import boxes_from_rectangles
 from perception_stack.shape.rectangles import fit_rectangles
-from perception_stack.shape.size_classes import CLASSES
 from perception_stack.shape.upright import Objects, upright_boxes
 
 Index = NDArray[np.intp]
@@ -87,18 +85,3 @@ class Bodies:
             stamp_ns=stamp_ns,
             class_likelihood=likelihood,
         )
-
-
-def statements(labels: Sequence[str], score: FloatArray) -> FloatArray:
-    """What 2-D detections say, as likelihoods of the classes whose sizes are known.
-
-    Args:
-        labels: D labels; one whose size is not known speaks for "unknown".
-        score: float64 [D].
-
-    Returns:
-        float64 [D, 5] over :data:`~perception_stack.shape.size_classes.CLASSES`.
-    """
-    known = [one if one in CLASSES else UNKNOWN for one in labels]
-    label_idx = np.array([CLASSES.index(one) for one in known], dtype=np.intp)
-    return label_likelihood(label_idx, score, len(CLASSES))

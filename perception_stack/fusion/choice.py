@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from perception_stack.datatypes import UNKNOWN, Detections2D, FloatArray
-from perception_stack.fusion.bodies import Bodies, statements
+from perception_stack.datatypes import Detections2D, FloatArray
+from perception_stack.fusion.belief import Naming
+from perception_stack.fusion.bodies import Bodies
 from perception_stack.fusion.readings import NO_DETECTION, Reading
 from perception_stack.fusion.sight import Index
 from perception_stack.geometry.overlap import iou_2d
@@ -29,7 +30,7 @@ class _Weighed:
 
     Attributes:
         evidence: Probability of the detector's statement, given the size.
-        agreed: Probability of the detection's class, given statement and size.
+        agreed: Probability of what the detection's label may mean, given statement and size.
         worth: Of the whole reading.
     """
 
@@ -39,7 +40,10 @@ class _Weighed:
 
 
 def choose_assigned(
-    readings: Sequence[Sequence[Reading]], bodies: Bodies, detections: Detections2D
+    readings: Sequence[Sequence[Reading]],
+    bodies: Bodies,
+    detections: Detections2D,
+    naming: Naming,
 ) -> list[Reading]:
     """The best reading of each detection that has a cluster.
 
@@ -49,10 +53,11 @@ def choose_assigned(
         readings: Those of each detection, in the reader's order.
         bodies: The points.
         detections: All of them.
+        naming: What the detector calls things.
     """
     # what can only be read in one way needs no weighing
     open_ = [one for of in readings if len(of) > 1 for one in of]
-    weighed = iter(_weigh(open_, bodies, detections))
+    weighed = iter(_weigh(open_, bodies, detections, naming))
     chosen: list[Reading] = []
     for of in readings:
         if len(of) < 2:
@@ -74,6 +79,7 @@ def choose_free(
     assigned: Sequence[Reading],
     bodies: Bodies,
     detections: Detections2D,
+    naming: Naming,
     *,
     min_overlap: float,
 ) -> list[Reading]:
@@ -88,6 +94,7 @@ def choose_free(
         assigned: One for each of the other detections.
         bodies: The points.
         detections: All of them.
+        naming: What the detector calls things.
         min_overlap: Least share of rays.
 
     Returns:
@@ -98,7 +105,7 @@ def choose_free(
     taking = [one for one in readings if one.taken_from != NO_DETECTION]
     rests = [_without(owners[one.taken_from], one.points) for one in taking]
     before = [owners[one.taken_from] for one in taking]
-    weighed = _weigh([*readings, *rests, *before], bodies, detections)
+    weighed = _weigh([*readings, *rests, *before], bodies, detections, naming)
     num, num_taking = len(readings), len(taking)
     gain = {
         id(one): after.evidence * _CHANGED > whole.evidence
@@ -134,21 +141,21 @@ def _without(reading: Reading, points: Index) -> Reading:
 
 
 def _weigh(
-    readings: Sequence[Reading], bodies: Bodies, detections: Detections2D
+    readings: Sequence[Reading], bodies: Bodies, detections: Detections2D, naming: Naming
 ) -> list[_Weighed]:
     if not readings:
         return []
     reach = np.array([one.rays * (_CHANGED if one.changed else 1.0) for one in readings])
     if not bodies.sized:
         return [_Weighed(evidence=1.0, agreed=1.0, worth=one) for one in reach.tolist()]
-    said = statements(detections.labels, detections.score)
+    said = naming.likelihood(detections.labels, detections.score, CLASSES)
     of = np.array([one.detection for one in readings])
     ground_m = np.array([one.ground_m for one in readings])
     boxes = bodies.boxes_around([one.points for one in readings], ground_m)
     joint: FloatArray = boxes.class_probs * said[of]
     evidence = joint.sum(axis=1)
-    column = [CLASSES.index(one if one in CLASSES else UNKNOWN) for one in detections.labels]
-    agreed = joint[np.arange(len(of)), np.array(column)[of]] / evidence
+    meant = naming.meaning(detections.labels, CLASSES) > 0
+    agreed = (joint * meant[of]).sum(axis=1) / evidence
     worth = evidence * reach
     return [
         _Weighed(evidence=each[0], agreed=each[1], worth=each[2])

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import Detections2D, FloatArray
-from perception_stack.fusion.bodies import Bodies, statements
+from perception_stack.datatypes import FloatArray
+from perception_stack.fusion.bodies import Bodies
 from perception_stack.fusion.readings import NO_BODY, Reading
 from perception_stack.fusion.sight import Index
 
@@ -28,11 +28,15 @@ class Claims:
     detection: dict[int, int]
     new_ground_m: tuple[float, ...]
 
-    def likelihood(self, before: FloatArray, detections: Detections2D) -> FloatArray:
-        """What cameras have said of all M bodies, after what they said ``before`` of N."""
+    def likelihood(self, before: FloatArray, said: FloatArray) -> FloatArray:
+        """What cameras have said of all M bodies, after what they said ``before`` of N.
+
+        Args:
+            before: float64 [N, C].
+            said: float64 [D, C], likelihood of each detection.
+        """
         fresh = np.ones((len(self.new_ground_m), before.shape[1]))
         likelihood = np.concatenate([before, fresh])
-        said = statements(detections.labels, detections.score)
         likelihood[list(self.detection)] *= said[list(self.detection.values())]
         return likelihood
 

@@ -63,6 +63,13 @@ class FusionConfig(StepConfig):
     camera_classes: tuple[str, ...] = param(
         ("car", "truck", "pedestrian", "cyclist"), "Classes that the 2-D detector knows."
     )
+    camera_aliases: tuple[str, ...] = param(
+        ("car:truck", "pedestrian:cyclist"),
+        "Pairs label:class; what the 2-D detector may call things of that class as well.",
+    )
+    alias_share: float = param(
+        0.5, "Share of the things of such a class that are called so.", low=0.0, high=1.0
+    )
     min_height_px: float = param(
         40.0, "Objects lower than this in the image are missed more.", unit="px", low=1.0
     )
@@ -75,6 +82,9 @@ class FusionConfig(StepConfig):
         if self.camera_offsets_s and len(self.camera_offsets_s) != len(self.camera_names):
             num = len(self.camera_offsets_s)
             raise ConfigError(f"{num} camera_offsets_s for {len(self.camera_names)} cameras")
+        for pair in self.camera_aliases:
+            if pair.count(":") != 1:
+                raise ConfigError(f"camera_aliases: '{pair}' is not of the form label:class")
 
     @property
     def camera_names(self) -> tuple[str, ...]:

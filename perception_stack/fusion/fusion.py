@@ -21,7 +21,14 @@ from perception_stack.datatypes import (
 )
 from perception_stack.errors import FrameMismatchError
 from perception_stack.fusion import belief
-from perception_stack.fusion.association import Rays, View, assign, count_rays, view_of
+from perception_stack.fusion.association import (
+    Rays,
+    View,
+    assign,
+    count_rays,
+    hidden_from,
+    view_of,
+)
 from perception_stack.fusion.bodies import Bodies
 from perception_stack.fusion.choice import choose_assigned, choose_free
 from perception_stack.fusion.claims import claim
@@ -47,6 +54,11 @@ class Fusion:
     def __init__(self, config: FusionConfig, journal: Journal) -> None:
         self._config = config
         self._journal = journal
+        pairs = [one.split(":") for one in config.camera_aliases]
+        self._naming = belief.Naming(
+            aliases=tuple((label, alias) for label, alias in pairs),
+            alias_share=config.alias_share,
+        )
 
     def warm_up(self) -> None:
         """Compile everything, which would otherwise hold up the first frame for seconds."""
@@ -119,7 +131,9 @@ class Fusion:
         self._journal.count(
             Reason.OUT_OF_VIEW, stamp_ns=obstacles.stamp_ns, detail=detail, num=num_hidden
         )
-        return bodies.boxes if is_level else transform_boxes(bodies.boxes, level.inverse())
+        probs = belief.without_negligible(bodies.boxes.class_probs)
+        boxes = replace(bodies.boxes, class_probs=probs)
+        return boxes if is_level else transform_boxes(boxes, level.inverse())
 
     def _bodies(
         self, obstacles: Obstacles, views: Sequence[CameraView], level: RigidTransform
@@ -144,9 +158,11 @@ class Fusion:
 
     def _look(self, bodies: Bodies, view: CameraView) -> Bodies:
         """The bodies after one more camera; its transform is from their frame."""
-        detections, config = view.detections, self._config
+        detections, config, naming = view.detections, self._config, self._naming
         appearance = view_of(bodies.boxes, view.camera, view.camera_from_obstacles)
         sight = sight_of(bodies.xyz_m, view)
+        hidden = hidden_from(appearance, sight, bodies.row_of_point)
+        appearance = replace(appearance, hidden=hidden)
         rays = count_rays(sight, bodies.row_of_point, len(bodies))
         pairs = assign(
             appearance,
@@ -156,16 +172,21 @@ class Fusion:
             min_overlap=config.min_iou,
         )
         reader = Reader(bodies, view, sight, rays, pairs, min_points=config.min_object_points)
-        assigned = choose_assigned([reader.of_assigned(one) for one in pairs], bodies, detections)
+        readings = [reader.of_assigned(one) for one in pairs]
+        assigned = choose_assigned(readings, bodies, detections, naming)
         reader.settle(assigned)
         free = [one for i in range(len(detections)) if i not in pairs for one in reader.of_free(i)]
-        chosen = choose_free(free, assigned, bodies, detections, min_overlap=config.min_iou)
+        chosen = choose_free(
+            free, assigned, bodies, detections, naming, min_overlap=config.min_iou
+        )
+        said = naming.likelihood(detections.labels, detections.score, CLASSES)
         claims = claim(chosen, bodies, pairs, min_points=config.min_object_points)
         grown, touched = refitted(
             bodies,
             claims.row_of_point,
-            likelihood=claims.likelihood(bodies.likelihood, detections),
+            likelihood=claims.likelihood(bodies.likelihood, said),
             new_ground_m=claims.new_ground_m,
+            chosen=list(claims.detection),
             sized=config.amodal_completion,
         )
         boxes = self._believed(grown.boxes, view, appearance, claims.detection)
@@ -184,16 +205,14 @@ class Fusion:
     ) -> Boxes3D:
         """The boxes with what the camera says of existence and class; new ones are the last."""
         detections = view.detections
-        label_idx = np.array(
-            [boxes.classes.index(one) for one in detections.labels], dtype=np.intp
-        )
+        said = self._naming.likelihood(detections.labels, detections.score, boxes.classes)
         rows = np.array(list(detection), dtype=np.intp)
         of_row = np.array(list(detection.values()), dtype=np.intp)
         existence, probs = boxes.score.copy(), boxes.class_probs.copy()
         existence[rows], probs[rows] = belief.seen(
             existence[rows],
             probs[rows],
-            label_idx=label_idx[of_row],
+            likelihood=said[of_row],
             score=detections.score[of_row],
         )
         unseen = appearance.in_view.copy()
@@ -223,7 +242,8 @@ class Fusion:
 
     def _recall(self, view: View, classes: tuple[str, ...]) -> FloatArray:
         """Probability that each box, if of each class, would have been detected, [N, C]."""
-        known = np.isin(classes, self._config.camera_classes)
+        known = self._naming.meaning(self._config.camera_classes, classes).max(axis=0, initial=0)
+        known[classes.index(UNKNOWN)] = 0.0
         height_px = np.nan_to_num(view.xyxy_px[:, 3] - view.xyxy_px[:, 1])
         clear = (1 - view.hidden) * np.clip(height_px / self._config.min_height_px, 0, 1)
         recall: FloatArray = self._config.camera_recall * clear[:, None] * known

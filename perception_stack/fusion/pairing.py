@@ -77,7 +77,6 @@ class _Queue:
     least_period_ns: int = 0
     expected: bool = True
     newest_ns: int | None = None
-    num_unused: int = 0
     stamps_ns: list[int] = field(default_factory=list)
     messages: list[_Message] = field(default_factory=list)
 
@@ -86,14 +85,21 @@ class _Queue:
         self.stamps_ns.append(stamp_ns)
         self.messages.append(message)
 
-    def drop_first(self, num: int) -> None:
-        self.num_unused += sum(not message.used for message in self.messages[:num])
+    def drop_first(self, num: int) -> list[int]:
+        """Let the oldest go; the stamps of those that nobody used."""
+        unused = [
+            stamp_ns
+            for stamp_ns, message in zip(self.stamps_ns[:num], self.messages[:num], strict=True)
+            if not message.used
+        ]
         del self.stamps_ns[:num], self.messages[:num]
+        return unused
 
-    def drop_last(self, num: int) -> None:
-        start = len(self.messages) - num
-        self.num_unused += sum(not message.used for message in self.messages[start:])
-        del self.stamps_ns[start:], self.messages[start:]
+    def keep_first(self, num: int) -> int:
+        """Let the newest go; how many those are."""
+        num_gone = len(self.stamps_ns) - num
+        del self.stamps_ns[num:], self.messages[num:]
+        return num_gone
 
     def nearest(self, stamp_ns: int) -> int | None:
         """Index of the message nearest to a stamp, the earlier of two equally near ones."""
@@ -129,7 +135,9 @@ class Pairing:
         reset_s: float,
         journal: Journal,
     ) -> None:
+        self._reference = reference
         self._references = _Queue()
+        self._released_ns: int | None = None
         self._companions = {
             one.name: _Queue(
                 tolerance_ns=round(one.tolerance_s * _S),
@@ -145,11 +153,6 @@ class Pairing:
         self._reset_ns = round(reset_s * _S)
         self._queue_size = queue_size
         self._journal = journal
-
-    @property
-    def num_unused(self) -> dict[str, int]:
-        """Companion messages let go that no reference used, by stream."""
-        return {name: queue.num_unused for name, queue in self._companions.items()}
 
     def expect(self, companion: str, expected: bool) -> None:
         """Say whether a companion stream exists; all are expected at first.
@@ -183,8 +186,10 @@ class Pairing:
             if stamp_ns >= queue.newest_ns - self._reset_ns:
                 self._journal.count(Reason.STALE_STAMP, stamp_ns=stamp_ns, detail=detail)
                 return []
+            released, num_cleared = self._start_anew(queue, stamp_ns)
+            detail += f", {num_cleared} waiting messages cleared"
             self._journal.count(Reason.STAMP_JUMP, stamp_ns=stamp_ns, detail=detail)
-            done += self._start_anew(queue, stamp_ns)
+            done += released
         queue.append(stamp_ns, _Message(item, arrival_ns))
         done += self._finished()
         if len(queue.stamps_ns) > self._queue_size:
@@ -234,6 +239,7 @@ class Pairing:
         """Take the first reference out and choose its partners."""
         stamp_ns = self._references.stamps_ns.pop(0)
         message = self._references.messages.pop(0)
+        self._released_ns = stamp_ns
         partners = {
             name: self._partner(name, stamp_ns, waited=waited) if queue.expected else None
             for name, queue in self._companions.items()
@@ -262,26 +268,39 @@ class Pairing:
         oldest_ns = references.stamps_ns[0] if references.stamps_ns else references.newest_ns
         if oldest_ns is None:
             return
-        for queue in self._companions.values():
+        for name, queue in self._companions.items():
             # of those not after the oldest reference only the last one can be nearest
             first = bisect_left(queue.stamps_ns, oldest_ns + 1) - 1
-            if first > 0:
-                queue.drop_first(first)
+            if first > 0 and (unused := queue.drop_first(first)):
+                near = (oldest_ns, self._released_ns or oldest_ns)
+                gap_ms = min(abs(unused[-1] - one) for one in near) / 1e6
+                detail = (
+                    f"{name}: {len(unused)} that no {self._reference} message is nearest to, "
+                    f"the last one {gap_ms:.1f} ms from one"
+                )
+                self._journal.count(
+                    Reason.UNUSED, stamp_ns=unused[-1], detail=detail, num=len(unused)
+                )
 
-    def _start_anew(self, jumped: _Queue, stamp_ns: int) -> list[PairedSet]:
-        """Clear what is from before a jump back to ``stamp_ns``; waiting references come out."""
+    def _start_anew(self, jumped: _Queue, stamp_ns: int) -> tuple[list[PairedSet], int]:
+        """Clear what is from before a jump back to ``stamp_ns``; waiting references come out.
+
+        Returns:
+            The references, and how many messages of companions went.
+        """
         limit_ns = stamp_ns + self._reset_ns
         references = self._references
-        done = []
+        done, num_cleared = [], 0
         if jumped is references or (references.newest_ns or 0) > limit_ns:
             done = self.flush()
         for queue in self._queues.values():
             # another stream may have jumped before: what it sent since is of the new time
             keep = 0 if queue is jumped else bisect_left(queue.stamps_ns, limit_ns + 1)
-            queue.drop_last(len(queue.stamps_ns) - keep)
+            num_cleared += queue.keep_first(keep)
             if queue is jumped or (queue.newest_ns or 0) > limit_ns:
                 queue.newest_ns = queue.stamps_ns[-1] if queue.stamps_ns else None
-        return done
+        self._released_ns = None
+        return done, num_cleared
 
 
 def _open(queue: _Queue, stamp_ns: int) -> bool:

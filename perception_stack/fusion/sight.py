@@ -52,12 +52,14 @@ class Sight:
         index: int [V], row of each among all obstacle points, rising.
         place: int32 [P], where in ``index`` a point stands, -1 if out of the image.
         depth_m: float64 [V], along the optical axis.
+        uv_px: float64 [V, 2], where in the image.
         inside: bool [D, V], the point lies in the mask of a detection or, without, in its box.
     """
 
     index: Index
     place: NDArray[np.int32]
     depth_m: FloatArray
+    uv_px: FloatArray
     inside: BoolArray
 
 
@@ -99,7 +101,11 @@ def sight_of(xyz_m: NDArray[np.float32], view: CameraView) -> Sight:
     place = np.full(len(xyz_m), -1, dtype=np.int32)
     place[index] = np.arange(len(index))
     return Sight(
-        index=index, place=place, depth_m=projected.depth_m[projected.visible], inside=inside
+        index=index,
+        place=place,
+        depth_m=projected.depth_m[projected.visible],
+        uv_px=uv_px,
+        inside=inside,
     )
 
 

@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import Boxes3D, FloatArray
+from perception_stack.datatypes import UNKNOWN, Boxes3D, FloatArray
 from perception_stack.fusion import belief
 from perception_stack.fusion.bodies import Bodies, Index
 from perception_stack.geometry.boxes import points_inside
 
 _CRUMB_MARGIN_M, _CRUMB_SHARE = 0.2, 0.5
+_WITHIN_SHARE = 0.8
 
 
 def refitted(
@@ -22,6 +23,7 @@ def refitted(
     *,
     likelihood: FloatArray,
     new_ground_m: Sequence[float] = (),
+    chosen: Sequence[int] = (),
     sized: bool,
 ) -> tuple[Bodies, NDArray[np.bool_]]:
     """The bodies with the points handed around; new ones come behind the old ones.
@@ -34,6 +36,7 @@ def refitted(
         row_of_point: int32 [P], body of each point; rows from N on are new.
         likelihood: float64 [M, 5], what cameras have said of the M bodies there are now.
         new_ground_m: Height of the ground below each new body.
+        chosen: Rows whose points a camera chose; see :func:`belief.of_chosen`.
         sized: Whether what cameras say decides the hidden sides, too.
 
     Returns:
@@ -57,7 +60,9 @@ def refitted(
     unheard = np.append((bodies.likelihood == 1).all(axis=1), np.ones(num_new, dtype=np.bool_))
     plain = np.flatnonzero((touched & unheard)[rows])
     told = bodies.boxes_around([parts[i] for i in plain], ground_m[plain])
-    boxes.class_probs[rows[plain]] = belief.over(told.class_probs, told.classes, boxes.classes)
+    picked = np.isin(rows[plain], np.array(chosen, dtype=np.intp))
+    probs = belief.of_chosen(told.class_probs, told.classes, picked)
+    boxes.class_probs[rows[plain]] = belief.over(probs, told.classes, boxes.classes)
     boxes.score[num:] = told.score[rows[plain] >= num]
     fitted = bodies.boxes_around(parts, ground_m, likelihood[rows] if sized else None)
     for name in ("center_m", "quat_xyzw", "size_lwh_m", "covariance"):
@@ -77,7 +82,9 @@ def settled(bodies: Bodies, touched: NDArray[np.bool_], spoken: Index) -> Bodies
     """The bodies without those that are gone, and without crumbs of others.
 
     What is left of a cluster after a camera took something out of it, and lies for the most part
-    within the box of what was taken, is a part of that which its points alone did not show.
+    within the box of what was taken, is a part of that which its points alone did not show. So is
+    what nobody has a name for within the box of something that the camera named: the seats of a
+    car, seen through its windows.
 
     Args:
         bodies: M of them.
@@ -88,19 +95,35 @@ def settled(bodies: Bodies, touched: NDArray[np.bool_], spoken: Index) -> Bodies
     gone = touched & ~has_points
     rest = touched & has_points
     rest[spoken] = False
-    if not (gone.any() or rest.any()):
-        return bodies
+    nameless = np.array(bodies.boxes.labels, dtype=str) == UNKNOWN
+    named = spoken[~nameless[spoken]]
+    within = has_points & nameless & (bodies.likelihood == 1).all(axis=1) & ~rest
+    within &= points_inside(bodies.boxes.center_m, bodies.boxes.rows(named)).any(axis=0)
+    within[spoken] = False
     takers = spoken[touched[spoken]]
-    boxes = bodies.boxes.rows(takers)
-    row_of_point = bodies.row_of_point.copy()
-    for row in np.flatnonzero(rest):
-        points = np.flatnonzero(bodies.row_of_point == row)
-        points_m = bodies.xyz_m[points].astype(np.float64)
-        share = points_inside(points_m, boxes, margin_m=_CRUMB_MARGIN_M).mean(axis=1)
-        if share.max(initial=0.0) >= _CRUMB_SHARE:
-            row_of_point[points] = takers[np.argmax(share)]
-            gone[row] = True
+    parts = _lying_in(bodies, rest, takers, margin_m=_CRUMB_MARGIN_M, least=_CRUMB_SHARE)
+    parts |= _lying_in(bodies, within, named, margin_m=0.0, least=_WITHIN_SHARE)
+    if not (gone.any() or parts):
+        return bodies
+    number = np.append(np.arange(len(bodies)), -1)  # the last one stands for no body
+    number[list(parts)] = list(parts.values())
+    gone[list(parts)] = True
+    row_of_point = number[bodies.row_of_point].astype(np.int32)
     return without(replace(bodies, row_of_point=row_of_point), gone)
+
+
+def _lying_in(
+    bodies: Bodies, rows: NDArray[np.bool_], takers: Index, *, margin_m: float, least: float
+) -> dict[int, int]:
+    """In the box of which taker at least a share of the points of some bodies lies, by row."""
+    boxes = bodies.boxes.rows(takers)
+    found = {}
+    for row in np.flatnonzero(rows).tolist():
+        points_m = bodies.xyz_m[bodies.row_of_point == row].astype(np.float64)
+        share = points_inside(points_m, boxes, margin_m=margin_m).mean(axis=1)
+        if share.max(initial=0.0) >= least:
+            found[row] = int(takers[np.argmax(share)])
+    return found
 
 
 def one_of_each(bodies: Bodies, *, sized: bool) -> Bodies:

@@ -85,7 +85,7 @@ class Chain:
         self._pose = None
         if config.pose_estimator.enabled:
             self._pose = PoseStage(
-                config.pose_estimator, config.fusion, journals["pose_estimator"]
+                config.pose_estimator, config.fusion, self.frames, journals["pose_estimator"]
             )
 
     def warm_up(self) -> None:
@@ -127,6 +127,8 @@ class Chain:
     def add_depth_camera(self, camera: CameraModel) -> None:
         """Intrinsics of depth images, where they are not a camera's own."""
         self._camera_of_frame[camera.frame_id] = camera
+        if self._pose is not None:
+            self._pose.set_depth_camera(camera)
 
     def add_transform(
         self, transform: RigidTransform, *, stamp_ns: int, static: bool = False

@@ -68,6 +68,8 @@ class FusionStage:
             DEPTH: self._lane(DEPTH, [replace(one, offset_s=0.0) for one in cameras]),
         }
         self._masks = {one.name: self._exactly(_DETECTIONS, _MASK) for one in cameras}
+        for masks in self._masks.values():
+            masks.expect(_MASK, False)
         self._silence_ns = round(config.lidar_silence_s * 1e9)
         self._newest_lidar_ns: int | None = None
 

@@ -1,12 +1,17 @@
-"""Pose estimation over time: joins depth images with the detections of the same image."""
+"""Pose estimation over time: joins depth images with the detections of the same image.
+
+A depth image of a camera of its own is brought to the pixels of the colour image first.
+"""
 
 from __future__ import annotations
 
 from perception_stack.datatypes import Boxes3D, DepthImage, Detections2D
-from perception_stack.errors import PerceptionError
+from perception_stack.depth.registration import register
+from perception_stack.errors import CalibrationError, PerceptionError
 from perception_stack.fusion.config import FusionConfig
 from perception_stack.fusion.pairing import Companion, PairedSet, Pairing
 from perception_stack.geometry.camera import CameraModel
+from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.journal import Journal, Reason
 from perception_stack.pose.config import PoseEstimatorConfig
 from perception_stack.pose.estimator import PoseEstimator
@@ -20,15 +25,22 @@ class PoseStage:
     Args:
         config: Parameters of the pose estimator step.
         pairing: Tolerances by which detections and depth images are joined.
+        frames: Where the depth camera is, if it is not the colour camera.
         journal: Told of everything dropped.
     """
 
     def __init__(
-        self, config: PoseEstimatorConfig, pairing: FusionConfig, journal: Journal
+        self,
+        config: PoseEstimatorConfig,
+        pairing: FusionConfig,
+        frames: FrameTree,
+        journal: Journal,
     ) -> None:
+        self._frames = frames
         self._journal = journal
         self._estimator = PoseEstimator(config, journal)
         self._camera: CameraModel | None = None
+        self._depth_cameras: dict[str, CameraModel] = {}
         # both are of one camera and share its clock
         companion = Companion(name=_DETECTIONS, tolerance_s=pairing.tolerance_s)
         self._pairing = Pairing(
@@ -41,8 +53,12 @@ class PoseStage:
         )
 
     def set_camera(self, camera: CameraModel) -> None:
-        """Intrinsics of the camera that both inputs come from."""
+        """Intrinsics of the camera that detects."""
         self._camera = camera
+
+    def set_depth_camera(self, camera: CameraModel) -> None:
+        """Intrinsics of a depth camera that is not the one that detects."""
+        self._depth_cameras[camera.frame_id] = camera
 
     def push_detections(self, detections: Detections2D, *, arrival_ns: int) -> list[Boxes3D]:
         """2-D detections of one image."""
@@ -76,9 +92,24 @@ class PoseStage:
                 self._journal.count(Reason.NO_CALIBRATION, stamp_ns=one.stamp_ns, detail=detail)
                 continue
             try:
-                poses.append(
-                    self._estimator.estimate(detections, one.reference, camera=self._camera)
-                )
+                depth = self._registered(one.reference, self._camera)
+                poses.append(self._estimator.estimate(detections, depth, camera=self._camera))
             except PerceptionError as error:
                 self._journal.count_error(error, stamp_ns=one.stamp_ns, where=_DEPTH)
         return poses
+
+    def _registered(self, depth: DepthImage, camera: CameraModel) -> DepthImage:
+        """The depth image at the pixels of a camera; as it is where it has them already.
+
+        Raises:
+            CalibrationError: of another camera whose intrinsics are not known.
+            TransformUnavailableError: it is not known where that camera is.
+        """
+        if depth.frame_id == camera.frame_id:
+            return depth
+        own = self._depth_cameras.get(depth.frame_id)
+        if own is None:
+            text = f"depth images of '{depth.frame_id}' wait for a first depth_camera_info"
+            raise CalibrationError(text)
+        color_from_depth = self._frames.lookup(camera.frame_id, depth.frame_id, depth.stamp_ns)
+        return register(depth, own, camera, color_from_depth)

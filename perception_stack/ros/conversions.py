@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import array
 import importlib
-from collections.abc import Callable
 from functools import cache, partial
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,7 @@ from sensor_msgs.msg import PointCloud2
 from sensor_msgs_py import point_cloud2
 
 from perception_stack.datatypes import PointCloud
-from perception_stack.io import interfaces, messages
+from perception_stack.io import messages
 from perception_stack.io.messages.headers import time_to_msg
 from perception_stack.io.messages.transforms import pose_to_msg
 
@@ -91,20 +89,6 @@ def _filled(code: str, values: Any) -> Any:
     return filled
 
 
-@cache
-def boxes3d_decoder() -> Callable[[bytes], Any] | None:
-    """Makes lists of boxes of their serialisation, where a faster way than rclpy's is installed.
-
-    rclpy makes a default for every nested field before it fills it in: 12 ms for 110 boxes, of
-    which the decoder of recordings needs 3.
-    """
-    if find_spec("rosbags") is None:
-        return None
-    name = "vision_msgs/msg/Detection3DArray"
-    interfaces.typestore()
-    return lambda raw: interfaces.decode(raw, name)
-
-
 time_msg = partial(time_to_msg, build=build)
 header_msg = partial(messages.header_to_msg, build=build)
 pose_msg = partial(pose_to_msg, build=build)
@@ -113,7 +97,6 @@ camera_info_msg = partial(messages.camera_to_msg, build=build)
 detections2d_msg = partial(messages.detections2d_to_msg, build=build)
 boxes3d_msg = partial(messages.boxes3d_to_msg, build=build)
 identified_boxes_msg = partial(messages.truth_to_msg, build=build)
-objects_msg = partial(messages.objects_to_msg, build=build)
 occupancy_msg = partial(messages.occupancy_to_msg, build=build)
 obstacle_points_msg = partial(messages.obstacle_points_to_msg, build=build)
 

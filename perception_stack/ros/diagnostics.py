@@ -24,6 +24,7 @@ _QUIET: Final = frozenset(
         Reason.BELOW_THRESHOLD,
         Reason.NON_FINITE_POINTS,
         Reason.OUT_OF_VIEW,
+        Reason.UNUSED,  # a camera may be faster than the LiDAR
     }
 )
 

@@ -7,6 +7,7 @@ from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
 from perception_stack.datatypes import FrameResult
+from perception_stack.io import messages
 from perception_stack.msg import TrackedObjectArray
 from perception_stack.ros import conversions, qos
 from perception_stack.ros.markers import ObjectMarkers
@@ -33,7 +34,7 @@ class ObjectOutputs:
     def publish(self, result: FrameResult) -> None:
         """Publish one list; derived forms are only built when someone listens."""
         objects = result.objects
-        self._objects.publish(conversions.objects_msg(objects))
+        self._objects.publish(messages.objects_to_bytes(objects))
         if self._vision.get_subscription_count():
             ids = tuple(str(one) for one in objects.ids)
             self._vision.publish(conversions.identified_boxes_msg(objects.boxes, ids))

@@ -91,21 +91,21 @@ class StepNode(Node):
         callback: Callable[[Any], None],
         profile: QoSProfile,
         *,
-        decode: Callable[[bytes], Any] | None = None,
+        raw: bool = False,
     ) -> None:
         """Call back for every message; a message that is bad input is dropped and counted.
 
         Args:
             msg_type: Class of the messages.
             topic: Name, relative to the namespace.
-            callback: Takes a message.
+            callback: Takes a message, or its serialisation.
             profile: Quality of service, unless parameters say otherwise.
-            decode: Makes a message of its serialisation; rclpy does it if None.
+            raw: Whether the callback takes the serialisation.
         """
 
         def guarded(given: Any) -> None:
             with self.drop_frame_on_error(topic, given):
-                callback(given if decode is None else decode(given))
+                callback(given)
 
         subscriber = message_filters.Subscriber(
             self,
@@ -116,7 +116,7 @@ class StepNode(Node):
                 incompatible_qos=partial(self._count_incompatible, topic, "publisher")
             ),
             qos_overriding_options=qos.overridable(),
-            raw=decode is not None,
+            raw=raw,
         )
         subscriber.registerCallback(guarded)
         self._subscribers.append(subscriber)

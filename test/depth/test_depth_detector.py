@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from perception_stack.datatypes import DepthImage
 from perception_stack.depth.config import DepthDetectorConfig
@@ -50,6 +52,35 @@ def test_one_box_on_the_table(image, camera, look) -> None:
     assert abs(turned[:, 0] @ [np.cos(0.4), np.sin(0.4), 0]) > np.cos(np.deg2rad(5))
     assert turned[2, 2] > np.cos(np.deg2rad(2))
     assert (np.linalg.eigvalsh(boxes.covariance[0]) > 0).all()
+
+
+@pytest.mark.parametrize("azimuth_deg", [-40, 0, 25, 70])
+def test_yaw_is_that_of_the_thing_and_not_its_bearing(scene, camera, azimuth_deg: int) -> None:
+    """A peer gives every box the direction in which it is seen."""
+    c, s = np.cos(np.deg2rad(azimuth_deg)), np.sin(np.deg2rad(azimuth_deg))
+    look = scene.pose((-0.65 * c, -0.65 * s, 0.6))
+    thing = box((0.2, 0.1, 0.12), scene.paint).moved(0, 0, 0.06, rotation=turn(2, 0.4))
+    image, _ = scene.photograph([scene.table, thing], camera, look, noise=1.0)
+    boxes = detect(image, camera).boxes
+    turned = look.rotation @ matrix_from_quat(boxes.quat_xyzw[0])
+    assert abs(turned[:, 0] @ [np.cos(0.4), np.sin(0.4), 0]) > np.cos(np.deg2rad(5))
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10**6), holes=st.floats(0, 1), spread_m=st.sampled_from([0, 0.05, 2]))
+def test_no_image_gives_an_infinite_box(scene, seed: int, holes: float, spread_m: float) -> None:
+    rng = np.random.default_rng(seed)
+    depth_m = 1.0 + np.abs(rng.normal(0, 1, (48, 64))) * spread_m
+    depth_m[12:30, 20:40] -= 0.4
+    depth_m[rng.random((48, 64)) < holes] = np.nan
+    camera = scene.camera(64, 48, 50.0)
+    image = DepthImage(frame_id="camera", stamp_ns=5, depth_m=depth_m.astype(np.float32))
+    found = detect(image, camera, min_points=4)
+    boxes = found.boxes
+    for values in (found.xyz_m, boxes.center_m, boxes.size_lwh_m, boxes.covariance):
+        assert np.isfinite(values).all()
+    assert (boxes.size_lwh_m > 0).all()
+    assert (np.linalg.eigvalsh(boxes.covariance) > 0).all()
 
 
 def test_points_stand_on_the_table_and_in_their_box(image, camera, look) -> None:

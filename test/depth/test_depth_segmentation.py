@@ -11,7 +11,7 @@ from perception_stack.datatypes import DepthImage
 from perception_stack.depth.config import DepthDetectorConfig
 from perception_stack.depth.detector import DepthDetector
 from perception_stack.depth.grid import build_grid, without_flying
-from perception_stack.depth.rays import pixel_rays
+from perception_stack.depth.rays import organised_cloud, pixel_rays
 from perception_stack.depth.support import find_supports
 from perception_stack.errors import ShapeError
 from perception_stack.io.pcd import read_pcd_fields
@@ -156,8 +156,7 @@ def test_organised_cloud_and_depth_image_agree(scene) -> None:
     image, _ = scene.photograph(
         [scene.table, standing((0.1, 0.1, 0.1), 0, 0)], camera, scene.pose(FROM_M), noise=1.0
     )
-    rays = np.dstack([pixel_rays(camera), np.ones((480, 640), np.float32)])
-    xyz_m = (rays * image.depth_m[..., None]).astype(np.float32)
+    xyz_m = organised_cloud(image, camera)
     ours = detector()
     same = ours.segment_organised(xyz_m) == ours.segment(image, camera)
     assert same.mean() > 0.999

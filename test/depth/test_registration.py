@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from perception_stack.depth.rays import organised_cloud
 from perception_stack.depth.registration import register
 from perception_stack.errors import FrameMismatchError, ShapeError
 from perception_stack.geometry.transforms import RigidTransform
@@ -105,3 +106,25 @@ def test_wrong_frames_and_sizes_are_errors(image, depth_camera) -> None:
         register(image, depth_camera, replace(color, frame_id="other"), moved((0, 0, 0)))
     with pytest.raises(ShapeError):
         register(replace(image, depth_m=image.depth_m[::2]), depth_camera, color, moved((0, 0, 0)))
+
+
+def test_organised_cloud_projects_onto_its_pixels(image, depth_camera) -> None:
+    depth_m = image.depth_m.copy()
+    depth_m[40:60, 50:80] = [[np.nan], [0.0], [np.inf], [-1.0]] * 5
+    k = depth_camera.k
+    lens = replace(
+        depth_camera, distortion_model="plumb_bob", distortion=np.array([0.1, -0.05, 1e-3, 0, 0])
+    )
+    for camera in (depth_camera, lens):
+        cloud = organised_cloud(replace(image, depth_m=depth_m), camera)
+        hole = np.isnan(cloud).any(axis=2)
+        assert hole[40:60, 50:80].all()
+        assert (np.isnan(cloud).all(axis=2) == hole).all()
+        v, u = np.nonzero(~hole)
+        np.testing.assert_array_equal(cloud[v, u, 2], depth_m[v, u])
+        uv_px = camera.project(cloud[v, u].astype(np.float64)).uv_px
+        np.testing.assert_allclose(uv_px, np.column_stack([u, v]), atol=1e-3 * k[0, 0] / 100)
+    with pytest.raises(FrameMismatchError):
+        organised_cloud(image, replace(depth_camera, frame_id="other"))
+    with pytest.raises(ShapeError):
+        organised_cloud(replace(image, depth_m=depth_m[::2]), depth_camera)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from perception_stack.fusion import belief
 
 CLASSES = ("car", "pedestrian", "unknown")
+PLAIN = belief.Naming(aliases=(), alias_share=0.5)
 
 
 def one(p: float, *q: float) -> tuple[np.ndarray, np.ndarray]:
@@ -17,11 +18,26 @@ def one(p: float, *q: float) -> tuple[np.ndarray, np.ndarray]:
 def test_detection_by_hand() -> None:
     """Half sure of an object of any class meets a car of score 0.8."""
     existence, probs = belief.seen(
-        *one(0.5, 1 / 3, 1 / 3, 1 / 3), label_idx=np.array([0]), score=np.array([0.8])
+        *one(0.5, 1 / 3, 1 / 3, 1 / 3),
+        likelihood=PLAIN.likelihood(["car"], np.array([0.8]), CLASSES),
+        score=np.array([0.8]),
     )
     # objects: (0.8 + 0.1 + 0.1) / 3, false alarm: 0.2 / 3
     assert existence[0] == pytest.approx(0.5 / (0.5 + 0.5 * 0.2))
     np.testing.assert_allclose(probs[0], [0.8, 0.1, 0.1])
+
+
+def test_a_van_is_a_car_to_a_detector_that_knows_no_vans() -> None:
+    """Half of the vans are called cars, the others anything else with the share of mistakes."""
+    naming = belief.Naming(aliases=(("car", "truck"),), alias_share=0.5)
+    classes = ("car", "pedestrian", "truck")
+    likelihood = naming.likelihood(["car", "truck"], np.array([0.8, 0.8]), classes)
+    np.testing.assert_allclose(likelihood, [[0.8, 0.1, 0.45], [0.1, 0.1, 0.8]])
+
+
+def test_label_of_no_class_speaks_for_unknown() -> None:
+    likelihood = PLAIN.likelihood(["dog"], np.array([0.8]), CLASSES)
+    np.testing.assert_allclose(likelihood, [[0.1, 0.1, 0.8]])
 
 
 def test_miss_by_hand() -> None:
@@ -56,7 +72,8 @@ probabilities = st.floats(0.01, 0.99)
 @given(p=probabilities, q=st.tuples(*[probabilities] * 3), score=st.floats(0, 1))
 def test_results_are_probabilities(p: float, q: tuple[float, ...], score: float) -> None:
     existence, probs = one(p, *np.array(q) / sum(q))
-    seen = belief.seen(existence, probs, label_idx=np.array([1]), score=np.array([score]))
+    likelihood = PLAIN.likelihood(["pedestrian"], np.array([score]), CLASSES)
+    seen = belief.seen(existence, probs, likelihood=likelihood, score=np.array([score]))
     missed = belief.missed(existence, probs, np.array([[score, score, 0.0]]) * 0.99)
     for after, after_probs in (seen, missed):
         assert 0 < after[0] < 1
@@ -80,3 +97,14 @@ def test_other_vocabulary_keeps_probabilities(q: tuple[float, ...]) -> None:
     probs = belief.over(given_probs, ("tram", "car", "unknown"), ("unknown", "dog"))
     assert probs.sum() == pytest.approx(1)
     assert (probs > 0).all()
+
+
+def test_what_is_as_good_as_impossible_goes() -> None:
+    told = belief.without_negligible(np.array([[0.985, 0.005, 0.01], [0.0, 0.5, 0.5]]))
+    np.testing.assert_allclose(told, [[0.985 / 0.995, 0, 0.01 / 0.995], [0, 0.5, 0.5]])
+
+
+def test_what_was_chosen_for_its_size_is_named_with_lower_odds() -> None:
+    probs = np.array([[0.3, 0.3, 0.4], [0.3, 0.3, 0.4]])
+    told = belief.of_chosen(probs, CLASSES, np.array([True, False]))
+    np.testing.assert_allclose(told, [[1 / 6, 1 / 6, 2 / 3], [0.3, 0.3, 0.4]])

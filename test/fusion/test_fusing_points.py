@@ -135,6 +135,23 @@ def test_class_decides_the_hidden_length() -> None:
     assert with_class.covariance[0, 0, 0] > 2 * with_class.covariance[0, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("size_m", "said", "is_one"),
+    [
+        ((1.75, 0.6, 1.7), "pedestrian", "cyclist"),
+        ((5.2, 1.95, 2.3), "car", "truck"),
+        ((0.6, 0.6, 1.7), "pedestrian", "pedestrian"),
+        ((4.2, 1.8, 1.5), "car", "car"),
+    ],
+)
+def test_size_tells_things_of_one_name_apart(size_m, said: str, is_one: str) -> None:
+    """To a detector trained on COCO a cyclist is a pedestrian, and to most a van is a car."""
+    truth = blocks((14.0, 2.0, *size_m, 0.6))
+    fused = fuse(obstacles(*scan(truth)), view(truth, (said,)))
+    assert fused.labels == (is_one,)
+    np.testing.assert_allclose(fused.center_m[0, :2], truth.center_m[0, :2], atol=0.3)
+
+
 def test_cluster_shared_by_two_boxes_is_split() -> None:
     truth = blocks((9.0, 0.5, 0.6, 0.6, 1.7, 0.0), (9.3, -0.3, 0.6, 0.6, 1.8, 0.0))
     xyz_m, of_point = scan(truth)
@@ -210,6 +227,29 @@ def test_pieces_of_one_thing_are_merged(label: str) -> None:
     assert journal.counts == {Reason.DUPLICATE: 1}
 
 
+@pytest.mark.parametrize(
+    ("offset_m", "num_left"),
+    [pytest.param(0.0, 1, id="seats"), pytest.param(1.6, 2, id="bush_beside")],
+)
+def test_what_is_seen_through_the_windows_is_part_of_the_car(
+    offset_m: float, num_left: int
+) -> None:
+    truth = blocks(CAR)
+    xyz_m, of_point = scan(truth)
+    across = np.array([-np.sin(CAR[5]), np.cos(CAR[5]), 0.0])
+    seat = truth.center_m[0] + offset_m * across + [0, 0, 0.2]
+    grid = np.stack(np.meshgrid(*[np.linspace(-0.15, 0.15, 3)] * 3), axis=-1).reshape(-1, 3)
+    both = np.concatenate([xyz_m, (seat + grid).astype(np.float32)])
+    cluster = np.concatenate([of_point, np.full(len(grid), 1)])
+    found = obstacles(both, cluster)
+    assert found.boxes.labels[1] == "unknown"
+    fused = fuse(found, view(truth, ("car",)))
+    assert len(fused) == num_left
+    assert_fits(fused, 0, truth, 0, within_m=0.2)
+    # where no camera says that it is a car, they are left as they are
+    assert len(fuse(found, view(truth, (), rows=[]))) == 2
+
+
 def test_neighbour_is_no_piece() -> None:
     """A pole just beside a person lies in the 2-D box, but both are no larger person."""
     truth = blocks((8.0, 0.0, 0.6, 0.6, 1.7, 0.0), (9.5, 0.1, 0.15, 0.15, 3.0, 0.0))
@@ -230,6 +270,19 @@ def test_frustum_finds_what_no_cluster_was_made_of() -> None:
     assert fused.size_lwh_m[0, 2] == pytest.approx(1.75, abs=0.15)
 
 
+def test_weak_detection_without_a_cluster_names_less_than_one_with() -> None:
+    """Some points in a frustum fit a person's size by chance; a cluster does so less often."""
+    truth = blocks((14.0, -3.0, 0.7, 0.6, 1.75, 0.3), (22.0, -5.0, 0.3, 9.0, 3.0, 0.0))
+    xyz_m, of_point = scan(truth)
+    weak = view(truth, ("pedestrian",), rows=[0], score=0.4)
+    named = []
+    for cluster in (of_point, np.full_like(of_point, -1)):
+        fused = fuse(obstacles(xyz_m, cluster), weak)
+        (row,) = [i for i, one in enumerate(fused.sensors) if "camera" in one]
+        named.append(fused.class_probs[row, fused.classes.index("pedestrian")])
+    assert named[1] < named[0]
+
+
 def test_frustum_does_not_take_the_background() -> None:
     """There is a wall where the detector saw a person: no person of that size stands there."""
     truth = blocks(WALKER, (30.0, -8.0, 0.3, 9.0, 3.5, 0.0))
@@ -244,6 +297,53 @@ def test_frustum_does_not_take_the_background() -> None:
     assert len(fused) == 0
     assert journal.counts == {Reason.NO_DEPTH: 1}
     assert "pedestrian of score 0.90" in journal.last(Reason.NO_DEPTH).detail
+
+
+@pytest.mark.parametrize("clustered", [True, False], ids=["cluster", "frustum"])
+@pytest.mark.parametrize("bearing_deg", [-35, -15, 0, 20, 35])
+def test_yaw_is_that_of_the_object_and_not_its_bearing(bearing_deg: int, clustered: bool) -> None:
+    """A peer gives every box the direction in which it is seen."""
+    bearing = np.deg2rad(bearing_deg)
+    truth = blocks((12 * np.cos(bearing), 12 * np.sin(bearing), 4.3, 1.8, 1.5, 0.5))
+    xyz_m, of_point = scan(truth)
+    found = obstacles(xyz_m, of_point if clustered else np.full_like(of_point, -1))
+    fused = fuse(found, view(truth, ("car",)))
+    assert fused.sensors == (("camera", "lidar"),)
+    turn = yaw_from_quat(fused.quat_xyzw)[0] - 0.5
+    assert abs((turn + np.pi / 2) % np.pi - np.pi / 2) < np.deg2rad(4)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    num=st.integers(0, 60),
+    spread_m=st.sampled_from([0.0, 0.01, 3.0, 80.0]),
+    num_boxes=st.integers(0, 4),
+)
+def test_no_frustum_gives_an_infinite_box(
+    seed: int, num: int, spread_m: float, num_boxes: int
+) -> None:
+    """Peers' boxes of few points, or of none, have infinite or no extents."""
+    rng = np.random.default_rng(seed)
+    xyz_m = (np.array([12.0, 0, 0]) + rng.normal(size=(num, 3)) * spread_m).astype(np.float32)
+    corner = rng.uniform([-100, -100], [1300, 400], (num_boxes, 2))
+    one = replace(
+        view(blocks(CAR), ("car",)),
+        detections=Detections2D(
+            frame_id="front",
+            stamp_ns=5,
+            xyxy_px=np.hstack([corner, corner + rng.uniform(0, 600, (num_boxes, 2))]),
+            score=rng.uniform(0, 1, num_boxes),
+            labels=tuple(rng.choice(["car", "pedestrian", "dog"], num_boxes).tolist()),
+        ),
+    )
+    fused = fuse(obstacles(xyz_m, np.full(num, -1)), one)
+    for values in (fused.center_m, fused.size_lwh_m, fused.covariance, fused.class_probs):
+        assert np.isfinite(values).all()
+    assert (fused.size_lwh_m > 0).all()
+    assert (fused.size_lwh_m < 500).all()
+    assert (np.linalg.eigvalsh(fused.covariance) > 0).all()
+    assert ((fused.score > 0) & (fused.score < 1)).all()
 
 
 def test_second_box_of_the_same_object_makes_no_second_object() -> None:
@@ -307,6 +407,33 @@ def test_each_camera_updates_what_it_sees() -> None:
         fuse(found, *views).score[0] for views in ((front,), (front, again), (front, blind))
     )
     assert twice > once > doubted
+
+
+def test_what_shows_through_a_gap_is_not_hidden() -> None:
+    """The box around a gate covers the person behind it, but the rays go through."""
+    truth = blocks(
+        (14.0, 0.0, 0.6, 0.6, 1.75, 0.3),
+        (9.0, 1.5, 0.2, 0.2, 2.2, 0.0),
+        (9.0, -1.5, 0.2, 0.2, 2.2, 0.0),
+    )
+    xyz_m, of_point = scan(truth)
+    gate = obstacles(xyz_m, np.minimum(of_point, 1))
+    nothing = view(truth, (), rows=[])
+    open_, unknown = fuse(gate, nothing), fuse(Obstacles.of(gate.boxes), nothing)
+    wall = np.concatenate([xyz_m, wall_of_points(9.0, 1.4)])
+    closed = obstacles(wall, np.append(np.minimum(of_point, 1), np.ones(len(wall) - len(xyz_m))))
+    hidden = fuse(closed, nothing)
+    person = [one.class_probs[0, one.classes.index("pedestrian")] for one in (open_, unknown)]
+    before = gate.boxes.class_probs[0, gate.boxes.classes.index("pedestrian")]
+    # nobody detected a person in full view
+    assert person[0] < before - 0.2
+    assert person[1] == pytest.approx(before, abs=0.02)
+    assert hidden.score[0] > open_.score[0]
+
+
+def wall_of_points(x_m: float, half_m: float) -> np.ndarray:
+    y, z = np.meshgrid(np.linspace(-half_m, half_m, 80), np.linspace(GROUND_M, 0.5, 40))
+    return np.column_stack([np.full(y.size, x_m), y.ravel(), z.ravel()]).astype(np.float32)
 
 
 def test_mask_decides_where_the_box_does_not() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perception_stack.datatypes import Boxes3D, Detections2D, Obstacles
-from perception_stack.errors import FrameMismatchError
+from perception_stack.errors import ConfigError, FrameMismatchError
 from perception_stack.fusion.config import FusionConfig
 from perception_stack.fusion.fusion import Fusion
 from perception_stack.fusion.sight import CameraView
@@ -187,3 +187,8 @@ def test_order_of_boxes_and_detections_does_not_matter(
     assert other.classes == fused.classes
     np.testing.assert_allclose(other.score, fused.score[order], rtol=1e-12)
     np.testing.assert_allclose(other.class_probs, fused.class_probs[order], rtol=1e-12)
+
+
+def test_alias_that_is_no_pair_is_refused() -> None:
+    with pytest.raises(ConfigError, match="label:class"):
+        FusionConfig(camera_aliases=("car",))

@@ -142,14 +142,24 @@ def test_companions_pile_up_unless_nobody_ever_asked_for_them() -> None:
     silent = pairing(journal, queue_size=2)
     assert feed(silent, (D, 100), (D, 200), (D, 300)) == []
     assert journal.counts == {}
-    assert silent.num_unused == {D: 1}
 
 
-def test_unused_companions_are_counted() -> None:
-    sync = pairing()
+def test_unused_companions_are_counted_with_their_gap() -> None:
+    journal = Journal()
+    sync = pairing(journal)
     feed(sync, *[(D, 33 * i) for i in range(10)], *[(C, 100 * i) for i in range(3)])
     # at 0, 99 and 198 used; 33, 66, 132, 165 let go; 231 and on may still be needed
-    assert sync.num_unused == {D: 4}
+    assert journal.counts == {Reason.UNUSED: 4}
+    assert journal.last(Reason.UNUSED).detail == (
+        "detections: 2 that no clusters message is nearest to, the last one 35.0 ms from one"
+    )
+
+
+def test_what_a_jump_clears_is_counted() -> None:
+    journal = Journal()
+    feed(pairing(journal), (D, 9_000), (D, 9_100), (C, 100), (D, 100))
+    assert journal.counts[Reason.STAMP_JUMP] == 1
+    assert journal.last(Reason.STAMP_JUMP).detail.endswith("2 waiting messages cleared")
 
 
 @pytest.mark.parametrize("first", [C, D])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perception_stack.datatypes import Boxes3D, Detections2D, TrackedObjects
-from perception_stack.errors import CalibrationError, DecodeError, FrameMismatchError
+from perception_stack.errors import CalibrationError, DecodeError, FrameMismatchError, ShapeError
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io import interfaces, messages
@@ -73,6 +74,45 @@ def test_boxes_there_and_back(num: int, seed: int) -> None:
     boxes = _boxes(num, seed)
     back = messages.boxes3d_from_msg(_through_the_wire(messages.boxes3d_to_msg(boxes)))
     _assert_same_boxes(back, boxes)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    num=st.integers(0, 6),
+    seed=st.integers(0, 10**6),
+    frame_id=st.text(max_size=9).filter(lambda text: "\0" not in text),
+)
+def test_bytes_are_those_of_the_message(num: int, seed: int, frame_id: str) -> None:
+    boxes = _boxes(num, seed, frame_id=frame_id)
+    raw, name = interfaces.encode(messages.boxes3d_to_msg(boxes))
+    ours = messages.boxes3d_to_bytes(boxes)
+    assert len(ours) == len(raw)
+    back = messages.boxes3d_from_msg(interfaces.decode(ours, name))
+    _assert_same_boxes(back, boxes)
+    for one in (ours, bytes(raw)):
+        _assert_same_boxes(messages.boxes3d_from_bytes(one), back, score_rtol=0)
+
+
+@given(cut=st.integers(0, 2000), seed=st.integers(0, 10**6))
+def test_bytes_cut_short_are_an_error(cut: int, seed: int) -> None:
+    raw = messages.boxes3d_to_bytes(_boxes(3, seed))
+    if cut < len(raw):
+        with pytest.raises(DecodeError):
+            messages.boxes3d_from_bytes(raw[:cut])
+
+
+def test_bytes_of_another_encoding_are_refused() -> None:
+    raw = messages.boxes3d_to_bytes(_boxes(1, 0))
+    with pytest.raises(DecodeError, match="little-endian"):
+        messages.boxes3d_from_bytes(b"\x00\x00" + raw[2:])
+
+
+@given(place=st.integers(4, 400), value=st.integers(0, 255))
+def test_broken_bytes_are_an_error_or_boxes(place: int, value: int) -> None:
+    raw = bytearray(messages.boxes3d_to_bytes(_boxes(2, 0)))
+    raw[place] = value
+    with suppress(DecodeError, FrameMismatchError, ShapeError):
+        messages.boxes3d_from_bytes(bytes(raw))
 
 
 def test_scores_of_a_box_sum_to_its_existence() -> None:
@@ -222,7 +262,12 @@ def test_objects_there_and_back(num: int, seed: int) -> None:
         num_detections=rng.integers(1, 1000, num),
         last_seen_ns=rng.integers(0, 10**18, num),
     )
-    back = messages.objects_from_msg(_through_the_wire(messages.objects_to_msg(objects)))
+    raw, name = interfaces.encode(messages.objects_to_msg(objects))
+    back = messages.objects_from_msg(interfaces.decode(bytes(raw), name))
+    ours = messages.objects_to_bytes(objects)
+    assert len(ours) == len(raw)
+    again, _ = interfaces.encode(interfaces.decode(ours, name))
+    assert bytes(again) == bytes(raw)
     _assert_same_boxes(back.boxes, objects.boxes, score_rtol=1e-6)
     assert back.ids == objects.ids
     for name in TrackedObjects.__slots__[2:]:

@@ -42,8 +42,6 @@ def stage(*, linked: bool = True, **params) -> tuple[FusionStage, FrameTree, Jou
         frames.add(mounted("camera", AHEAD).inverse(), stamp_ns=0, static=True)
     one = FusionStage(FusionConfig(**params), frames, journal)
     one.expect_depth(False)
-    for name in params.get("cameras", ("camera",)):
-        one.expect_masks(False, camera=name)
     return one, frames, journal
 
 
@@ -78,6 +76,7 @@ def seen(stamp_ns: int, frame_id: str = "camera", *, shift_px: float = 0.0) -> D
 
 
 def test_both_sensors_agree() -> None:
+    """Nobody has spoken of masks, so nothing waits for one: a model of our own sends none."""
     one, _, journal = stage()
     one.set_camera(camera())
     assert one.push_obstacles(car(5), arrival_ns=0) == []
@@ -140,6 +139,55 @@ def test_ego_motion_between_the_stamps_is_taken_out() -> None:
     # the robot turns left, so what is ahead of it moves to the right in its image
     assert fused(turned_px).sensors == (("camera", "lidar"),)
     assert fused(-turned_px).sensors == (("lidar",),)
+
+
+def test_the_offset_of_a_camera_clock_is_taken_out_of_pairing_and_of_motion() -> None:
+    """Its stamps are 200 ms behind; the robot turns, so an image of another time fits nothing."""
+    behind_ns, rate_radps = 200 * MS, 1.0
+
+    def fused(offset_s: float) -> tuple[Boxes3D, Journal]:
+        one, frames, journal = stage(camera_offsets_s=(offset_s,), min_iou=0.8)
+        one.set_camera(camera())
+        for stamp_ns in range(0, 1000 * MS, 100 * MS):
+            frames.add(
+                RigidTransform.from_quat(
+                    target="odom",
+                    source="lidar",
+                    quat_xyzw=quat_from_yaw(rate_radps * stamp_ns * 1e-9),
+                    translation_m=np.zeros(3),
+                ),
+                stamp_ns=stamp_ns,
+            )
+        one.push_obstacles(car(500 * MS), arrival_ns=0)
+        found = one.push_detections(seen(500 * MS - behind_ns), arrival_ns=0)
+        (boxes,) = found or one.expire(10**10)
+        return boxes, journal
+
+    boxes, journal = fused(0.2)
+    assert boxes.sensors == (("camera", "lidar"),)
+    assert journal.counts == {}
+    boxes, journal = fused(0.0)
+    assert boxes.sensors == (("lidar",),)
+    assert "gap -200.0 ms" in journal.last(Reason.SYNC_TIMEOUT).detail
+
+
+def test_an_old_scan_is_placed_by_the_transform_of_its_time() -> None:
+    """A peer takes the latest one: the robot has long turned away from what it saw then."""
+    one, frames, _ = stage()
+    one.set_camera(camera())
+    for stamp_ns, yaw_rad in ((0, 0.0), (100 * MS, 0.0), (200 * MS, 1.5), (900 * MS, 1.5)):
+        frames.add(
+            RigidTransform.from_quat(
+                target="odom",
+                source="lidar",
+                quat_xyzw=quat_from_yaw(yaw_rad),
+                translation_m=np.zeros(3),
+            ),
+            stamp_ns=stamp_ns,
+        )
+    one.push_obstacles(car(10 * MS), arrival_ns=0)
+    (found,) = one.push_detections(seen(40 * MS), arrival_ns=0)
+    assert found.sensors == (("camera", "lidar"),)
 
 
 def test_a_late_transform_is_waited_for() -> None:

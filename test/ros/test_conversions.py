@@ -13,7 +13,9 @@ from hypothesis.extra.numpy import arrays
 pytest.importorskip("rclpy")
 pytest.importorskip("perception_stack.msg")
 
-from perception_stack.msg import TrackedObject
+from perception_stack.msg import TrackedObject, TrackedObjectArray
+from rclpy.serialization import deserialize_message
+from vision_msgs.msg import Detection3DArray
 
 from perception_stack.datatypes import (
     Boxes3D,
@@ -39,7 +41,7 @@ def boxes3d(draw: st.DrawFn) -> Boxes3D:
     quats = draw(arrays(np.float64, (num, 4), elements=st.floats(0.1, 1)))
     return Boxes3D(
         frame_id="odom",
-        stamp_ns=draw(st.integers(0, 2**31 * 10**9)),
+        stamp_ns=draw(st.integers(0, 2**31 * 10**9 - 1)),
         center_m=draw(arrays(np.float64, (num, 3), elements=_float)),
         quat_xyzw=quats / np.linalg.norm(quats, axis=1, keepdims=True),
         size_lwh_m=draw(arrays(np.float64, (num, 3), elements=st.floats(0.01, 100))),
@@ -55,7 +57,9 @@ def boxes3d(draw: st.DrawFn) -> Boxes3D:
 
 @given(boxes3d())
 def test_boxes_survive(boxes: Boxes3D) -> None:
-    back = messages.boxes3d_from_msg(conversions.boxes3d_msg(boxes))
+    made = conversions.boxes3d_msg(boxes)
+    assert deserialize_message(messages.boxes3d_to_bytes(boxes), Detection3DArray) == made
+    back = messages.boxes3d_from_msg(made)
     assert (back.frame_id, back.stamp_ns, back.sensors) == (
         boxes.frame_id,
         boxes.stamp_ns,
@@ -139,7 +143,7 @@ def test_tracked_objects_survive() -> None:
         num_detections=np.array([1, 2, 30]),
         last_seen_ns=np.array([1, 2_000_000_003, 5_000_000_001]),
     )
-    msg = conversions.objects_msg(objects)
+    msg = deserialize_message(messages.objects_to_bytes(objects), TrackedObjectArray)
     assert msg.objects[2].classes[0].class_id == "unknown"
     assert msg.objects[1].state == TrackedObject.STATE_COASTING
     back = messages.objects_from_msg(msg)

@@ -11,6 +11,7 @@ from perception_stack.io.messages.boxes import (
     truth_from_msg,
     truth_to_msg,
 )
+from perception_stack.io.messages.boxes_wire import boxes3d_from_bytes, boxes3d_to_bytes
 from perception_stack.io.messages.cameras import camera_from_msg, camera_to_msg
 from perception_stack.io.messages.clouds import cloud_from_msg, cloud_to_msg
 from perception_stack.io.messages.detections import detections2d_from_msg, detections2d_to_msg
@@ -24,12 +25,15 @@ from perception_stack.io.messages.images import (
     mask_to_msg,
 )
 from perception_stack.io.messages.objects import objects_from_msg, objects_to_msg
+from perception_stack.io.messages.objects_wire import objects_to_bytes
 from perception_stack.io.messages.obstacles import obstacle_points_from_msg, obstacle_points_to_msg
 from perception_stack.io.messages.occupancy import occupancy_to_msg
 from perception_stack.io.messages.transforms import transforms_from_msg, transforms_to_msg
 
 __all__ = [
+    "boxes3d_from_bytes",
     "boxes3d_from_msg",
+    "boxes3d_to_bytes",
     "boxes3d_to_msg",
     "camera_from_msg",
     "camera_to_msg",
@@ -46,6 +50,7 @@ __all__ = [
     "mask_from_msg",
     "mask_to_msg",
     "objects_from_msg",
+    "objects_to_bytes",
     "objects_to_msg",
     "obstacle_points_from_msg",
     "obstacle_points_to_msg",

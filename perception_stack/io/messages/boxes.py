@@ -7,7 +7,7 @@ sensors that saw it, joined by ``+``; in ground truth it is the identity of the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,41 +38,84 @@ def boxes3d_from_msg(message: Any) -> Boxes3D:
         FrameMismatchError: a detection names another frame than the array.
     """
     header, detections = message.header, message.detections
-    empty = Boxes3D.empty(frame_id=header.frame_id, stamp_ns=stamp_ns(header))
-    if not len(detections):
-        return empty
-    for i, one in enumerate(detections):
-        if one.header.frame_id not in ("", header.frame_id):
-            raise FrameMismatchError(
-                f"detection {i}", expected=header.frame_id, received=one.header.frame_id
-            )
-        if not len(one.results):
-            raise DecodeError(f"detection {i} has no hypothesis, so no score and no covariance")
-    score, classes, class_probs = beliefs(
-        [
+    pose = [
+        (
+            *xyz_of(one.bbox.center.position),
+            *xyzw_of(one.bbox.center.orientation),
+            *xyz_of(one.bbox.size),
+        )
+        for one in detections
+    ]
+    return boxes_of(
+        frame_id=header.frame_id,
+        stamp_ns=stamp_ns(header),
+        frames=[one.header.frame_id for one in detections],
+        hypotheses=[
             [(each.hypothesis.class_id, each.hypothesis.score) for each in one.results]
             for one in detections
-        ]
+        ],
+        pose=np.array(pose).reshape(-1, 10),
+        covariance=lambda: np.array([one.results[0].pose.covariance for one in detections]),
+        ids=[one.id for one in detections],
     )
-    quat_xyzw = np.array([xyzw_of(one.bbox.center.orientation) for one in detections])
-    check_quats(quat_xyzw)
-    covariance = np.array([one.results[0].pose.covariance for one in detections])
+
+
+def boxes_of(
+    *,
+    frame_id: str,
+    stamp_ns: int,
+    frames: Sequence[str],
+    hypotheses: Sequence[Sequence[tuple[str, float]]],
+    pose: FloatArray,
+    covariance: Callable[[], FloatArray],
+    ids: Sequence[str],
+) -> Boxes3D:
+    """Boxes of what the message says of each, checked.
+
+    Args:
+        frame_id: Of the array.
+        stamp_ns: Of the array.
+        frames: What each detection names as its frame; "" for that of the array.
+        hypotheses: Class and score of each.
+        pose: float64 [N, 10], centre, quaternion x, y, z, w, and size.
+        covariance: Gives that of the first hypothesis of each, [N, 36].
+        ids: The sensors of each, joined.
+
+    Raises:
+        DecodeError: as :func:`boxes3d_from_msg`.
+        FrameMismatchError: as :func:`boxes3d_from_msg`.
+    """
+    empty = Boxes3D.empty(frame_id=frame_id, stamp_ns=stamp_ns)
+    if not len(frames):
+        return empty
+    for i, frame in enumerate(frames):
+        if frame not in ("", frame_id):
+            raise FrameMismatchError(f"detection {i}", expected=frame_id, received=frame)
+        if not len(hypotheses[i]):
+            raise DecodeError(f"detection {i} has no hypothesis, so no score and no covariance")
+    score, classes, class_probs = beliefs(hypotheses)
+    check_quats(pose[:, 3:7])
     return replace(
         empty,
-        center_m=np.array([xyz_of(one.bbox.center.position) for one in detections]),
-        quat_xyzw=quat_xyzw,
-        size_lwh_m=np.array([xyz_of(one.bbox.size) for one in detections]),
-        covariance=covariance.astype(np.float64).reshape(-1, 6, 6),
+        center_m=pose[:, :3],
+        quat_xyzw=pose[:, 3:7],
+        size_lwh_m=pose[:, 7:],
+        covariance=covariance().astype(np.float64).reshape(-1, 6, 6),
         score=score,
         classes=classes,
         class_probs=class_probs,
-        sensors=tuple(tuple(sorted(filter(None, one.id.split(_SEPARATOR)))) for one in detections),
+        sensors=tuple(tuple(sorted(filter(None, one.split(_SEPARATOR)))) for one in ids),
     )
+
+
+def sensors_text(sensors: Sequence[str]) -> str:
+    """How the message names the sensors of a box."""
+    return _SEPARATOR.join(sensors)
 
 
 def boxes3d_to_msg(boxes: Boxes3D, *, build: Build = build_message) -> Any:
     """A ``vision_msgs/Detection3DArray``; ids name the sensors."""
-    return _to_msg(boxes, [_SEPARATOR.join(names) for names in boxes.sensors], build)
+    return _to_msg(boxes, [sensors_text(one) for one in boxes.sensors], build)
 
 
 def truth_from_msg(message: Any) -> tuple[Boxes3D, tuple[str, ...]]:

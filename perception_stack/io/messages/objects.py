@@ -21,7 +21,7 @@ from perception_stack.io.messages.headers import (
 )
 from perception_stack.io.messages.transforms import pose_to_msg, vector_to_msg, xyz_of, xyzw_of
 
-_SHAPE_BOX = 0
+SHAPE_BOX = 0
 _STATES = tuple(TrackState)
 
 
@@ -131,7 +131,7 @@ def _object_to_msg(objects: TrackedObjects, i: int, build: Build) -> Any:
             covariance=np.full(36, np.nan),
         ),
         stationary=bool(objects.stationary[i]),
-        shape=_SHAPE_BOX,
+        shape=SHAPE_BOX,
         size=vector_to_msg(boxes.size_lwh_m[i], build=build),
         size_covariance=objects.size_covariance[i].ravel(),
         sensors=list(boxes.sensors[i]),

@@ -63,7 +63,7 @@ class DepthDetectorNode(StepNode):
         with self.timed("depth_detector"):
             obstacles = self._detector.detect(messages.depth_from_msg(msg), self._camera)
             points.publish(conversions.obstacle_points_msg(obstacles))
-            clusters.publish(conversions.boxes3d_msg(obstacles.boxes))
+            clusters.publish(messages.boxes3d_to_bytes(obstacles.boxes))
         self.frames_done("depth_detector", 1)
 
 

@@ -14,11 +14,11 @@ from perception_stack.fusion.config import FusionConfig
 from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.io import messages
 from perception_stack.pipeline.fusion_stage import DEPTH, LIDAR, FusionStage
-from perception_stack.ros import conversions, qos
+from perception_stack.ros import qos
 from perception_stack.ros.frames import FrameListener
 from perception_stack.ros.step_node import StepNode, arrival_ns, run
 
-_EXPIRE_PERIOD_S = 0.02
+_EXPIRE_PERIOD_S = 0.05
 _BOXES = {LIDAR: "clusters", DEPTH: "depth_clusters"}
 _POINTS = {LIDAR: "obstacle_points", DEPTH: "depth_obstacle_points"}
 
@@ -59,7 +59,7 @@ class FusionNode(StepNode):
                 _BOXES[sensor],
                 partial(self._on_boxes, sensor),
                 qos.RESULT,
-                decode=conversions.boxes3d_decoder(),
+                raw=True,
             )
             self.subscribe(
                 PointCloud2, _POINTS[sensor], partial(self._on_points, sensor), qos.RESULT
@@ -69,11 +69,11 @@ class FusionNode(StepNode):
     def _on_camera_info(self, name: str, msg: CameraInfo) -> None:
         self._stage.set_camera(messages.camera_from_msg(msg), name=name)
 
-    def _on_boxes(self, sensor: str, msg: Detection3DArray) -> None:
+    def _on_boxes(self, sensor: str, raw: bytes) -> None:
         self._update_expectations()
         self._push(
             lambda: self._stage.push_boxes(
-                messages.boxes3d_from_msg(msg), sensor=sensor, arrival_ns=arrival_ns()
+                messages.boxes3d_from_bytes(raw), sensor=sensor, arrival_ns=arrival_ns()
             )
         )
 
@@ -112,7 +112,7 @@ class FusionNode(StepNode):
         with self.timed("fusion"):
             frames = push()
             for boxes in frames:
-                self._detections_3d.publish(conversions.boxes3d_msg(boxes))
+                self._detections_3d.publish(messages.boxes3d_to_bytes(boxes))
         self.frames_done("fusion", len(frames))
 
     def _update_expectations(self) -> None:

@@ -20,7 +20,7 @@ from perception_stack.ros.frames import FrameListener
 from perception_stack.ros.occupancy import OccupancyOutput
 from perception_stack.ros.step_node import StepNode, arrival_ns, run
 
-_EXPIRE_PERIOD_S = 0.02
+_EXPIRE_PERIOD_S = 0.05
 
 
 class LidarDetectorNode(StepNode):
@@ -71,7 +71,7 @@ class LidarDetectorNode(StepNode):
         obstacles = self._detector.obstacles(scan, segmentation)
         # the points first: fusion can begin when the clusters are there
         self._points.publish(conversions.obstacle_points_msg(obstacles))
-        self._clusters.publish(conversions.boxes3d_msg(obstacles.boxes))
+        self._clusters.publish(messages.boxes3d_to_bytes(obstacles.boxes))
         if segmentation is not None:
             self._occupancy.push(scan, segmentation)
 

@@ -9,6 +9,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 
 from perception_stack.datatypes import FrameResult, Obstacles
+from perception_stack.io import messages
 from perception_stack.pipeline.chain import STEPS, Chain
 from perception_stack.pipeline.config import ChainConfig, section_types
 from perception_stack.pipeline.fusion_stage import DEPTH, LIDAR
@@ -18,7 +19,7 @@ from perception_stack.ros.frames import FrameListener
 from perception_stack.ros.outputs import ObjectOutputs
 from perception_stack.ros.step_node import StepNode, arrival_ns, run
 
-_EXPIRE_PERIOD_S = 0.02
+_EXPIRE_PERIOD_S = 0.05
 _TYPES = {
     "points": (PointCloud2, qos.SENSOR),
     "depth": (Image, qos.SENSOR),
@@ -80,9 +81,9 @@ class PerceptionNode(StepNode):
         for result in results:
             self._outputs.publish(result)
             if self._detections_3d.get_subscription_count():
-                self._detections_3d.publish(conversions.boxes3d_msg(result.detections))
+                self._detections_3d.publish(messages.boxes3d_to_bytes(result.detections))
         for poses in self._chain.take_poses():
-            self._poses.publish(conversions.boxes3d_msg(poses))
+            self._poses.publish(messages.boxes3d_to_bytes(poses))
         for latency in self._chain.take_latencies():
             self.diagnostics.frame_done(latency.step, latency.duration_ns)
 

@@ -9,11 +9,13 @@ from vision_msgs.msg import Detection2DArray, Detection3DArray
 
 from perception_stack.datatypes import Boxes3D
 from perception_stack.fusion.config import FusionConfig
+from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.io import messages
 from perception_stack.journal import Reason
 from perception_stack.pipeline.pose_stage import PoseStage
 from perception_stack.pose.config import PoseEstimatorConfig
-from perception_stack.ros import conversions, qos
+from perception_stack.ros import qos
+from perception_stack.ros.frames import FrameListener
 from perception_stack.ros.step_node import StepNode, arrival_ns, run
 
 _EXPIRE_PERIOD_S = 0.05
@@ -31,15 +33,22 @@ class PoseEstimatorNode(StepNode):
             self.get_logger().warning(text)
             journal.count(Reason.NO_MESH, stamp_ns=0, detail=text)
             return
-        self._stage = PoseStage(config, self.config("fusion", FusionConfig), journal)
+        pairing = self.config("fusion", FusionConfig)
+        frames = FrameTree(reset_s=pairing.reset_s)
+        self._stage = PoseStage(config, pairing, frames, journal)
+        self._listener = FrameListener(self, frames, journal, on_change=lambda: None)
         self._poses = self.advertise(Detection3DArray, "object_poses", qos.RESULT)
         self.subscribe(CameraInfo, "camera_info", self._on_camera_info, qos.SENSOR)
+        self.subscribe(CameraInfo, "depth_camera_info", self._on_depth_camera_info, qos.SENSOR)
         self.subscribe(Detection2DArray, "detections", self._on_detections, qos.RESULT)
         self.subscribe(Image, "depth", self._on_depth, qos.SENSOR)
         self.every(_EXPIRE_PERIOD_S, self._expire)
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
         self._stage.set_camera(messages.camera_from_msg(msg))
+
+    def _on_depth_camera_info(self, msg: CameraInfo) -> None:
+        self._stage.set_depth_camera(messages.camera_from_msg(msg))
 
     def _on_detections(self, msg: Detection2DArray) -> None:
         detections = messages.detections2d_from_msg(msg)
@@ -60,7 +69,7 @@ class PoseEstimatorNode(StepNode):
 
     def _publish(self, frames: list[Boxes3D]) -> int:
         for poses in frames:
-            self._poses.publish(conversions.boxes3d_msg(poses))
+            self._poses.publish(messages.boxes3d_to_bytes(poses))
         return len(frames)
 
 

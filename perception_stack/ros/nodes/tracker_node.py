@@ -10,7 +10,7 @@ from perception_stack.datatypes import FrameResult
 from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.io import messages
 from perception_stack.pipeline.tracking_stage import TrackingStage
-from perception_stack.ros import conversions, qos
+from perception_stack.ros import qos
 from perception_stack.ros.frames import FrameListener
 from perception_stack.ros.outputs import ObjectOutputs
 from perception_stack.ros.step_node import StepNode, arrival_ns, run
@@ -35,7 +35,7 @@ class TrackerNode(StepNode):
             "detections_3d",
             self._on_boxes,
             qos.RESULT,
-            decode=conversions.boxes3d_decoder(),
+            raw=True,
         )
         self.every(_EXPIRE_PERIOD_S, self._publish_ready)
 
@@ -44,9 +44,9 @@ class TrackerNode(StepNode):
         """Number of frames that wait for their transform."""
         return self._stage.waiting
 
-    def _on_boxes(self, msg: Detection3DArray) -> None:
+    def _on_boxes(self, raw: bytes) -> None:
         with self.timed("tracker"):
-            boxes = messages.boxes3d_from_msg(msg)
+            boxes = messages.boxes3d_from_bytes(raw)
             num = self._publish(self._stage.push(boxes, arrival_ns=arrival_ns()))
         self.frames_done("tracker", num)
 
