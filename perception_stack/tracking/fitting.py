@@ -132,12 +132,12 @@ def fitted(
     from scipy.optimize import minimize
 
     ranges = {spec.name: spec for spec in specs(TrackerConfig)}
-    low = np.log([max(ranges[name].low or 0.0, _FLOOR) for name in names])
-    high = np.log([ranges[name].high or 1e3 for name in names])
-    first = np.clip(np.log([max(getattr(start, name), _FLOOR) for name in names]), low, high)
+    least = np.array([max(ranges[name].low or 0.0, _FLOOR) for name in names])
+    most = np.array([ranges[name].high or 1e3 for name in names])
+    first = np.log(np.clip([getattr(start, name) for name in names], least, most))
 
     def with_values(logs: FloatArray) -> TrackerConfig:
-        values = np.exp(np.clip(logs, low, high))
+        values = np.clip(np.exp(logs), least, most)
         changed: dict[str, Any] = dict(zip(names, map(float, values), strict=True))
         return replace(start, **changed)
 
