@@ -36,6 +36,49 @@ def _is_met(
 
 
 @machine_code
+def _cone(t: Row, origin_m: FloatArray, axis: FloatArray) -> tuple[float, float]:
+    """Write the direction of a box; returns its distance and the angle around that holds it."""
+    distance2, radius2 = 0.0, 0.0
+    for i in range(3):
+        axis[i] = t.center_m[i] - origin_m[i]
+        distance2 += axis[i] ** 2
+        radius2 += 0.25 * t.size_lwh_m[i] ** 2
+    distance_m = np.sqrt(distance2)
+    for i in range(3):
+        axis[i] /= max(distance_m, 1e-9)
+    if radius2 >= distance2:
+        return distance_m, np.pi
+    return distance_m, np.arcsin(np.sqrt(radius2 / distance2))
+
+
+@machine_code
+def _share(
+    n: int, tracks: TrackTable, axes: FloatArray, hiding: NDArray[np.intp], sight: FloatArray
+) -> float:
+    """Share of the points of one box that are in view and not behind others."""
+    center, size, num_seen, way = tracks[n].center_m, tracks[n].size_lwh_m, 0, np.empty(3)
+    for corner in range(9):
+        along, length2 = 0.0, 0.0
+        for i in range(3):
+            way[i] = center[i] - sight[i]
+            for k in range(3):
+                if corner < 8:
+                    sign = 1.0 if corner & (1 << k) else -1.0
+                    way[i] += 0.25 * sign * size[k] * axes[n, i, k]
+            along += way[i] * sight[3 + i]
+            length2 += way[i] ** 2
+        is_seen = along >= sight[6] * np.sqrt(length2)
+        for m in hiding:
+            if is_seen:
+                is_seen = not _is_met(
+                    sight[:3], way, tracks[m].center_m, axes[m], 0.5 * tracks[m].size_lwh_m
+                )
+        if is_seen:
+            num_seen += 1
+    return num_seen / 9.0
+
+
+@machine_code
 def write_seen_share(
     tracks: TrackTable,
     unseen: NDArray[np.bool_],
@@ -53,34 +96,26 @@ def write_seen_share(
         p: Parameters.
     """
     num = len(tracks)
-    axes, way, hiding = np.empty((num, 3, 3)), np.empty(3), np.empty(num, dtype=np.intp)
-    num_hiding = 0
+    axes, ahead, hiding = np.empty((num, 3, 3)), np.empty((num, 3)), np.empty(num, dtype=np.intp)
+    distance_m, angle, hides = np.empty(num), np.empty(num), np.empty(num, dtype=np.bool_)
     for n in range(num):
-        if unseen[n] or tracks[n].confirmed:
-            write_axes(tracks[n].quat_xyzw, axes[n])
-        if tracks[n].confirmed and tracks[n].log_odds >= p.list_log_odds:
-            hiding[num_hiding] = n
-            num_hiding += 1
+        t = tracks[n]
+        hides[n] = t.confirmed and t.log_odds >= p.list_log_odds
+        if unseen[n] or hides[n]:
+            write_axes(t.quat_xyzw, axes[n])
+            distance_m[n], angle[n] = _cone(t, sight[:3], ahead[n])
     for n in range(num):
         if not unseen[n]:
             continue
-        center, size, num_seen = tracks[n].center_m, tracks[n].size_lwh_m, 0
-        for corner in range(9):
-            along, length2 = 0.0, 0.0
+        num_hiding = 0
+        for m in range(num):
+            # only what may be nearer and is in the same direction
+            if m == n or not hides[m] or distance_m[m] > distance_m[n] + np.max(tracks[m].size_lwh_m):
+                continue
+            cosine = 0.0
             for i in range(3):
-                way[i] = center[i] - sight[i]
-                for k in range(3):
-                    if corner < 8:
-                        sign = 1.0 if corner & (1 << k) else -1.0
-                        way[i] += 0.25 * sign * size[k] * axes[n, i, k]
-                along += way[i] * sight[3 + i]
-                length2 += way[i] ** 2
-            is_seen = along >= sight[6] * np.sqrt(length2)
-            for m in hiding[:num_hiding]:
-                if is_seen and m != n:
-                    is_seen = not _is_met(
-                        sight[:3], way, tracks[m].center_m, axes[m], 0.5 * tracks[m].size_lwh_m
-                    )
-            if is_seen:
-                num_seen += 1
-        share[n] = num_seen / 9.0
+                cosine += ahead[n, i] * ahead[m, i]
+            if angle[n] + angle[m] >= np.pi or cosine >= np.cos(angle[n] + angle[m]):
+                hiding[num_hiding] = m
+                num_hiding += 1
+        share[n] = _share(n, tracks, axes, hiding[:num_hiding], sight)
