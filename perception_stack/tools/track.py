@@ -28,9 +28,9 @@ from perception_stack.io.kitti.tracks import (
 from perception_stack.journal import Journal
 from perception_stack.tools.console import progress, say
 from perception_stack.tools.run import JOURNAL, chain_config, write_journal
+from perception_stack.tracking.camera_view import CameraView
 from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.history import Frame
-from perception_stack.tracking.image import CameraView
 from perception_stack.tracking.sight import Sight
 from perception_stack.tracking.smoothing import smoothed
 from perception_stack.tracking.tracker import Tracker

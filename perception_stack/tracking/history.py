@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from perception_stack.datatypes import Boxes3D
+from perception_stack.tracking.camera_view import CameraView
 from perception_stack.tracking.clock import Clock
-from perception_stack.tracking.image import CameraView
 from perception_stack.tracking.sight import Sight
 from perception_stack.tracking.tracks import Tracks
 

@@ -12,12 +12,12 @@ from perception_stack.errors import FrameMismatchError
 from perception_stack.journal import Journal, Reason
 from perception_stack.tracking.association import associate
 from perception_stack.tracking.births import with_births
+from perception_stack.tracking.camera_view import CameraView, after_image, lifted, rectangles_of
 from perception_stack.tracking.classification import likelihood, spread
 from perception_stack.tracking.clock import Clock
 from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.evidence import Passage, after_frame
 from perception_stack.tracking.history import Frame, History, Knowledge, Past
-from perception_stack.tracking.image import CameraView, after_image, lifted, rectangles_of
 from perception_stack.tracking.listing import listed
 from perception_stack.tracking.measurements import Measurements, measurements_from_boxes
 from perception_stack.tracking.motion import is_lost, predict

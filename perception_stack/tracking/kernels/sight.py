@@ -110,7 +110,11 @@ def write_seen_share(
         num_hiding = 0
         for m in range(num):
             # only what may be nearer and is in the same direction
-            if m == n or not hides[m] or distance_m[m] > distance_m[n] + np.max(tracks[m].size_lwh_m):
+            if (
+                m == n
+                or not hides[m]
+                or distance_m[m] > distance_m[n] + np.max(tracks[m].size_lwh_m)
+            ):
                 continue
             cosine = 0.0
             for i in range(3):

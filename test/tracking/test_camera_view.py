@@ -16,11 +16,11 @@ from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.journal import Journal, Reason
 from perception_stack.tracking.births import births
+from perception_stack.tracking.camera_view import CameraView, after_image, lifted, rectangles_of
 from perception_stack.tracking.config import TrackerConfig, numbers
 from perception_stack.tracking.evidence import Passage
 from perception_stack.tracking.history import Frame
-from perception_stack.tracking.image import CameraView, after_image, lifted, rectangles_of
-from perception_stack.tracking.kernels.image import look
+from perception_stack.tracking.kernels.camera_view import look
 from perception_stack.tracking.measurements import measurements_from_boxes
 from perception_stack.tracking.tracker import Tracker
 

@@ -1,4 +1,4 @@
-"""Tracks as a camera sees them: rectangles around projected boxes; see :mod:`tracking.image`.
+"""Tracks as a camera sees them: rectangles around projected boxes; see :mod:`tracking.camera_view`.
 
 All is in the image plane at depth 1, undistorted, so that no camera model is needed here.
 """
@@ -243,7 +243,7 @@ def learn_from_image(
     step: Step,
     p: Row,
 ) -> tuple[NDArray[np.bool_], NDArray[np.intp], FloatArray]:
-    """Update predicted tracks by the detections of one image; see :func:`image.after_image`.
+    """Update predicted tracks by the detections of one image; see :func:`camera_view.after_image`.
 
     Args:
         tracks: [N]; class probabilities [N, V], both changed in place; how well each class

@@ -136,7 +136,7 @@ def after_image(
         The tracks; the detection of each, int [N], -1 for none; the largest overlap of each
         detection with the rectangle around a confirmed track, float64 [M].
     """
-    from perception_stack.tracking.kernels.image import learn_from_image
+    from perception_stack.tracking.kernels.camera_view import learn_from_image
 
     vocabulary = passage.vocabulary
     table, class_probs = tracks.table.copy(), tracks.class_probs.copy()
