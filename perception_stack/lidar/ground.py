@@ -42,10 +42,16 @@ def ground_height(columns: Columns, plane: FloatArray, config: LidarDetectorConf
         float64 [K], in the sensor's frame.
     """
     xy_m = columns.xy_m
-    level_m = xy_m @ plane[:2] + plane[2]
-    range_m, sector, ring = _polar(xy_m, _NUM_SECTORS, _RING_START_M, np.log(_RING_GROWTH))
-    residual_m = _follow(
-        columns.lowest_m - level_m,
+    x, y = xy_m.T.astype(np.float32)
+    range_m = np.sqrt(x * x + y * y)
+    turn = np.arctan2(y, x) / np.float32(2 * np.pi) + np.float32(0.5)
+    sector = np.minimum((turn * _NUM_SECTORS).astype(np.int32), _NUM_SECTORS - 1)
+    # rings widen outwards; the fraction is kept
+    ring = np.log(np.maximum(range_m / _RING_START_M, 1)) / np.float32(np.log(_RING_GROWTH))
+    level_m, ground_m = _follow(
+        xy_m,
+        columns.lowest_m,
+        plane,
         range_m,
         sector,
         ring,
@@ -55,8 +61,8 @@ def ground_height(columns: Columns, plane: FloatArray, config: LidarDetectorConf
         config.max_slope,
         _LONGEST_GAP_M,
     )
-    height: FloatArray = level_m + _vote(residual_m, sector, ring)
-    return height
+    height_m: FloatArray = _vote(level_m, ground_m, sector, ring)
+    return height_m
 
 
 def ground_plane(xy_m: FloatArray, lowest_m: FloatArray) -> FloatArray:
@@ -69,69 +75,78 @@ def ground_plane(xy_m: FloatArray, lowest_m: FloatArray) -> FloatArray:
     Returns:
         (a, b, c) of z = a x + b y + c.
     """
-    near = np.flatnonzero(np.einsum("ij,ij->i", xy_m, xy_m) < _PLANE_RANGE_M**2)
+    near = np.flatnonzero(xy_m[:, 0] ** 2 + xy_m[:, 1] ** 2 < _PLANE_RANGE_M**2)
     if len(near) < 3:
         return np.array([0.0, 0.0, float(np.median(lowest_m))])
     near = near[:: max(1, len(near) // _PLANE_SAMPLE)]
-    ones = np.ones(len(near))
-    points = np.column_stack([xy_m[near], ones])
-    z_m = lowest_m[near]
     # a generator of its own with a fixed seed: the same cloud gives the same plane
     triples = np.random.default_rng(0).integers(len(near), size=(_NUM_HYPOTHESES, 3))
-    plane = np.array(_best_plane(points, z_m, triples, _PLANE_TOLERANCE_M, _STEEPEST))
-    for _ in range(3):
-        fits = np.abs(z_m - points @ plane) < _PLANE_TOLERANCE_M
-        # a weak belief in a level ground decides where the points do not
-        weak = np.diag([1.0, 1.0, 1e-6])
-        normal = points[fits].T @ points[fits] + weak
-        plane = np.linalg.solve(normal, points[fits].T @ z_m[fits] + weak @ [0, 0, plane[2]])
+    best = np.array([0.0, 0.0, np.median(lowest_m[near])])
+    args = (xy_m[near], lowest_m[near], _PLANE_TOLERANCE_M)
+    plane: FloatArray = _refine(*args, _find_plane(*args, triples, _STEEPEST, best))
     return plane
 
 
 @compiled
-def _best_plane(points: Any, z_m: Any, triples: Any, tolerance_m: float, steepest: float) -> Any:
-    best, best_a, best_b, best_c = -len(z_m) - 1, 0.0, 0.0, np.median(z_m)
+def _find_plane(
+    xy_m: Any, z_m: Any, tolerance_m: float, triples: Any, steepest: float, plane: Any
+) -> Any:
+    """The best of the planes through three points, and of the given one."""
+    most = -len(z_m) - 1
+    # side by side in single precision, so that several are compared at a time
+    xs, ys, zs = np.empty((3, len(z_m)), dtype=np.float32)
+    xs[:], ys[:], zs[:] = xy_m[:, 0], xy_m[:, 1], z_m
+    high, low = np.float32(tolerance_m), np.float32(-2 * tolerance_m)
     for h in range(len(triples)):
         i, j, k = triples[h]
-        x1, y1, z1 = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1], z_m[j] - z_m[i]
-        x2, y2, z2 = points[k, 0] - points[i, 0], points[k, 1] - points[i, 1], z_m[k] - z_m[i]
+        x1, y1, z1 = xy_m[j, 0] - xy_m[i, 0], xy_m[j, 1] - xy_m[i, 1], z_m[j] - z_m[i]
+        x2, y2, z2 = xy_m[k, 0] - xy_m[i, 0], xy_m[k, 1] - xy_m[i, 1], z_m[k] - z_m[i]
         det = x1 * y2 - x2 * y1
         if abs(det) < 1.0:  # a thin triangle says nothing of the slope across it
             continue
         a, b = (z1 * y2 - z2 * y1) / det, (x1 * z2 - x2 * z1) / det
         if a * a + b * b > steepest * steepest:
             continue
-        c = z_m[i] - a * points[i, 0] - b * points[i, 1]
+        c = z_m[i] - a * xy_m[i, 0] - b * xy_m[i, 1]
+        a32, b32, c32 = np.float32(a), np.float32(b), np.float32(c)
         score = 0
-        for n in range(len(z_m)):
-            above = z_m[n] - a * points[n, 0] - b * points[n, 1] - c
-            if above < -2 * tolerance_m:
-                score -= 1
-            elif above < tolerance_m:
-                score += 1
-        if score > best:
-            best, best_a, best_b, best_c = score, a, b, c
-    return best_a, best_b, best_c
+        for n in range(len(zs)):
+            above = zs[n] - a32 * xs[n] - b32 * ys[n] - c32
+            score += int(above < high) - 2 * int(above < low)
+        if score > most:
+            most = score
+            plane = np.array([a, b, c])
+    return plane
 
 
 @compiled
-def _polar(xy_m: Any, num_sectors: int, start_m: float, log_growth: float) -> Any:
-    """Range, sector and ring of each column; rings widen outwards, the fraction is kept."""
-    range_m = np.empty(len(xy_m))
-    sector = np.empty(len(xy_m), dtype=np.int32)
-    ring = np.empty(len(xy_m))
-    for i in range(len(xy_m)):
-        x, y = xy_m[i, 0], xy_m[i, 1]
-        range_m[i] = np.sqrt(x * x + y * y)
-        turn = np.arctan2(y, x) / (2 * np.pi) + 0.5
-        sector[i] = min(int(turn * num_sectors), num_sectors - 1)
-        ring[i] = np.log(max(range_m[i], start_m) / start_m) / log_growth
-    return range_m, sector, ring
+def _refine(xy_m: Any, z_m: Any, tolerance_m: float, plane: Any) -> Any:
+    """Least squares over the points near the plane, three times."""
+    a, b, c = plane
+    for _ in range(3):
+        # a weak belief in a level ground decides where the points do not
+        xx, xy, yy, x1, y1, ones = 1.0, 0.0, 1.0, 0.0, 0.0, 1e-6
+        xz, yz, z1 = 0.0, 0.0, 1e-6 * c
+        for n in range(len(z_m)):
+            x, y, z = xy_m[n, 0], xy_m[n, 1], z_m[n]
+            if abs(z - a * x - b * y - c) < tolerance_m:
+                xx, xy, yy = xx + x * x, xy + x * y, yy + y * y
+                x1, y1, ones = x1 + x, y1 + y, ones + 1
+                xz, yz, z1 = xz + x * z, yz + y * z, z1 + z
+        # c by itself, then the two slopes
+        xx, xy, yy = xx - x1 * x1 / ones, xy - x1 * y1 / ones, yy - y1 * y1 / ones
+        xz, yz = xz - x1 * z1 / ones, yz - y1 * z1 / ones
+        det = xx * yy - xy * xy
+        a, b = (xz * yy - yz * xy) / det, (yz * xx - xz * xy) / det
+        c = (z1 - a * x1 - b * y1) / ones
+    return np.array([a, b, c])
 
 
 @compiled
 def _follow(
-    residual_m: Any,
+    xy_m: Any,
+    z_m: Any,
+    plane: Any,
     range_m: Any,
     sector: Any,
     ring: Any,
@@ -141,15 +156,17 @@ def _follow(
     slope: float,
     longest_gap_m: float,
 ) -> Any:
-    """Ground above the mean plane at the middle of each ring, by sector."""
+    """The mean plane at each column, and the ground above it at the middle of each ring."""
     num_rings = len(middle_m)
     ground_m = np.zeros((num_sectors, num_rings))
     lowest_m = np.full((num_sectors, num_rings), np.inf)
     at_m = np.zeros((num_sectors, num_rings))
-    for i in range(len(residual_m)):
+    level_m = np.empty(len(z_m))
+    for i in range(len(z_m)):
+        level_m[i] = plane[0] * xy_m[i, 0] + plane[1] * xy_m[i, 1] + plane[2]
         s, k = sector[i], int(ring[i])
-        if residual_m[i] < lowest_m[s, k]:
-            lowest_m[s, k] = residual_m[i]
+        if z_m[i] - level_m[i] < lowest_m[s, k]:
+            lowest_m[s, k] = z_m[i] - level_m[i]
             at_m[s, k] = range_m[i]
     for s in range(num_sectors):
         last, last_m, last_k = 0.0, 0.0, 0
@@ -165,29 +182,28 @@ def _follow(
                     ground_m[s, between] = last + rise * along_m
             last, last_m, last_k = lowest_m[s, k], at_m[s, k], k
         ground_m[s, last_k + 1 :] = last
-    return ground_m
+    return level_m, ground_m
 
 
 @compiled
-def _vote(ground_m: Any, sector: Any, ring: Any) -> Any:
+def _vote(level_m: Any, ground_m: Any, sector: Any, ring: Any) -> Any:
     """Median of five neighbouring sectors, taken between rings at the place of each column."""
     num_sectors, num_rings = ground_m.shape
     voted_m = np.empty_like(ground_m)
-    around = np.empty(5)
     for s in range(num_sectors):
+        a, b = ground_m[s - 2], ground_m[s - 1]
+        c, d = ground_m[(s + 1) % num_sectors], ground_m[(s + 2) % num_sectors]
         for k in range(num_rings):
-            for d in range(5):  # sorted in, one by one
-                value = ground_m[(s + d - 2) % num_sectors, k]
-                place = d
-                while place > 0 and around[place - 1] > value:
-                    around[place] = around[place - 1]
-                    place -= 1
-                around[place] = value
-            voted_m[s, k] = around[2]
-    result_m = np.empty(len(ring))
+            # the median of five is that of these three, which leave out a greatest and a least
+            low = max(min(a[k], b[k]), min(c[k], d[k]))
+            high = min(max(a[k], b[k]), max(c[k], d[k]))
+            middle = ground_m[s, k]
+            voted_m[s, k] = max(min(low, high), min(max(low, high), middle))
+    height_m = np.empty(len(ring))
     for i in range(len(ring)):
         position = max(ring[i] - 0.5, 0.0)
         k = int(position)
         part = position - k
-        result_m[i] = (1 - part) * voted_m[sector[i], k] + part * voted_m[sector[i], k + 1]
-    return result_m
+        s = sector[i]
+        height_m[i] = level_m[i] + (1 - part) * voted_m[s, k] + part * voted_m[s, k + 1]
+    return height_m
