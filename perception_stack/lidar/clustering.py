@@ -6,8 +6,10 @@ Each column keeps which of 32 height slices above the ground hold points; what b
 the ground (a crown, a sign) hangs over the road and joins nothing.
 
 Columns are linked twice. A tight gap makes pieces; a wide gap joins pieces, since a car falls into
-several of them, but never a piece that looks like a whole person with another such piece or with
-one larger than any vehicle: those are two people, or one beside a wall or a pole.
+several of them, the closest first, but never a piece that looks like a whole person with another
+such piece, with one larger than any vehicle, or with one as large as a car that it towers above:
+those are two people, or one beside a wall, a pole or a car. Nor does a scrap between such two join
+them.
 """
 
 # ruff: noqa: PLR0917 - machine code takes its arguments by position
@@ -39,7 +41,8 @@ _PERSON_HEIGHT_M = (1.2, 2.2)
 _PERSON_START_M = 0.8
 # larger than this is a wall or a pole: across, and height
 _STRUCTURE_M = (6.0, 2.5)
-_PERSON, _STRUCTURE = 1, 2
+_CAR_M = 3.5  # as large as this across is a car, of which no part is higher than
+_HIGHER_M = 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,16 +96,19 @@ def find_clusters(columns: Columns, ground_m: FloatArray, config: LidarDetectorC
         config.max_tolerance_m,
     )
     piece, near = link(len(columns), *cells)
-    looks = _looks_like(
+    tall_m, apart_m = _look(
         piece,
         mean_xy_m,
         bottom * slice_m,
         (top + 1) * slice_m,
-        (*_PERSON_WIDTH_M, _STRUCTURE_M[0]),
-        (*_PERSON_HEIGHT_M, _STRUCTURE_M[1]),
+        _PERSON_WIDTH_M,
+        _PERSON_HEIGHT_M,
         _PERSON_START_M,
+        _STRUCTURE_M,
+        _CAR_M,
+        _HIGHER_M,
     )
-    cluster = join(cells[0], piece, near, looks)
+    cluster = join(cells[0], piece, near, mean_xy_m, tall_m, apart_m)
     standing, below_m, num_too_small = _label(
         standing, level, columns.of_point, ground_m, top, cluster, config.min_points, of_point
     )
@@ -175,16 +181,26 @@ def _stack_slices(
 
 
 @compiled
-def _looks_like(
-    piece: Any, xy_m: Any, bottom_m: Any, top_m: Any, width_m: Any, height_m: Any, start_m: float
+def _look(
+    piece: Any,
+    xy_m: Any,
+    bottom_m: Any,
+    top_m: Any,
+    person_width_m: Any,
+    person_height_m: Any,
+    person_start_m: float,
+    structure_m: Any,
+    car_m: float,
+    higher_m: float,
 ) -> Any:
-    """Which pieces have the size of a person, and which are too large for a vehicle.
+    """Which pieces look like a person, and which a person cannot be a part of.
 
-    ``width_m`` and ``height_m`` are the least and greatest of a person and the least of a
-    structure. Returns int8 [K], indexed by piece, 0 for all others.
+    Returns, both [K] and indexed by piece, how tall each person is, 0 for all others, and how tall
+    a person may be that is a part of this: any for a scrap, none for what is whole itself.
     """
     extent = np.empty((len(piece), 6))
-    looks = np.zeros(len(piece), dtype=np.int8)
+    tall_m = np.zeros(len(piece), dtype=np.float32)
+    apart_m = np.full(len(piece), np.inf, dtype=np.float32)
     for column in range(len(piece)):
         one = piece[column]
         if one < 0:
@@ -203,13 +219,17 @@ def _looks_like(
         x, y = extent[one, 1] - extent[one, 0], extent[one, 3] - extent[one, 2]
         width = np.sqrt(x * x + y * y)
         low, high = extent[one, 4], extent[one, 5]
-        if width > width_m[2] or high > height_m[2]:
-            looks[one] = _STRUCTURE
+        if width > structure_m[0] or high > structure_m[1]:
+            apart_m[one] = 0.0
+        elif width > car_m:
+            apart_m[one] = high + higher_m
         elif (
-            width_m[0] < width < width_m[1] and height_m[0] < high < height_m[1] and low < start_m
+            person_width_m[0] < width < person_width_m[1]
+            and person_height_m[0] < high < person_height_m[1]
+            and low < person_start_m
         ):
-            looks[one] = _PERSON
-    return looks
+            tall_m[one], apart_m[one] = high, 0.0
+    return tall_m, apart_m
 
 
 @compiled

@@ -11,7 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import compiled
 
 
@@ -144,29 +146,70 @@ def link(num_columns: int, order: Any, cell: Any, end: Any, side: int, table: An
     return piece, pairs
 
 
-@compiled
-def join(order: Any, piece: Any, near: Any, looks: Any) -> Any:
-    """Join the pieces that come close to each other, but no person to what is whole itself.
+def join(
+    order: NDArray[np.int32],
+    piece: NDArray[np.int32],
+    near: NDArray[np.int32],
+    mean_xy_m: FloatArray,
+    tall_m: NDArray[np.float32],
+    apart_m: NDArray[np.float32],
+) -> NDArray[np.int32]:
+    """Join the pieces that come close to each other, the closest first, but nothing to a person.
+
+    What is whole itself, such as another person or a wall, joins no person, and no group of pieces
+    that holds one: a scrap between two people goes to the nearer one and does not join them.
 
     Args:
         order: int32 [S], the columns that have a piece.
         piece: int32 [K], as :func:`link` names them.
         near: int32 [P, 2], pairs of columns that come close.
-        looks: int8 [K], indexed by piece, more than 0 for what is whole itself: 1 for a person.
+        mean_xy_m: float64 [K, 2], mean position in each column.
+        tall_m: float32 [K], indexed by piece, how tall it is if it looks like a person, else 0.
+        apart_m: float32 [K], indexed by piece, a person taller than this is no part of it.
 
     Returns:
         int32 [K], the cluster of each column, named by the least of its pieces; -1 for none.
     """
-    parent = np.arange(len(piece), dtype=np.int32)
+    pairs, square_m2 = _between(piece, near, mean_xy_m)
+    closest_first = np.argsort(square_m2)
+    cluster: NDArray[np.int32] = _join(order, piece, pairs, closest_first, tall_m, apart_m)
+    return cluster
+
+
+@compiled
+def _between(piece: Any, near: Any, mean_xy_m: Any) -> Any:
+    """The pairs of pieces, int32 [Q, 2], and how far apart their columns are, squared."""
+    pairs, square_m2 = np.empty_like(near), np.empty(len(near), dtype=np.float32)
+    num = 0
     for n in range(len(near)):
-        a, b = piece[near[n, 0]], piece[near[n, 1]]
-        if a == b or (looks[a] > 0 and looks[b] > 0 and looks[a] + looks[b] < 4):
-            continue
+        i, j = near[n, 0], near[n, 1]
+        dx, dy = mean_xy_m[i, 0] - mean_xy_m[j, 0], mean_xy_m[i, 1] - mean_xy_m[j, 1]
+        pairs[num, 0], pairs[num, 1] = piece[i], piece[j]
+        square_m2[num] = dx * dx + dy * dy
+        num += piece[i] != piece[j]
+    return pairs[:num], square_m2[:num]
+
+
+@compiled
+def _join(
+    order: Any, piece: Any, pairs: Any, closest_first: Any, tall_m: Any, apart_m: Any
+) -> Any:
+    parent = np.arange(len(piece)).astype(np.int32)
+    # of whole groups
+    tall_m, apart_m = tall_m.copy(), apart_m.copy()
+    for n in closest_first:
+        a, b = pairs[n, 0], pairs[n, 1]
         while parent[a] != a:
+            parent[a] = parent[parent[a]]
             a = parent[a]
         while parent[b] != b:
+            parent[b] = parent[parent[b]]
             b = parent[b]
-        parent[max(a, b)] = min(a, b)
+        if a == b or tall_m[a] > apart_m[b] or tall_m[b] > apart_m[a]:
+            continue
+        a, b = min(a, b), max(a, b)
+        parent[b] = a
+        tall_m[a], apart_m[a] = max(tall_m[a], tall_m[b]), min(apart_m[a], apart_m[b])
     cluster = np.full(len(piece), -1, dtype=np.int32)
     for column in order:
         one = piece[column]
