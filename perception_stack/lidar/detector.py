@@ -18,7 +18,8 @@ from perception_stack.journal import Journal, Reason
 from perception_stack.lidar.clustering import Clusters, find_clusters
 from perception_stack.lidar.columns import Columns, build_columns
 from perception_stack.lidar.config import LidarDetectorConfig
-from perception_stack.lidar.ground import ground_height, ground_plane
+from perception_stack.lidar.ground import ground_height
+from perception_stack.lidar.ground_plane import ground_plane
 from perception_stack.lidar.ground_watch import GroundWatch
 from perception_stack.lidar.sight import look_around
 from perception_stack.shape.boxes import HIDDEN, boxes_from_rectangles
