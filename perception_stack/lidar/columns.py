@@ -29,6 +29,7 @@ class Columns:
         lowest_m: float64 [K], z of each column's lowest point.
         of_point: int32 [N], column of each point of the cloud, -1 for those cut off.
         num_non_finite: Points with NaN or infinite coordinates.
+        num_cropped: Points outside of the crop region.
     """
 
     xyz_m: NDArray[np.float32]
@@ -37,6 +38,7 @@ class Columns:
     lowest_m: FloatArray
     of_point: NDArray[np.int32]
     num_non_finite: int
+    num_cropped: int
 
     def __len__(self) -> int:
         return len(self.xy_m)
@@ -65,7 +67,7 @@ def build_columns(xyz_m: NDArray[np.float32], config: LidarDetectorConfig) -> Co
         cell,
     )
     cut = np.flatnonzero(cell < 0)
-    num_non_finite = len(cut) - np.count_nonzero(np.isfinite(xyz_m[cut]).all(axis=1))
+    num_cropped = int(np.count_nonzero(np.isfinite(xyz_m[cut]).all(axis=1)))
     xy_m, lowest_m = _gather(xyz_m, half, config.voxel_m, cell)
     return Columns(
         xyz_m=xyz_m,
@@ -73,7 +75,8 @@ def build_columns(xyz_m: NDArray[np.float32], config: LidarDetectorConfig) -> Co
         xy_m=xy_m,
         lowest_m=lowest_m,
         of_point=cell,
-        num_non_finite=int(num_non_finite),
+        num_non_finite=len(cut) - num_cropped,
+        num_cropped=num_cropped,
     )
 
 

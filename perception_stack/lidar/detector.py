@@ -126,6 +126,12 @@ class LidarDetector:
         bad = columns.num_non_finite
         detail = f"{bad} of {len(cloud)} points"
         self._journal.count(Reason.NON_FINITE_POINTS, stamp_ns=stamp_ns, detail=detail, num=bad)
+        cropped, limit = columns.num_cropped, self._config
+        detail = (
+            f"{cropped} of {len(cloud)} points not {limit.min_range_m} to {limit.max_range_m} m "
+            f"away and {limit.min_z_m} to {limit.max_z_m} m up"
+        )
+        self._journal.count(Reason.CROPPED_POINTS, stamp_ns=stamp_ns, detail=detail, num=cropped)
         if len(columns) == 0:
             detail = f"{bad} of {len(cloud)} points not finite, the others cropped"
             self._journal.count(Reason.NO_VALID_POINTS, stamp_ns=stamp_ns, detail=detail)
