@@ -95,7 +95,7 @@ def find_clusters(columns: Columns, ground_m: FloatArray, config: LidarDetectorC
         max(config.tolerance_per_m, _TIGHT_PER_M),
         config.max_tolerance_m,
     )
-    piece, near = link(len(columns), *cells)
+    piece, pairs, square_m2 = link(len(columns), *cells)
     tall_m, apart_m = _look(
         piece,
         mean_xy_m,
@@ -108,7 +108,7 @@ def find_clusters(columns: Columns, ground_m: FloatArray, config: LidarDetectorC
         _CAR_M,
         _HIGHER_M,
     )
-    cluster = join(cells[0], piece, near, mean_xy_m, tall_m, apart_m)
+    cluster = join(cells[0], piece, pairs, square_m2, tall_m, apart_m)
     standing, below_m, num_too_small = _label(
         standing, level, columns.of_point, ground_m, top, cluster, config.min_points, of_point
     )

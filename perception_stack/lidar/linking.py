@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import compiled
 
 
@@ -81,7 +80,7 @@ def sort_into_cells(
 
 @compiled
 def link(num_columns: int, order: Any, cell: Any, end: Any, side: int, table: Any) -> Any:
-    """Join columns that come tightly close to each other; find those that come close.
+    """Join columns that come tightly close to each other into pieces; find those that come close.
 
     Args:
         num_columns: K, of all columns.
@@ -94,8 +93,8 @@ def link(num_columns: int, order: Any, cell: Any, end: Any, side: int, table: An
     Returns:
         piece: int32 [K], what each column is joined to, named by one of its columns; -1 where
             nothing stands.
-        near: int32 [P, 2], pairs of columns with no more than the wide gap between them that are
-            not joined directly.
+        pairs: int32 [P, 2], pieces with no more than the wide gap between a column of each.
+        square_m2: float32 [P], that gap, squared.
     """
     num_close, num_near = 0, 0
     # both columns of a pair in one number
@@ -140,17 +139,24 @@ def link(num_columns: int, order: Any, cell: Any, end: Any, side: int, table: An
         while parent[one] != one:
             one = parent[one]
         piece[column] = one
-    pairs = np.empty((num_near, 2), dtype=np.int32)
+    pairs, square_m2 = np.empty((num_near, 2), dtype=np.int32), np.empty(num_near, np.float32)
+    num = 0
     for n in range(num_near):
-        pairs[n, 0], pairs[n, 1] = order[near[n] >> 32], order[near[n] & 0xFFFFFFFF]
-    return piece, pairs
+        i, j = near[n] >> 32, near[n] & 0xFFFFFFFF
+        a, b = piece[order[i]], piece[order[j]]
+        if a == b:
+            continue
+        dx, dy = x_m[i] - x_m[j], y_m[i] - y_m[j]
+        pairs[num, 0], pairs[num, 1], square_m2[num] = a, b, dx * dx + dy * dy
+        num += 1
+    return piece, pairs[:num], square_m2[:num]
 
 
 def join(
     order: NDArray[np.int32],
     piece: NDArray[np.int32],
-    near: NDArray[np.int32],
-    mean_xy_m: FloatArray,
+    pairs: NDArray[np.int32],
+    square_m2: NDArray[np.float32],
     tall_m: NDArray[np.float32],
     apart_m: NDArray[np.float32],
 ) -> NDArray[np.int32]:
@@ -162,32 +168,17 @@ def join(
     Args:
         order: int32 [S], the columns that have a piece.
         piece: int32 [K], as :func:`link` names them.
-        near: int32 [P, 2], pairs of columns that come close.
-        mean_xy_m: float64 [K, 2], mean position in each column.
+        pairs: int32 [P, 2], pieces that come close.
+        square_m2: float32 [P], how close, squared.
         tall_m: float32 [K], indexed by piece, how tall it is if it looks like a person, else 0.
         apart_m: float32 [K], indexed by piece, a person taller than this is no part of it.
 
     Returns:
         int32 [K], the cluster of each column, named by the least of its pieces; -1 for none.
     """
-    pairs, square_m2 = _between(piece, near, mean_xy_m)
     closest_first = np.argsort(square_m2)
     cluster: NDArray[np.int32] = _join(order, piece, pairs, closest_first, tall_m, apart_m)
     return cluster
-
-
-@compiled
-def _between(piece: Any, near: Any, mean_xy_m: Any) -> Any:
-    """The pairs of pieces, int32 [Q, 2], and how far apart their columns are, squared."""
-    pairs, square_m2 = np.empty_like(near), np.empty(len(near), dtype=np.float32)
-    num = 0
-    for n in range(len(near)):
-        i, j = near[n, 0], near[n, 1]
-        dx, dy = mean_xy_m[i, 0] - mean_xy_m[j, 0], mean_xy_m[i, 1] - mean_xy_m[j, 1]
-        pairs[num, 0], pairs[num, 1] = piece[i], piece[j]
-        square_m2[num] = dx * dx + dy * dy
-        num += piece[i] != piece[j]
-    return pairs[:num], square_m2[:num]
 
 
 @compiled
