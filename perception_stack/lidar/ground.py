@@ -23,9 +23,7 @@ from perception_stack.lidar.config import LidarDetectorConfig
 _NUM_SECTORS = 180
 _RING_GROWTH = 1.05
 _RING_START_M = 2.0
-# over which the ground may go on rising unseen: behind something, and else relative to the range
-_LONGEST_GAP_M = 4.0
-_LONGEST_GAP = 0.25
+_LONGEST_GAP_M = 4.0  # over which the ground may go on rising unseen
 _SHADOW_SECTORS = 8  # to each side; a car 10 m away takes 12
 
 
@@ -58,7 +56,7 @@ def ground_height(columns: Columns, plane: FloatArray, config: LidarDetectorConf
     )
     middle_m = _RING_START_M * _RING_GROWTH ** (np.arange(lowest_m.shape[1]) + 0.5)
     step_m = config.ground_step_m
-    followed = _follow(lowest_m, at_m, step_m, config.max_slope, _LONGEST_GAP_M, _LONGEST_GAP)
+    followed = _follow(lowest_m, at_m, step_m, config.max_slope, _LONGEST_GAP_M)
     ground_m = _fill(lowest_m, at_m, followed, middle_m)
     last = _last(followed)
     _follow_into_shadows(
@@ -101,27 +99,22 @@ def _follow(
     step_m: float,
     slope: float,
     longest_gap_m: float,
-    longest_gap: float,
 ) -> Any:
     """Which of the lowest points a walk outwards takes for ground: bool, by sector and ring.
 
-    The ground may have risen by more the longer nothing was seen, half as fast after a while, and
-    not at all behind a car: what comes next there may be the upper part of something.
+    The ground may have risen by more the longer nothing was seen, but not for long: what comes
+    next may be the upper part of something.
     """
     followed = np.zeros(lowest_m.shape, dtype=np.bool_)
     for s in range(lowest_m.shape[0]):
-        last, last_m, free = 0.0, 0.0, True
+        last, last_m = 0.0, 0.0
         for k in range(lowest_m.shape[1]):
-            if lowest_m[s, k] == np.inf:
-                continue
             gap_m = at_m[s, k] - last_m
-            # no ground is above what is seen, however long nothing was seen; a long rise is rarer
-            # than something that stands there
-            if lowest_m[s, k] > last and gap_m > longest_gap_m:
-                more_m = min(gap_m, longest_gap * at_m[s, k]) - longest_gap_m if free else 0.0
-                gap_m = longest_gap_m + max(more_m, 0.0) / 2
-            free = abs(lowest_m[s, k] - last) <= step_m + slope * gap_m
-            if free:
+            # no ground is above what is seen, however long nothing was seen
+            if lowest_m[s, k] > last:
+                gap_m = min(gap_m, longest_gap_m)
+            # False where there is no point
+            if abs(lowest_m[s, k] - last) <= step_m + slope * gap_m:
                 followed[s, k] = True
                 last, last_m = lowest_m[s, k], at_m[s, k]
     return followed
