@@ -22,6 +22,7 @@ class Reason(str, Enum):
         "non_finite_points",
         "points with NaN or infinite coordinates were left out",
     )
+    CROPPED_POINTS = "cropped_points", "points outside of the crop region were left out"
     ROBOT_POINTS = "robot_points", "points on the robot itself were left out"
     NOT_MOTION_CORRECTED = "not_motion_corrected", "the scan went on as if taken at one instant"
     GROUND_SHIFTED = "ground_shifted", "the sensor no longer stands above the ground as it did"

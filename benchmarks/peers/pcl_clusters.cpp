@@ -1,6 +1,7 @@
 // PCL's chain on KITTI scans: crop, voxel grid, RANSAC plane, Euclidean clusters; no boxes.
-// g++ -O3 -march=native $(pkg-config --cflags pcl_common-1.13) -I/usr/include/eigen3 -I/usr/include/pcl-1.13
-//     pcl_clusters.cpp -o pcl_clusters -lpcl_common -lpcl_filters -lpcl_segmentation -lpcl_search -lpcl_kdtree
+// g++ -O3 -I/usr/include/eigen3 -I/usr/include/pcl-1.13 pcl_clusters.cpp -o pcl_clusters
+//     -lpcl_common -lpcl_filters -lpcl_segmentation -lpcl_search -lpcl_kdtree
+// (with -march=native Eigen aligns differently from Debian's PCL, and it crashes)
 // Usage: pcl_clusters VOXEL_M GROUND(plane|none) SCAN.bin OUT.bin: prints milliseconds of the
 // processor; writes float32 x, y, z, cluster of every point of a cluster.
 #include <pcl/common/common.h>

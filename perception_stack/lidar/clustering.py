@@ -6,8 +6,10 @@ Each column keeps which of 32 height slices above the ground hold points; what b
 the ground (a crown, a sign) hangs over the road and joins nothing.
 
 Columns are linked twice. A tight gap makes pieces; a wide gap joins pieces, since a car falls into
-several of them, but never a piece that looks like a whole person with another such piece or with
-one larger than any vehicle: those are two people, or one beside a wall or a pole.
+several of them, the closest first, but never a piece that looks like a whole person with another
+such piece, with one larger than any vehicle, or with one as large as a car that it towers above:
+those are two people, or one beside a wall, a pole or a car. Nor does a scrap between such two join
+them.
 """
 
 # ruff: noqa: PLR0917 - machine code takes its arguments by position
@@ -23,7 +25,7 @@ from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import compiled
 from perception_stack.lidar.columns import Columns
 from perception_stack.lidar.config import LidarDetectorConfig
-from perception_stack.lidar.linking import link, sort_by_place
+from perception_stack.lidar.linking import join, link, sort_into_cells
 
 NO_CLUSTER = -1
 NO_OBSTACLE = -2
@@ -39,7 +41,8 @@ _PERSON_HEIGHT_M = (1.2, 2.2)
 _PERSON_START_M = 0.8
 # larger than this is a wall or a pole: across, and height
 _STRUCTURE_M = (6.0, 2.5)
-_PERSON, _STRUCTURE = 1, 2
+_CAR_M = 3.5  # as large as this across is a car, of which no part is higher than
+_HIGHER_M = 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +53,14 @@ class Clusters:
         num: How many.
         of_point: int32 [N], cluster of each point of the cloud, :data:`NO_CLUSTER` for those that
             stand on the ground without being one, :data:`NO_OBSTACLE` for all others.
+        standing: int32 [P], which points stand on the ground, rising.
         ground_m: float64 [num], mean z of the ground below each.
         num_too_small: Groups left out because they had too few points.
     """
 
     num: int
     of_point: NDArray[np.int32]
+    standing: NDArray[np.int32]
     ground_m: FloatArray
     num_too_small: int
 
@@ -69,7 +74,8 @@ def find_clusters(columns: Columns, ground_m: FloatArray, config: LidarDetectorC
         config: Heights and gaps.
     """
     slice_m = config.max_height_m / _NUM_SLICES
-    bottom, top, mean_xy_m = _stack_slices(
+    of_point = np.full(len(columns.xyz_m), NO_OBSTACLE, dtype=np.int32)
+    standing, level, bottom, top, mean_xy_m = _stack_slices(
         columns.xyz_m,
         columns.of_point,
         ground_m,
@@ -78,41 +84,40 @@ def find_clusters(columns: Columns, ground_m: FloatArray, config: LidarDetectorC
         int(np.ceil(_RING_GAP_M / slice_m)),
         int(config.overhang_m / slice_m),
     )
-    group = np.where(top >= 0, np.arange(len(columns), dtype=np.int32), np.int32(-1))
-    nothing = np.zeros(len(columns), dtype=np.int8)
-    order, start = sort_by_place(columns.place, top, columns.index.shape[0])
-    sorted_columns = (order, start, columns.place, columns.side_m, mean_xy_m)
-    # the means of two full columns side by side are one side apart
-    tight_m = max(_TIGHT_M, 1.25 * columns.side_m)
-    piece = link(*sorted_columns, group, nothing, tight_m, _TIGHT_PER_M, config.max_tolerance_m)
-    looks = _looks_like(
+    cells = sort_into_cells(
+        top,
+        mean_xy_m,
+        config.max_range_m,
+        # the means of two full columns side by side are one side apart
+        max(_TIGHT_M, 1.25 * columns.side_m),
+        _TIGHT_PER_M,
+        max(config.tolerance_m, 1.25 * columns.side_m),
+        max(config.tolerance_per_m, _TIGHT_PER_M),
+        config.max_tolerance_m,
+    )
+    piece, pairs, square_m2 = link(len(columns), *cells)
+    tall_m, apart_m = _look(
         piece,
         mean_xy_m,
         bottom * slice_m,
         (top + 1) * slice_m,
-        (*_PERSON_WIDTH_M, _STRUCTURE_M[0]),
-        (*_PERSON_HEIGHT_M, _STRUCTURE_M[1]),
+        _PERSON_WIDTH_M,
+        _PERSON_HEIGHT_M,
         _PERSON_START_M,
+        _STRUCTURE_M,
+        _CAR_M,
+        _HIGHER_M,
     )
-    cluster = link(
-        *sorted_columns,
-        piece,
-        looks,
-        config.tolerance_m,
-        config.tolerance_per_m,
-        config.max_tolerance_m,
-    )
-    of_point, below_m, num_too_small = _label(
-        columns.xyz_m,
-        columns.of_point,
-        ground_m,
-        config.ground_clearance_m,
-        (top + 1) * slice_m,
-        cluster,
-        config.min_points,
+    cluster = join(cells[0], piece, pairs, square_m2, tall_m, apart_m)
+    standing, below_m, num_too_small = _label(
+        standing, level, columns.of_point, ground_m, top, cluster, config.min_points, of_point
     )
     return Clusters(
-        num=len(below_m), of_point=of_point, ground_m=below_m, num_too_small=num_too_small
+        num=len(below_m),
+        of_point=of_point,
+        standing=standing,
+        ground_m=below_m,
+        num_too_small=num_too_small,
     )
 
 
@@ -126,53 +131,76 @@ def _stack_slices(
     gap: int,
     overhang: int,
 ) -> Any:
-    """Lowest and highest slice of what stands on the ground, and its mean position, by column."""
+    """What stands on the ground.
+
+    Returns:
+        standing: int32 [P], which points are higher than the ground, and not too high.
+        level: uint8 [P], slice in which each of them is.
+        bottom, top: int32 [K], lowest and highest slice by column, of what does not hang over the
+            road; 32 and -1 where there is none.
+        mean_xy_m: float64 [K, 2].
+    """
     num = len(ground_m)
+    per_m = 1 / slice_m
+    standing = np.empty(len(xyz_m), dtype=np.int32)
+    level = np.empty(len(xyz_m), dtype=np.uint8)
     slices = np.zeros(num, dtype=np.uint32)
-    mean_xy_m = np.zeros((num, 2))
-    counts = np.zeros(num, dtype=np.int32)
+    sums = np.zeros((num, 3))
+    found = 0
     for i in range(len(xyz_m)):
+        if column_of_point[i] < 0:
+            continue
         column = column_of_point[i]
-        if column < 0:
-            continue
         height_m = xyz_m[i, 2] - ground_m[column]
-        if height_m < clearance_m:
+        if height_m < clearance_m or height_m * per_m >= 32:
             continue
-        level = int(height_m / slice_m)
-        if level >= 32:
-            continue
-        slices[column] |= np.uint32(1) << np.uint32(level)
-        mean_xy_m[column, 0] += xyz_m[i, 0]
-        mean_xy_m[column, 1] += xyz_m[i, 1]
-        counts[column] += 1
+        here = int(height_m * per_m)
+        standing[found], level[found] = i, here
+        found += 1
+        slices[column] |= np.uint32(1) << np.uint32(here)
+        sums[column, 0] += xyz_m[i, 0]
+        sums[column, 1] += xyz_m[i, 1]
+        sums[column, 2] += 1
     bottom = np.full(num, 32, dtype=np.int32)
     top = np.full(num, -1, dtype=np.int32)
+    mean_xy_m = np.empty((num, 2))
     for column in range(num):
-        if counts[column] == 0:
+        if slices[column] == 0:
             continue
-        mean_xy_m[column] /= counts[column]
+        mean_xy_m[column, 0] = sums[column, 0] / sums[column, 2]
+        mean_xy_m[column, 1] = sums[column, 1] / sums[column, 2]
         reach = overhang
-        for level in range(32):
-            if level > reach:
+        for here in range(32):
+            if here > reach:
                 break
-            if (slices[column] >> np.uint32(level)) & np.uint32(1):
-                bottom[column] = min(bottom[column], level)
-                top[column] = level
-                reach = level + gap
-    return bottom, top, mean_xy_m
+            if (slices[column] >> here) & np.uint32(1):
+                bottom[column] = min(bottom[column], here)
+                top[column] = here
+                reach = here + gap
+    return standing[:found], level[:found], bottom, top, mean_xy_m
 
 
 @compiled
-def _looks_like(
-    piece: Any, xy_m: Any, bottom_m: Any, top_m: Any, width_m: Any, height_m: Any, start_m: float
+def _look(
+    piece: Any,
+    xy_m: Any,
+    bottom_m: Any,
+    top_m: Any,
+    person_width_m: Any,
+    person_height_m: Any,
+    person_start_m: float,
+    structure_m: Any,
+    car_m: float,
+    higher_m: float,
 ) -> Any:
-    """Which pieces have the size of a person, and which are too large for a vehicle.
+    """Which pieces look like a person, and which a person cannot be a part of.
 
-    ``width_m`` and ``height_m`` are the least and greatest of a person and the least of a
-    structure. Returns int8 [K], indexed by piece, 0 for all others.
+    Returns, both [K] and indexed by piece, how tall each person is, 0 for all others, and how tall
+    a person may be that is a part of this: any for a scrap, none for what is whole itself.
     """
     extent = np.empty((len(piece), 6))
-    looks = np.zeros(len(piece), dtype=np.int8)
+    tall_m = np.zeros(len(piece), dtype=np.float32)
+    apart_m = np.full(len(piece), np.inf, dtype=np.float32)
     for column in range(len(piece)):
         one = piece[column]
         if one < 0:
@@ -191,39 +219,39 @@ def _looks_like(
         x, y = extent[one, 1] - extent[one, 0], extent[one, 3] - extent[one, 2]
         width = np.sqrt(x * x + y * y)
         low, high = extent[one, 4], extent[one, 5]
-        if width > width_m[2] or high > height_m[2]:
-            looks[one] = _STRUCTURE
+        if width > structure_m[0] or high > structure_m[1]:
+            apart_m[one] = 0.0
+        elif width > car_m:
+            apart_m[one] = high + higher_m
         elif (
-            width_m[0] < width < width_m[1] and height_m[0] < high < height_m[1] and low < start_m
+            person_width_m[0] < width < person_width_m[1]
+            and person_height_m[0] < high < person_height_m[1]
+            and low < person_start_m
         ):
-            looks[one] = _PERSON
-    return looks
+            tall_m[one], apart_m[one] = high, 0.0
+    return tall_m, apart_m
 
 
 @compiled
 def _label(
-    xyz_m: Any,
+    standing: Any,
+    level: Any,
     column_of_point: Any,
     ground_m: Any,
-    clearance_m: float,
-    top_m: Any,
+    top: Any,
     cluster: Any,
     min_points: int,
+    of_point: Any,
 ) -> Any:
     """Hand the clusters of columns to their points and number those that are large enough.
 
-    Returns the cluster of each point, the mean ground below each cluster, and how many were too
-    small.
+    Writes the cluster of each point to ``of_point``, and returns the points that hang over
+    nothing, the mean ground below each cluster, and how many were too small.
     """
-    of_point = np.full(len(xyz_m), NO_OBSTACLE, dtype=np.int32)
     sizes = np.zeros(len(cluster), dtype=np.int32)
-    for i in range(len(xyz_m)):
-        column = column_of_point[i]
-        if column < 0 or cluster[column] < 0:
-            continue
-        height_m = xyz_m[i, 2] - ground_m[column]
-        if clearance_m <= height_m < top_m[column]:
-            of_point[i] = cluster[column]
+    for n in range(len(standing)):
+        column = column_of_point[standing[n]]
+        if level[n] <= top[column]:
             sizes[cluster[column]] += 1
     number = np.full(len(cluster), NO_CLUSTER, dtype=np.int32)
     num, num_too_small = 0, 0
@@ -233,12 +261,19 @@ def _label(
             num += 1
         elif sizes[one] > 0:
             num_too_small += 1
-    for i in range(len(xyz_m)):
-        if of_point[i] >= 0:
-            of_point[i] = number[of_point[i]]
     below_m, num_columns = np.zeros(num), np.zeros(num)
+    of_column = np.full(len(cluster), NO_CLUSTER, dtype=np.int32)
     for column in range(len(cluster)):
         if cluster[column] >= 0 and number[cluster[column]] >= 0:
-            below_m[number[cluster[column]]] += ground_m[column]
-            num_columns[number[cluster[column]]] += 1
-    return of_point, below_m / num_columns, num_too_small
+            of_column[column] = number[cluster[column]]
+            below_m[of_column[column]] += ground_m[column]
+            num_columns[of_column[column]] += 1
+    kept = 0
+    for n in range(len(standing)):
+        i = standing[n]
+        column = column_of_point[i]
+        if level[n] <= top[column]:
+            of_point[i] = of_column[column]
+            standing[kept] = i
+            kept += 1
+    return standing[:kept], below_m / num_columns, num_too_small

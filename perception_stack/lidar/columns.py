@@ -25,30 +25,23 @@ class Columns:
     Attributes:
         xyz_m: float32 [N, 3], the cloud, contiguous.
         side_m: Length of a column's side.
-        index: int32 [S, S], column at each place of the grid, -1 where there is none; the first
-            axis is x, the sensor stands in the middle.
-        place: int32 [K, 2], where in the grid each column stands.
+        xy_m: float64 [K, 2], the columns' centres, in the sensor's frame.
         lowest_m: float64 [K], z of each column's lowest point.
         of_point: int32 [N], column of each point of the cloud, -1 for those cut off.
         num_non_finite: Points with NaN or infinite coordinates.
+        num_cropped: Points outside of the crop region.
     """
 
     xyz_m: NDArray[np.float32]
     side_m: float
-    index: NDArray[np.int32]
-    place: NDArray[np.int32]
+    xy_m: FloatArray
     lowest_m: FloatArray
     of_point: NDArray[np.int32]
     num_non_finite: int
+    num_cropped: int
 
     def __len__(self) -> int:
-        return len(self.place)
-
-    @property
-    def xy_m(self) -> FloatArray:
-        """Centres, float64 [K, 2], in the sensor's frame."""
-        centres: FloatArray = (self.place + 0.5 - self.index.shape[0] // 2) * self.side_m
-        return centres
+        return len(self.xy_m)
 
 
 def build_columns(xyz_m: NDArray[np.float32], config: LidarDetectorConfig) -> Columns:
@@ -60,65 +53,86 @@ def build_columns(xyz_m: NDArray[np.float32], config: LidarDetectorConfig) -> Co
     """
     # the machine code is made for one layout; messages come read-only or with gaps
     xyz_m = np.require(xyz_m, dtype=np.float32, requirements=["C", "W"])
-    half = int(np.ceil(config.max_range_m / config.voxel_m))
-    index = np.full((2 * half, 2 * half), -1, dtype=np.int32)
-    of_point = np.empty(len(xyz_m), dtype=np.int32)
-    place, lowest_m, num_non_finite = _fill(
-        xyz_m,
-        config.voxel_m,
-        config.min_range_m**2,
-        config.max_range_m**2,
-        config.min_z_m,
-        config.max_z_m,
-        index,
-        of_point,
+    # one to spare, since single precision may round a place up
+    half = int(np.ceil(config.max_range_m / config.voxel_m)) + 1
+    cell = np.empty(len(xyz_m), dtype=np.int32)
+    _find_cells(
+        xyz_m.reshape(-1),
+        np.float32(1 / config.voxel_m),
+        half,
+        np.float32(config.min_range_m**2),
+        np.float32(config.max_range_m**2),
+        np.float32(config.min_z_m),
+        np.float32(config.max_z_m),
+        cell,
     )
+    cut = np.flatnonzero(cell < 0)
+    num_cropped = int(np.count_nonzero(np.isfinite(xyz_m[cut]).all(axis=1)))
+    xy_m, lowest_m = _gather(xyz_m, half, config.voxel_m, cell)
     return Columns(
         xyz_m=xyz_m,
         side_m=config.voxel_m,
-        index=index,
-        place=place,
+        xy_m=xy_m,
         lowest_m=lowest_m,
-        of_point=of_point,
-        num_non_finite=num_non_finite,
+        of_point=cell,
+        num_non_finite=len(cut) - num_cropped,
+        num_cropped=num_cropped,
     )
 
 
 @compiled
-def _fill(
-    xyz_m: Any,
-    side_m: float,
-    min_square: float,
-    max_square: float,
-    min_z_m: float,
-    max_z_m: float,
-    index: Any,
-    of_point: Any,
-) -> Any:
-    half = index.shape[0] // 2
-    most = min(len(xyz_m), index.size)
-    place = np.empty((most, 2), dtype=np.int32)
-    lowest_m = np.empty(most, dtype=np.float64)
-    num = 0
-    num_non_finite = 0
-    for i in range(len(xyz_m)):
-        of_point[i] = -1
-        x, y, z = np.float64(xyz_m[i, 0]), np.float64(xyz_m[i, 1]), np.float64(xyz_m[i, 2])
+def _find_cells(
+    flat_m: Any,
+    per_m: Any,
+    half: int,
+    min_square: Any,
+    max_square: Any,
+    min_z_m: Any,
+    max_z_m: Any,
+    cell: Any,
+) -> None:
+    """Write each point's place in the grid, row by row, -1 for those cut off.
+
+    In single precision, one point like the other, and x, y, z of all in one row: then several are
+    done at a time.
+    """
+    middle, side = np.float32(half), np.int32(2 * half)
+    for i in range(len(cell)):
+        x, y, z = flat_m[3 * i], flat_m[3 * i + 1], flat_m[3 * i + 2]
         square = x * x + y * y
-        if not (np.isfinite(square) and np.isfinite(z)):
-            num_non_finite += 1
+        used = (square >= min_square) & (square < max_square) & (z >= min_z_m) & (z <= max_z_m)
+        here = np.int32(x * per_m + middle) * side + np.int32(y * per_m + middle)
+        cell[i] = np.int32(here) if used else np.int32(-1)
+
+
+@compiled
+def _gather(xyz_m: Any, half: int, side_m: float, cell: Any) -> Any:
+    """Centre and lowest z of the columns, in the order in which they are hit.
+
+    ``cell``, the place of each point, then holds the columns.
+    """
+    side = np.int32(2 * half)
+    index = np.full(side * side, -1, dtype=np.int32)
+    most = min(len(cell), len(index))
+    hit, lowest_m = np.empty(most, dtype=np.int32), np.empty(most)
+    num = 0
+    for i in range(len(cell)):
+        if cell[i] < 0:
             continue
-        if square < min_square or square >= max_square or z < min_z_m or z > max_z_m:
-            continue
-        u, v = int(np.floor(x / side_m)) + half, int(np.floor(y / side_m)) + half
-        column = index[u, v]
+        # unsigned, or indices from the end would be provided for
+        here = np.uint64(cell[i])
+        column, z = index[here], xyz_m[i, 2]
         if column < 0:
-            column = num
-            index[u, v] = num
-            place[num, 0], place[num, 1] = u, v
-            lowest_m[num] = z
+            column = np.int32(num)
+            index[here] = column
+            hit[num], lowest_m[num] = here, z
             num += 1
-        elif z < lowest_m[column]:
-            lowest_m[column] = z
-        of_point[i] = column
-    return place[:num].copy(), lowest_m[:num].copy(), num_non_finite
+        lowest_m[np.uint64(column)] = min(lowest_m[np.uint64(column)], z)
+        cell[i] = column
+    xy_m = np.empty((num, 2))
+    for column in range(num):
+        # a product is much faster than a quotient, and half a cell away from being wrong
+        u = np.int32((hit[column] + 0.5) * (1 / side))
+        xy_m[column, 0] = (u + 0.5 - half) * side_m
+        xy_m[column, 1] = (hit[column] - u * side + 0.5 - half) * side_m
+    return xy_m, lowest_m[:num].copy()

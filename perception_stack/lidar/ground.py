@@ -1,10 +1,10 @@
 """Height of the ground under every column, on slopes too; the mounting height is found, not given.
 
-First the mean plane near the sensor (RANSAC over the lowest points of the columns), then in each
-direction a walk outwards along the lowest points, which follows the ground as long as it does not
-rise or fall faster than the ground may (after Himmelsbach et al. 2010). Places that the walk
-skipped, such as below a car, are filled in from both sides, and directions that disagree with
-their neighbours are outvoted by a median.
+From the mean plane on, in each direction a walk outwards along the lowest points follows the
+ground as long as it does not rise or fall faster than the ground may (after Himmelsbach et al.
+2010). What the walk does not reach behind a car is ground if it is level with the ground on both
+sides. Places in between are filled in, and directions that disagree with their neighbours are
+outvoted by a median.
 """
 
 # ruff: noqa: PLR0917 - machine code takes its arguments by position
@@ -13,21 +13,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import compiled
 from perception_stack.lidar.columns import Columns
 from perception_stack.lidar.config import LidarDetectorConfig
 
-_NUM_HYPOTHESES = 200
-_PLANE_RANGE_M = 30.0
-_PLANE_SAMPLE = 1000
-_PLANE_TOLERANCE_M = 0.15
-_STEEPEST = 0.36  # tan 20°
 _NUM_SECTORS = 180
 _RING_GROWTH = 1.05
 _RING_START_M = 2.0
-_LONGEST_GAP_M = 4.0
+_LONGEST_GAP_M = 4.0  # over which the ground may go on rising unseen
+_SHADOW_SECTORS = 8  # to each side; a car 10 m away takes 12
 
 
 def ground_height(columns: Columns, plane: FloatArray, config: LidarDetectorConfig) -> FloatArray:
@@ -42,120 +39,131 @@ def ground_height(columns: Columns, plane: FloatArray, config: LidarDetectorConf
         float64 [K], in the sensor's frame.
     """
     xy_m = columns.xy_m
-    level_m = xy_m @ plane[:2] + plane[2]
-    range_m, sector, ring = _polar(xy_m, _NUM_SECTORS, _RING_START_M, np.log(_RING_GROWTH))
-    residual_m = _follow(
-        columns.lowest_m - level_m,
+    x, y = xy_m.T.astype(np.float32)
+    range_m = np.sqrt(x * x + y * y)
+    turn = np.arctan2(y, x) / np.float32(2 * np.pi) + np.float32(0.5)
+    sector = np.minimum((turn * _NUM_SECTORS).astype(np.int32), _NUM_SECTORS - 1)
+    # rings widen outwards; the fraction is kept
+    ring = np.log(np.maximum(range_m / _RING_START_M, 1)) / np.float32(np.log(_RING_GROWTH))
+    level_m, lowest_m, at_m = _drain(
+        xy_m,
+        columns.lowest_m,
+        plane,
         range_m,
         sector,
         ring,
-        _NUM_SECTORS,
-        _RING_START_M * _RING_GROWTH ** (np.arange(int(ring.max()) + 2) + 0.5),
-        config.ground_step_m,
-        config.max_slope,
-        _LONGEST_GAP_M,
+        np.full((_NUM_SECTORS, int(ring.max()) + 2), np.inf),
     )
-    height: FloatArray = level_m + _vote(residual_m, sector, ring)
-    return height
+    middle_m = _RING_START_M * _RING_GROWTH ** (np.arange(lowest_m.shape[1]) + 0.5)
+    step_m = config.ground_step_m
+    followed = _follow(lowest_m, at_m, step_m, config.max_slope, _LONGEST_GAP_M)
+    ground_m = _fill(lowest_m, at_m, followed, middle_m)
+    last = _last(followed)
+    _follow_into_shadows(
+        lowest_m, at_m, middle_m, ground_m, last, step_m, _SHADOW_SECTORS, followed
+    )
+    ground_m = _fill(lowest_m, at_m, followed, middle_m)
+    height_m: FloatArray = _vote(level_m, ground_m, _last(followed), sector, ring)
+    return height_m
 
 
-def ground_plane(xy_m: FloatArray, lowest_m: FloatArray) -> FloatArray:
-    """The plane that most of the lowest points near the sensor lie on and few lie below.
+def _last(followed: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Last ring of each sector up to which the ground is known, -1 where it nowhere is."""
+    num_rings = followed.shape[1]
+    known = followed.any(axis=1)
+    return np.where(known, num_rings - 1 - followed[:, ::-1].argmax(axis=1), -1)
 
-    Args:
-        xy_m: float64 [K, 2], K at least 1.
-        lowest_m: float64 [K].
 
-    Returns:
-        (a, b, c) of z = a x + b y + c.
+@compiled
+def _drain(
+    xy_m: Any, z_m: Any, plane: Any, range_m: Any, sector: Any, ring: Any, lowest_m: Any
+) -> Any:
+    """The mean plane at each column; above it the lowest point by sector and ring, and its range.
+
+    ``lowest_m`` comes in full of infinity, which stays where there is no point.
     """
-    near = np.flatnonzero(np.einsum("ij,ij->i", xy_m, xy_m) < _PLANE_RANGE_M**2)
-    if len(near) < 3:
-        return np.array([0.0, 0.0, float(np.median(lowest_m))])
-    near = near[:: max(1, len(near) // _PLANE_SAMPLE)]
-    ones = np.ones(len(near))
-    points = np.column_stack([xy_m[near], ones])
-    z_m = lowest_m[near]
-    # a generator of its own with a fixed seed: the same cloud gives the same plane
-    triples = np.random.default_rng(0).integers(len(near), size=(_NUM_HYPOTHESES, 3))
-    plane = np.array(_best_plane(points, z_m, triples, _PLANE_TOLERANCE_M, _STEEPEST))
-    for _ in range(3):
-        fits = np.abs(z_m - points @ plane) < _PLANE_TOLERANCE_M
-        # a weak belief in a level ground decides where the points do not
-        weak = np.diag([1.0, 1.0, 1e-6])
-        normal = points[fits].T @ points[fits] + weak
-        plane = np.linalg.solve(normal, points[fits].T @ z_m[fits] + weak @ [0, 0, plane[2]])
-    return plane
-
-
-@compiled
-def _best_plane(points: Any, z_m: Any, triples: Any, tolerance_m: float, steepest: float) -> Any:
-    best, best_a, best_b, best_c = -len(z_m) - 1, 0.0, 0.0, np.median(z_m)
-    for h in range(len(triples)):
-        i, j, k = triples[h]
-        x1, y1, z1 = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1], z_m[j] - z_m[i]
-        x2, y2, z2 = points[k, 0] - points[i, 0], points[k, 1] - points[i, 1], z_m[k] - z_m[i]
-        det = x1 * y2 - x2 * y1
-        if abs(det) < 1.0:  # a thin triangle says nothing of the slope across it
-            continue
-        a, b = (z1 * y2 - z2 * y1) / det, (x1 * z2 - x2 * z1) / det
-        if a * a + b * b > steepest * steepest:
-            continue
-        c = z_m[i] - a * points[i, 0] - b * points[i, 1]
-        score = 0
-        for n in range(len(z_m)):
-            above = z_m[n] - a * points[n, 0] - b * points[n, 1] - c
-            if above < -2 * tolerance_m:
-                score -= 1
-            elif above < tolerance_m:
-                score += 1
-        if score > best:
-            best, best_a, best_b, best_c = score, a, b, c
-    return best_a, best_b, best_c
-
-
-@compiled
-def _polar(xy_m: Any, num_sectors: int, start_m: float, log_growth: float) -> Any:
-    """Range, sector and ring of each column; rings widen outwards, the fraction is kept."""
-    range_m = np.empty(len(xy_m))
-    sector = np.empty(len(xy_m), dtype=np.int32)
-    ring = np.empty(len(xy_m))
-    for i in range(len(xy_m)):
-        x, y = xy_m[i, 0], xy_m[i, 1]
-        range_m[i] = np.sqrt(x * x + y * y)
-        turn = np.arctan2(y, x) / (2 * np.pi) + 0.5
-        sector[i] = min(int(turn * num_sectors), num_sectors - 1)
-        ring[i] = np.log(max(range_m[i], start_m) / start_m) / log_growth
-    return range_m, sector, ring
+    level_m, at_m = np.empty(len(z_m)), np.zeros_like(lowest_m)
+    for i in range(len(z_m)):
+        level_m[i] = plane[0] * xy_m[i, 0] + plane[1] * xy_m[i, 1] + plane[2]
+        s, k = sector[i], int(ring[i])
+        if z_m[i] - level_m[i] < lowest_m[s, k]:
+            lowest_m[s, k] = z_m[i] - level_m[i]
+            at_m[s, k] = range_m[i]
+    return level_m, lowest_m, at_m
 
 
 @compiled
 def _follow(
-    residual_m: Any,
-    range_m: Any,
-    sector: Any,
-    ring: Any,
-    num_sectors: int,
-    middle_m: Any,
+    lowest_m: Any,
+    at_m: Any,
     step_m: float,
     slope: float,
     longest_gap_m: float,
 ) -> Any:
-    """Ground above the mean plane at the middle of each ring, by sector."""
-    num_rings = len(middle_m)
-    ground_m = np.zeros((num_sectors, num_rings))
-    lowest_m = np.full((num_sectors, num_rings), np.inf)
-    at_m = np.zeros((num_sectors, num_rings))
-    for i in range(len(residual_m)):
-        s, k = sector[i], int(ring[i])
-        if residual_m[i] < lowest_m[s, k]:
-            lowest_m[s, k] = residual_m[i]
-            at_m[s, k] = range_m[i]
+    """Which of the lowest points a walk outwards takes for ground: bool, by sector and ring.
+
+    The ground may have risen by more the longer nothing was seen, but not for long: what comes
+    next may be the upper part of something.
+    """
+    followed = np.zeros(lowest_m.shape, dtype=np.bool_)
+    for s in range(lowest_m.shape[0]):
+        last, last_m = 0.0, 0.0
+        for k in range(lowest_m.shape[1]):
+            gap_m = at_m[s, k] - last_m
+            # no ground is above what is seen, however long nothing was seen
+            if lowest_m[s, k] > last:
+                gap_m = min(gap_m, longest_gap_m)
+            # False where there is no point
+            if abs(lowest_m[s, k] - last) <= step_m + slope * gap_m:
+                followed[s, k] = True
+                last, last_m = lowest_m[s, k], at_m[s, k]
+    return followed
+
+
+@compiled
+def _follow_into_shadows(
+    lowest_m: Any,
+    at_m: Any,
+    middle_m: Any,
+    ground_m: Any,
+    last: Any,
+    step_m: float,
+    most_sectors: int,
+    followed: Any,
+) -> None:
+    """Take for ground what is as high as the ground on both sides.
+
+    Behind a car the ground is hidden for so long that it may have become anything meanwhile. The
+    sectors beside it go on where the walk in this one has ended.
+    """
+    num_sectors, num_rings = lowest_m.shape
     for s in range(num_sectors):
+        for k in range(last[s] + 1, num_rings):
+            if lowest_m[s, k] == np.inf:
+                continue
+            beside_m, num = 0.0, 0
+            # between the middles of two rings, as near as the point is to each
+            j = k if at_m[s, k] < middle_m[k] else min(k + 1, num_rings - 1)
+            part = (at_m[s, k] - middle_m[j - 1]) / (middle_m[j] - middle_m[j - 1])
+            for way in (-1, 1):
+                for away in range(1, most_sectors + 1):
+                    other = (s + way * away) % num_sectors
+                    if last[other] >= k:
+                        beside_m += (1 - part) * ground_m[other, j - 1] + part * ground_m[other, j]
+                        num += 1
+                        break
+            followed[s, k] = num == 2 and abs(lowest_m[s, k] - beside_m / 2) <= step_m
+
+
+@compiled
+def _fill(lowest_m: Any, at_m: Any, followed: Any, middle_m: Any) -> Any:
+    """Ground above the mean plane at the middle of each ring, by sector."""
+    ground_m = np.zeros(lowest_m.shape)
+    num_rings = len(middle_m)
+    for s in range(len(lowest_m)):
         last, last_m, last_k = 0.0, 0.0, 0
         for k in range(num_rings):
-            allowed_m = step_m + slope * min(at_m[s, k] - last_m, longest_gap_m)
-            if not abs(lowest_m[s, k] - last) <= allowed_m:  # also where there is none
+            if not followed[s, k]:
                 continue
             # a lowest point may lie anywhere in its ring, the ring's ground is that of its middle
             rise = (lowest_m[s, k] - last) / (at_m[s, k] - last_m)
@@ -169,25 +177,32 @@ def _follow(
 
 
 @compiled
-def _vote(ground_m: Any, sector: Any, ring: Any) -> Any:
-    """Median of five neighbouring sectors, taken between rings at the place of each column."""
+def _vote(level_m: Any, ground_m: Any, last: Any, sector: Any, ring: Any) -> Any:
+    """Median of five neighbouring sectors, taken between rings at the place of each column.
+
+    No ground is above what is seen: a neighbour that knows the ground less far does not vote
+    against a lower one.
+    """
     num_sectors, num_rings = ground_m.shape
     voted_m = np.empty_like(ground_m)
-    around = np.empty(5)
+    votes = np.empty((5, num_rings))
     for s in range(num_sectors):
+        for d in range(5):
+            other = (s + d - 2) % num_sectors
+            votes[d] = ground_m[other]
+            for k in range(last[other] + 1, last[s] + 1):
+                votes[d, k] = min(votes[d, k], ground_m[s, k])
+        a, b, middle, c, e = votes
         for k in range(num_rings):
-            for d in range(5):  # sorted in, one by one
-                value = ground_m[(s + d - 2) % num_sectors, k]
-                place = d
-                while place > 0 and around[place - 1] > value:
-                    around[place] = around[place - 1]
-                    place -= 1
-                around[place] = value
-            voted_m[s, k] = around[2]
-    result_m = np.empty(len(ring))
+            # the median of five is that of these three, which leave out a greatest and a least
+            low = max(min(a[k], b[k]), min(c[k], e[k]))
+            high = min(max(a[k], b[k]), max(c[k], e[k]))
+            voted_m[s, k] = max(min(low, high), min(max(low, high), middle[k]))
+    height_m = np.empty(len(ring))
     for i in range(len(ring)):
         position = max(ring[i] - 0.5, 0.0)
         k = int(position)
         part = position - k
-        result_m[i] = (1 - part) * voted_m[sector[i], k] + part * voted_m[sector[i], k + 1]
-    return result_m
+        s = sector[i]
+        height_m[i] = level_m[i] + (1 - part) * voted_m[s, k] + part * voted_m[s, k + 1]
+    return height_m

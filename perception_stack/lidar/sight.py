@@ -55,9 +55,11 @@ def look_around(
         ground_m: float64 [M], z of the ground below each cluster.
         believed_hidden: Probability without any beam that a cluster goes on; that it stands is 1.
     """
-    bins, own = _take_bearings(xyz_m, cluster_of_point, len(ground_m))
+    bins, range_m, rise = _take_bearings(xyz_m.reshape(-1))
+    own = _outline(bins, range_m, rise, cluster_of_point, len(ground_m))
     start, look, limits = _plan(own, ground_m)
-    stopped, passed = _count(xyz_m, cluster_of_point, bins, start, look, limits).T
+    counts = _count(bins, range_m, rise, cluster_of_point, start, look, limits)
+    stopped, passed = counts.T
     believed = np.array([believed_hidden, believed_hidden, 1.0])
     stopped = stopped.reshape(-1, 3) + believed
     share: FloatArray = stopped / (stopped + passed.reshape(-1, 3) + (1 - believed))
@@ -65,44 +67,57 @@ def look_around(
 
 
 @compiled
-def _take_bearings(xyz_m: Any, cluster_of_point: Any, num: int) -> Any:
-    """The bin of bearing of each beam, and the part of the view that each cluster takes.
+def _take_bearings(flat_m: Any) -> Any:
+    """The bin of bearing of each beam, -1 where there is none, range and tangent of elevation.
 
-    The bin is -1 where there is none. The columns of ``own``: bins of the right and the left end
-    relative to the first point's bin, that bin, range at both ends, least and greatest tangent of
-    elevation.
+    One beam like the other, without a branch, and x, y, z of all in one row: then several are
+    done at a time.
     """
-    bins = np.full(len(xyz_m), -1, dtype=np.int16)
+    num = len(flat_m) // 3
+    bins = np.empty(num, dtype=np.int16)
+    range_m, rise = np.empty((2, num), dtype=np.float32)
+    per_quarter, last = np.float32(_NUM_BINS // 4), np.int32(_NUM_BINS - 1)
+    for i in range(num):
+        x, y, z = flat_m[3 * i], flat_m[3 * i + 1], flat_m[3 * i + 2]
+        reach = abs(x) + abs(y)
+        # around a diamond instead of a circle: no slower function than a quotient
+        around = np.float32(1) - x / reach
+        around = np.float32(4) - around if y < 0 else around
+        usable = (reach > 0) & (reach < np.float32(1e6)) & (abs(z) < np.float32(1e6))
+        here = np.int32(min(np.int32(around * per_quarter), last))
+        bins[i] = here if usable else np.int32(-1)
+        range_m[i] = np.sqrt(x * x + y * y)
+        rise[i] = z / range_m[i]
+    return bins, range_m, rise
+
+
+@compiled
+def _outline(bins: Any, range_m: Any, rise: Any, cluster_of_point: Any, num: int) -> Any:
+    """The part of the view that each cluster takes.
+
+    The columns of ``own``: bins of the right and the left end relative to the first point's bin,
+    that bin, range at both ends, least and greatest tangent of elevation.
+    """
     own = np.zeros((num, 7))
     own[:, 2] = -1
     half = _NUM_BINS // 2
-    for i in range(len(xyz_m)):
-        x, y, z = np.float64(xyz_m[i, 0]), np.float64(xyz_m[i, 1]), np.float64(xyz_m[i, 2])
-        reach = abs(x) + abs(y)
-        if not (reach > 0 and reach < 1e6 and abs(z) < 1e6):
+    for i in range(len(bins)):
+        if cluster_of_point[i] < 0 or bins[i] < 0:
             continue
-        # around a diamond instead of a circle: no slower function than a quotient
-        around = 1.0 - x / reach
-        if y < 0:
-            around = 4.0 - around
-        here = min(int(around * 0.25 * _NUM_BINS), _NUM_BINS - 1)
-        bins[i] = here
         one = cluster_of_point[i]
-        if one < 0:
-            continue
-        range_m = np.sqrt(x * x + y * y)
-        rise = z / range_m
         if own[one, 2] < 0:
-            own[one, 2] = here
-            own[one, 3] = own[one, 4] = range_m
-            own[one, 5] = own[one, 6] = rise
-        turn = (here - int(own[one, 2]) + half) % _NUM_BINS - half
-        if turn < own[one, 0] or (turn == own[one, 0] and range_m < own[one, 3]):
-            own[one, 0], own[one, 3] = turn, range_m
-        if turn > own[one, 1] or (turn == own[one, 1] and range_m < own[one, 4]):
-            own[one, 1], own[one, 4] = turn, range_m
-        own[one, 5], own[one, 6] = min(own[one, 5], rise), max(own[one, 6], rise)
-    return bins, own
+            own[one, 2] = bins[i]
+            own[one, 3] = own[one, 4] = range_m[i]
+            own[one, 5] = own[one, 6] = rise[i]
+        turn = bins[i] - int(own[one, 2])
+        # the shorter way around
+        turn += _NUM_BINS * (int(turn < -half) - int(turn >= half))
+        if turn < own[one, 0] or (turn == own[one, 0] and range_m[i] < own[one, 3]):
+            own[one, 0], own[one, 3] = turn, range_m[i]
+        if turn > own[one, 1] or (turn == own[one, 1] and range_m[i] < own[one, 4]):
+            own[one, 1], own[one, 4] = turn, range_m[i]
+        own[one, 5], own[one, 6] = min(own[one, 5], rise[i]), max(own[one, 6], rise[i])
+    return own
 
 
 @compiled
@@ -148,23 +163,25 @@ def _plan(own: Any, ground_m: Any) -> Any:
 
 @compiled
 def _count(
-    xyz_m: Any, cluster_of_point: Any, bins: Any, start: Any, look: Any, limits: Any
+    bins: Any,
+    range_m: Any,
+    rise: Any,
+    cluster_of_point: Any,
+    start: Any,
+    look: Any,
+    limits: Any,
 ) -> Any:
     """Of each look, the beams that were stopped and those that passed."""
     counts = np.zeros((len(limits), 2))
-    for i in range(len(xyz_m)):
-        here = bins[i]
-        if here < 0 or start[here] == start[here + 1]:
+    for i in range(len(bins)):
+        if bins[i] < 0:
             continue
-        x, y = xyz_m[i, 0], xyz_m[i, 1]
-        range_m = np.sqrt(x * x + y * y)
-        rise = xyz_m[i, 2] / range_m
+        here = bins[i]
+        on_cluster = cluster_of_point[i] >= 0
         for n in range(start[here], start[here + 1]):
             k = look[n]
-            if not limits[k, 0] <= rise <= limits[k, 1]:
+            if rise[i] < limits[k, 0] or rise[i] > limits[k, 1]:
                 continue
-            if range_m > limits[k, 2]:
-                counts[k, 1] += 1.0
-            elif range_m < limits[k, 3] and cluster_of_point[i] >= 0:
-                counts[k, 0] += 1.0
+            counts[k, 0] += on_cluster & (range_m[i] < limits[k, 3])
+            counts[k, 1] += range_m[i] > limits[k, 2]
     return counts

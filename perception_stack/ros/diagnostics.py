@@ -23,6 +23,8 @@ _QUIET: Final = frozenset(
         Reason.CLUSTER_TOO_LARGE,
         Reason.BELOW_THRESHOLD,
         Reason.NON_FINITE_POINTS,
+        Reason.CROPPED_POINTS,
+        Reason.ROBOT_POINTS,
         Reason.OUT_OF_VIEW,
         Reason.UNUSED,  # a camera may be faster than the LiDAR
     }

@@ -4,7 +4,7 @@ The sensor, at the origin, sees the near sides; what it cannot see, or what some
 is extended to the length that :mod:`perception_stack.shape.size_classes` expects, towards the end
 that is less certain to be one. The covariance is the sum of
 
-* the placing of a seen side, ``_SIDE_NOISE_M`` each (range noise, beam spread, thinning),
+* the placing of a seen side: range noise and beam spread, and a share of the size,
 * along each axis a quarter of the variance of the box's length, since the near side stays put,
 * across what was added, the angle of the fitted sides times how far the centre moved,
 * the angle of the fitted sides, from their roughness over the longer one's length,
@@ -24,7 +24,8 @@ from perception_stack.geometry.compiled import compiled
 from perception_stack.shape.rectangles import Rectangles
 from perception_stack.shape.size_classes import CLASSES, believe
 
-_SIDE_NOISE_M = 0.12
+_SIDE_NOISE_M = 0.07
+_SIDE_NOISE = 0.04  # of the size; bumpers, mirrors and wheels make a large thing's sides vague
 _GROUND_NOISE_M = 0.1
 _TILT_RAD = 0.05  # roll and pitch of things that stand on the ground
 _ANGLE_RAD = np.deg2rad(2.0)  # of the search over directions
@@ -183,8 +184,10 @@ def _place(
         of_sides = _ANGLE_RAD**2 + min(sharpness_m[i] / longer_m, 0.5) ** 2
         # an error of the angle swings what was added about what was seen
         swing_x, swing_y = -c * moved_b - s * moved_a, c * moved_a - s * moved_b
-        along = _SIDE_NOISE_M**2 + size_variance_m2[i, 0] / 4
-        across = _SIDE_NOISE_M**2 + size_variance_m2[i, 1] / 4
+        along = _SIDE_NOISE_M**2 + (_SIDE_NOISE * size_m[i, 0]) ** 2
+        along += size_variance_m2[i, 0] / 4
+        across = _SIDE_NOISE_M**2 + (_SIDE_NOISE * size_m[i, 1]) ** 2
+        across += size_variance_m2[i, 1] / 4
         one = covariance[i]
         one[0, 0] = c * c * along + s * s * across + of_sides * swing_x * swing_x
         one[1, 1] = s * s * along + c * c * across + of_sides * swing_y * swing_y

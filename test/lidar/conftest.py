@@ -21,11 +21,16 @@ def _scan(
     *blocks: tuple[Any, ...],
     height_m: float = 1.55,
     slope: tuple[float, float] = (0.0, 0.0),
+    ramp: tuple[float, float] | None = None,
     num_beams: int = 64,
     noise_m: float = 0.0,
     ground: bool = True,
 ) -> PointCloud:
-    """Blocks are (x, y, length, width, height, yaw in degrees) and stand on the ground."""
+    """Blocks are (x, y, length, width, height, yaw in degrees) and stand on the ground.
+
+    The ground is a plane of the given slope along x and y; a ramp is where along x it begins, and
+    its slope, on a ground that is level before it.
+    """
     up = np.deg2rad(np.linspace(-24, 3, num_beams))
     around = np.deg2rad(np.arange(-180, 180, 0.2))
     up, around = (grid.ravel() for grid in np.meshgrid(up, around))
@@ -34,10 +39,19 @@ def _scan(
     with np.errstate(divide="ignore"):
         range_m = -height_m / (rays[:, 2] - a * rays[:, 0] - b * rays[:, 1])
     range_m[(range_m <= 0) | (not ground)] = np.inf
+    if ramp is not None:
+        start_m, rise = ramp
+        with np.errstate(divide="ignore"):
+            up_m = (-height_m - rise * start_m) / (rays[:, 2] - rise * rays[:, 0])
+        on_ramp = (up_m > 0) & (up_m * rays[:, 0] >= start_m)
+        range_m = np.where(range_m * rays[:, 0] < start_m, range_m, np.inf)
+        range_m = np.where(on_ramp, np.minimum(up_m, range_m), range_m)
     for x, y, length, width, height, yaw_deg in blocks:
         c, s = np.cos(np.deg2rad(yaw_deg)), np.sin(np.deg2rad(yaw_deg))
         turn = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
         bottom = a * x + b * y - height_m
+        if ramp is not None:
+            bottom += ramp[1] * max(x - ramp[0], 0.0)
         with np.errstate(divide="ignore", invalid="ignore"):
             origin = turn @ -np.array([x, y, bottom + height / 2])
             half = np.array([length, width, height]) / 2

@@ -59,3 +59,16 @@ def test_person_0_4_m_away_is_kept_apart(scan, num_beams: int, range_m: float) -
         for blocks in scenes(range_m, 0.4, bearing_deg)
     ]
     assert np.mean(apart) >= 0.9
+
+
+@pytest.mark.parametrize("num_beams", [64, 32, 16])
+def test_person_somewhere_is_kept_apart(scan, num_beams: int) -> None:
+    """From 0.4 m on always, anywhere within the range at which the beams show a whole person."""
+    apart = []
+    for seed in range(5):
+        random = np.random.default_rng(seed)
+        range_m = random.uniform(5, 25 if num_beams > 16 else 12)
+        gap_m, bearing_deg = random.uniform(0.4, 0.8), random.uniform(-180, 180)
+        for blocks in scenes(range_m, gap_m, bearing_deg):
+            apart.append(is_apart(scan(*blocks, num_beams=num_beams, noise_m=0.015), blocks[0]))
+    assert np.mean(apart) >= 0.95

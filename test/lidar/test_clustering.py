@@ -30,6 +30,11 @@ def cluster(*parts: np.ndarray, **params) -> Clusters:
         pytest.param([post(10, 0), post(10, 0.65, high_m=0.9)], 1, id="a_person_and_a_bag"),
         pytest.param([post(10, 0, width_m=2), post(10, 2.25)], 1, id="a_car_torn_apart"),
         pytest.param([post(10, 0, width_m=2), post(10, 3)], 2, id="a_car_and_a_person"),
+        pytest.param(
+            [post(10, 0, width_m=4, high_m=1.5), post(10, 4.3)],
+            2,
+            id="a_person_beside_a_whole_car",
+        ),
         pytest.param([post(10, 0, low_m=2.5, high_m=3.5)], 0, id="a_crown"),
         pytest.param([post(10, 0), post(10, 0, low_m=3, high_m=3.9)], 1, id="below_a_crown"),
         pytest.param([post(10, 0, high_m=3.9)], 1, id="a_tall_thing"),
@@ -45,6 +50,15 @@ def test_gap_allowed_grows_with_range() -> None:
     wide = [post(1, 0, width_m=2, high_m=1), post(1, 2.5, width_m=2, high_m=1)]
     assert cluster(*[part + np.array([9, 0, 0]) for part in wide]).num == 2
     assert cluster(*[part + np.array([59, 0, 0]) for part in wide]).num == 1
+
+
+def test_a_scrap_between_two_people_does_not_join_them() -> None:
+    one, other = post(10, 0), post(10, 0.95)
+    scrap = np.array([[10, 0.65, 1.0], [10, 0.66, 1.1]])  # 0.3 m away from both
+    clusters = cluster(one, other, scrap)
+    assert clusters.num == 2
+    assert clusters.of_point[0] != clusters.of_point[len(one)]
+    assert clusters.of_point[-1] in (0, 1)
 
 
 def test_crown_is_not_part_of_the_person_below() -> None:

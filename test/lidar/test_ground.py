@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from perception_stack.lidar.columns import Columns, build_columns
 from perception_stack.lidar.config import LidarDetectorConfig
-from perception_stack.lidar.ground import ground_height, ground_plane
+from perception_stack.lidar.ground import ground_height
+from perception_stack.lidar.ground_plane import ground_plane
 
 CONFIG = LidarDetectorConfig()
 
@@ -34,6 +35,57 @@ def test_tilted_ground_is_followed(scan, slope: tuple[float, float], num_beams: 
     cloud = scan((8, 3, 4, 1.8, 1.5, 20), slope=slope, num_beams=num_beams, noise_m=0.02)
     error_m = ground_error_m(cloud, lambda xy_m: xy_m @ slope - 1.55)
     assert np.percentile(np.abs(error_m), 98) < 0.15
+
+
+def on_ramp(ramp: tuple[float, float]):
+    return lambda xy_m: ramp[1] * np.maximum(xy_m[:, 0] - ramp[0], 0) - 1.55
+
+
+@pytest.mark.parametrize(
+    ("ramp", "num_beams"),
+    [((15.0, 0.1), 64), ((15.0, 0.1), 128), ((12.0, 0.15), 64), ((12.0, 0.15), 128)]
+    + [((10.0, -0.1), num) for num in (32, 64, 128)],
+)
+def test_ramp_is_followed(scan, ramp: tuple[float, float], num_beams: int) -> None:
+    cloud = scan((8, 3, 4, 1.8, 1.5, 20), ramp=ramp, num_beams=num_beams, noise_m=0.02)
+    error_m = ground_error_m(cloud, on_ramp(ramp))
+    assert np.percentile(np.abs(error_m), 98) < 0.25
+
+
+@pytest.mark.parametrize("num_beams", [64, 128])
+def test_ramp_goes_on_behind_a_car(scan, num_beams: int) -> None:
+    """Hidden for 20 m, over which it rises by 2 m: it must not become an obstacle."""
+    ramp = (15.0, 0.1)
+    cloud = scan((16, 3, 4.2, 1.8, 1.5, 0), ramp=ramp, num_beams=num_beams, noise_m=0.02)
+    columns = build_columns(cloud.xyz_m, CONFIG)
+    x, y = columns.xy_m.T
+    behind = (x > 30) & (x < 60) & (np.abs(y / x - 0.2) < 0.03)
+    assert np.count_nonzero(behind) > 20
+    error_m = height_of(columns) - on_ramp(ramp)(columns.xy_m)
+    assert np.abs(error_m[behind]).max() < 0.2
+
+
+def test_what_stands_below_the_brink_of_a_descent_is_seen(scan) -> None:
+    """Its ground is hidden by the brink, and no ground is above what is seen."""
+    ramp = (10.0, -0.2)
+    cloud = scan((24, -3, 0.5, 0.5, 1.75, 0), (18, 4, 4.2, 1.8, 1.5, 0), ramp=ramp, noise_m=0.02)
+    ground_m = height_of(build_columns(cloud.xyz_m, CONFIG))
+    assert ground_m.max() < -1.3
+    columns = build_columns(cloud.xyz_m, CONFIG)
+    x, y = columns.xy_m.T
+    person = (np.abs(x - 24) < 0.6) & (np.abs(y + 3) < 0.6)
+    assert person.any()
+    assert ground_m[person].max() < -2.8  # it was at -1.55, above the person's head
+
+
+def test_upper_part_of_a_wall_behind_a_car_is_no_ground(scan) -> None:
+    columns = build_columns(
+        scan((10, 0, 4.2, 1.8, 1.5, 90), (26, 0, 0.4, 30, 4, 0), noise_m=0.02).xyz_m, CONFIG
+    )
+    x, y = columns.xy_m.T
+    wall = (np.abs(x - 25.8) < 0.3) & (np.abs(y) < 14)
+    assert np.count_nonzero(wall) > 40
+    assert height_of(columns)[wall].max() < -1.2
 
 
 def test_hill_and_dip_are_followed() -> None:

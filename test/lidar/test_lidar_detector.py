@@ -134,6 +134,16 @@ def test_not_finite_points_are_left_out_and_counted(scan) -> None:
     np.testing.assert_array_equal(boxes.covariance, clean.covariance)
 
 
+def test_points_out_of_the_crop_region_are_left_out_and_counted(scan) -> None:
+    cloud = scan((12, 5, *CAR, 60))
+    out = np.array([[0.5, 0.5, 0], [90, 0, 0], [5, 0, 9], [5, 0, -9], [np.nan, 0, 0]], np.float32)
+    journal = Journal()
+    boxes = detect(replace(cloud, xyz_m=np.concatenate([cloud.xyz_m, out])), journal)
+    assert journal.counts == {Reason.CROPPED_POINTS: 4, Reason.NON_FINITE_POINTS: 1}
+    assert "1.5 to 80.0 m away" in journal.last(Reason.CROPPED_POINTS).detail
+    np.testing.assert_array_equal(boxes.center_m, detect(cloud).center_m)
+
+
 def test_any_memory_layout_gives_the_same(scan) -> None:
     cloud = scan((12, 5, *CAR, 60))
     strided = np.zeros((len(cloud), 6), dtype=np.float32)

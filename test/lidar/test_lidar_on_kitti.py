@@ -108,3 +108,21 @@ def test_stated_uncertainty_of_vans_holds(data_dir: Path) -> None:
             likely.append(offset_m[row] @ np.linalg.solve(covariance, offset_m[row]) < 4.605)
     assert len(likely) > 15
     assert np.mean(likely) > 0.8
+
+
+@pytest.mark.parametrize("frames", [whole_scans, cropped_scans], ids=["whole", "cropped"])
+def test_stated_uncertainty_holds_for_all_classes_together(data_dir: Path, frames) -> None:
+    """At the 90 % level, of the boxes that hold a labelled centre or have it near."""
+    detector = LidarDetector(LidarDetectorConfig(), Journal())
+    likely = []
+    for cloud, truth in frames(data_dir):
+        boxes = detector.detect(cloud).boxes
+        num_points = points_inside(cloud.xyz_m.astype(np.float64), truth).sum(axis=1)
+        for center_m in truth.center_m[num_points >= 20]:
+            offset_m = (boxes.center_m - center_m)[:, :2]
+            row = int(np.argmin(np.linalg.norm(offset_m, axis=1)))
+            if np.linalg.norm(offset_m[row]) < 2:
+                covariance = boxes.covariance[row, :2, :2]
+                likely.append(offset_m[row] @ np.linalg.solve(covariance, offset_m[row]) < 4.605)
+    assert len(likely) > 25
+    assert 0.8 < np.mean(likely) < 0.97

@@ -96,6 +96,18 @@ def test_the_motion_during_a_scan_is_undone() -> None:
     assert rig.journal.counts == {}
 
 
+def test_an_old_scan_is_moved_by_the_poses_of_its_own_time() -> None:
+    """A peer takes the newest transform for any stamp."""
+    rig = Rig(lidars=("front", "rear"))
+    rig.know_motion(*range(0, 1300, 100))
+    newest = transform("odom", "base_link", [500.0, -80, 0], 2.0)
+    rig.frames.add(newest, stamp_ns=5000 * MS)
+    rig.push("rear", cloud_at("rear", 1000))
+    (scan,) = rig.push("front", cloud_at("front", 1000))
+    np.testing.assert_allclose(scan.xyz_m, [pole_seen_from_front(1000)] * 6, atol=1e-5)
+    assert rig.journal.counts == {}
+
+
 @pytest.mark.parametrize(
     ("cloud", "correct"),
     [(cloud_at("front", 0, timed=False), True), (cloud_at("front", 0), False)],
