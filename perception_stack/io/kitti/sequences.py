@@ -55,21 +55,24 @@ class TrackingSequence:
         return len(self.detections)
 
 
-def sequence_names(root: Path, wanted: Iterable[str] = ()) -> list[str]:
+def sequence_names(
+    root: Path, wanted: Iterable[str] = (), *, folders: Iterable[str] = tuple(FOLDERS.values())
+) -> list[str]:
     """Names of the sequences that have detections, in order; or the wanted ones, checked.
 
     Args:
         root: A tracking folder, with ``detection``, ``calib`` and ``orbslam3_pose``.
         wanted: Names; all when empty.
+        folders: Where in ``detection`` to look.
 
     Raises:
         DataFileError: no such folder, no detections in it, or a wanted sequence is not there.
     """
-    files = [path for name in FOLDERS.values() for path in (root / "detection" / name).glob("*")]
-    found = sorted({path.stem for path in files if path.suffix == ".txt"})
+    paths = [root / "detection" / name for name in folders]
+    found = sorted({path.stem for folder in paths for path in folder.glob("*.txt")})
     if not found:
-        folders = ", ".join(f"detection/{name}" for name in FOLDERS.values())
-        raise DataFileError(root, f"no .txt files in any of {folders}")
+        places = ", ".join(f"detection/{path.name}" for path in paths)
+        raise DataFileError(root, f"no .txt files in any of {places}")
     names = list(wanted) or found
     for name in names:
         if name not in found:
@@ -101,7 +104,7 @@ def read_sequence(
         translation_m=np.zeros(3),
     )
     poses = read_poses(root / "orbslam3_pose" / file)
-    width_px, height_px = image_size_px or _image_size_px(calibration)
+    width_px, height_px = image_size_px or image_size_of(calibration)
     return TrackingSequence(
         name=name,
         detections=read_pointrcnn(root / "detection", file, num_frames=len(poses)),
@@ -111,5 +114,6 @@ def read_sequence(
     )
 
 
-def _image_size_px(calibration: KittiCalibration) -> tuple[int, int]:
+def image_size_of(calibration: KittiCalibration) -> tuple[int, int]:
+    """Width and height in pixels of the rectified images of the day of recording."""
     return _IMAGE_SIZES_PX.get(round(float(calibration.k[0, 0]), 4), _DEFAULT_SIZE_PX)
