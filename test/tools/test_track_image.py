@@ -51,7 +51,9 @@ def test_kitti_image(root: Path, tmp_path: Path) -> None:
     frames = read_tracks(outs[0] / "0042.txt")
     assert sorted(frames) == list(range(20))
     assert {one for frame in frames.values() for one in frame.ids} == {0, 1}
-    labels = {label for frame in frames.values() for label in zip(frame.ids, frame.boxes.labels)}
+    labels = set()
+    for frame in frames.values():
+        labels |= set(zip(frame.ids, frame.boxes.labels, strict=True))
     assert len(labels) == 2
     assert (outs[0] / "0042.txt").read_bytes() == (outs[1] / "0042.txt").read_bytes()
     assert (outs[0] / "journal.json").exists()

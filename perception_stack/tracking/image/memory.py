@@ -5,7 +5,6 @@ from __future__ import annotations
 from uuid import UUID, uuid5
 
 import numpy as np
-from numpy.typing import NDArray
 
 from perception_stack.tracking.classification import spread
 from perception_stack.tracking.image.kernels.state import LEVELS, SERIAL, Tracks
@@ -68,9 +67,9 @@ class Memory:
         self.next_serial = max(first - 1, *serials, -1) + 1
         self.num, self.stamp_ns = num, stamp_ns
 
-    def ids(self, rows: NDArray[np.intp]) -> tuple[UUID, ...]:
-        """Identities of some tracks."""
-        return tuple(self._ids[one] for one in self.tracks.whole[rows, SERIAL].tolist())
+    def ids(self, serials: list[int]) -> tuple[UUID, ...]:
+        """Identities of some tracks by their serial numbers."""
+        return tuple([self._ids[one] for one in serials])
 
     def _knows(self, labels: tuple[str, ...]) -> bool:
         return all(label in self.vocabulary for label in labels)

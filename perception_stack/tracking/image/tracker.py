@@ -6,7 +6,6 @@ from dataclasses import fields
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from perception_stack.datatypes import Detections2D, TrackedBoxes2D, TrackState
 from perception_stack.errors import FrameMismatchError
@@ -16,6 +15,7 @@ from perception_stack.tracking.image.kernels.state import (
     CONFIRMED,
     DETECTIONS,
     SEEN_NS,
+    SERIAL,
     Found,
     Instant,
     Model,
@@ -83,23 +83,34 @@ class ImageTracker:
         return self._advance(memory, detections)
 
     def _advance(self, memory: Memory, detections: Detections2D) -> TrackedBoxes2D:
-        from perception_stack.tracking.image.kernels.step import listing, step
+        from perception_stack.tracking.image.kernels.step import step
 
         stamp_ns = detections.stamp_ns
         memory.make_room(len(detections), detections.labels)
         found = self._prepared(detections, memory.vocabulary)
         instant = self._instant(stamp_ns, memory)
-        num, num_duplicates, chosen = step(memory.tracks, memory.num, found, instant, self._model)
+        num, num_used, num_duplicates, listing = step(
+            memory.tracks, memory.num, found, instant, self._model
+        )
         memory.name_new(num, stamp_ns)
-        self._tell(found, chosen, num_duplicates, stamp_ns)
-        boxes, shown = listing(memory.tracks, found, chosen, instant, self._model)
-        confirmed = memory.tracks.whole[:num, CONFIRMED] > 0
-        if not self._config.publish_tentative:
-            shown &= confirmed
-        else:
-            shown |= ~confirmed
-        rows = np.flatnonzero(shown)
-        return _listed(memory, rows, boxes[rows], chosen[rows])
+        self._tell(len(found.score) - num_used - num_duplicates, num_duplicates, stamp_ns)
+        xyxy_px, score, class_probs, velocity_px, whole = listing
+        state = np.full(len(score), TrackState.CONFIRMED, dtype=np.uint8)
+        state[whole[:, SEEN_NS] < stamp_ns] = TrackState.COASTING
+        state[whole[:, CONFIRMED] == 0] = TrackState.TENTATIVE
+        return TrackedBoxes2D(
+            frame_id=detections.frame_id,
+            stamp_ns=stamp_ns,
+            xyxy_px=xyxy_px,
+            score=score,
+            classes=memory.vocabulary,
+            class_probs=class_probs,
+            ids=memory.ids(whole[:, SERIAL].tolist()),
+            state=state,
+            velocity_px=velocity_px,
+            num_detections=whole[:, DETECTIONS].copy(),
+            last_seen_ns=whole[:, SEEN_NS].copy(),
+        )
 
     def _prepared(self, detections: Detections2D, vocabulary: tuple[str, ...]) -> Found:
         from perception_stack.tracking.image.kernels.detections import prepared
@@ -136,10 +147,7 @@ class ImageTracker:
         # chi-square, four degrees of freedom
         return Model(gate=float(2 * gammaincinv(2, self._config.gate_probability)), **values)
 
-    def _tell(
-        self, found: Found, chosen: NDArray[np.int64], num_duplicates: int, stamp_ns: int
-    ) -> None:
-        num_unused = len(found.score) - int(np.count_nonzero(chosen >= 0)) - num_duplicates
+    def _tell(self, num_weak: int, num_duplicates: int, stamp_ns: int) -> None:
         if num_duplicates:
             self._journal.count(
                 Reason.DUPLICATE,
@@ -147,12 +155,12 @@ class ImageTracker:
                 detail=f"overlaps an object by more than {self._config.duplicate_overlap}",
                 num=num_duplicates,
             )
-        if num_unused:
+        if num_weak:
             self._journal.count(
                 Reason.BELOW_THRESHOLD,
                 stamp_ns=stamp_ns,
                 detail=f"score below {self._config.strong_score} and no object there",
-                num=num_unused,
+                num=num_weak,
             )
 
     def _starts_anew(self, stamp_ns: int, newest_ns: int) -> bool:
@@ -165,29 +173,3 @@ class ImageTracker:
         detail = f"{back_s * 1e3:.1f} ms before the newest frame"
         self._journal.count(Reason.STALE_STAMP, stamp_ns=stamp_ns, detail=detail)
         return False
-
-
-def _listed(
-    memory: Memory,
-    rows: NDArray[np.intp],
-    xyxy_px: NDArray[np.float64],
-    chosen: NDArray[np.int64],
-) -> TrackedBoxes2D:
-    """Some tracks as others see them."""
-    tracks = memory.tracks
-    state, whole = tracks.state[rows], tracks.whole[rows]
-    seen = np.where(chosen >= 0, TrackState.CONFIRMED, TrackState.COASTING)
-    confirmed = whole[:, CONFIRMED] > 0
-    return TrackedBoxes2D(
-        frame_id=str(memory.frame_id),
-        stamp_ns=int(memory.stamp_ns or 0),
-        xyxy_px=xyxy_px,
-        score=1 / (1 + np.exp(-tracks.log_odds[rows])),
-        classes=memory.vocabulary,
-        class_probs=tracks.class_probs[rows],
-        ids=memory.ids(rows),
-        state=np.where(confirmed, seen, TrackState.TENTATIVE).astype(np.uint8),
-        velocity_px=state[:, 4:6] * np.exp(state[:, 2:3]),
-        num_detections=whole[:, DETECTIONS].copy(),
-        last_seen_ns=whole[:, SEEN_NS].copy(),
-    )

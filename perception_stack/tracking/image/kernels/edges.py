@@ -44,13 +44,15 @@ def write_innovation(
         rows[edge, along] = 1.0
         rows[edge, 2] = half
         rows[edge, 3] = half if along == 0 else 0.0
-    for i in range(4):
-        for j in range(4):
-            total = 0.0
+    for j in range(4):
+        for k in range(4):
+            expected[k] = 0.0
+            for m in range(4):
+                expected[k] += covariance[k, m] * rows[j, m]
+        for i in range(4):
+            spread[i, j] = 0.0
             for k in range(4):
-                for m in range(4):
-                    total += rows[i, k] * covariance[k, m] * rows[j, m]
-            spread[i, j] = total
+                spread[i, j] += rows[i, k] * expected[k]
 
 
 @machine_code
@@ -88,23 +90,23 @@ def log_likelihood(
 
 
 @machine_code
-def _distance(spread: FloatArray, variance: float, off: FloatArray) -> tuple[float, float]:
-    """Squared Mahalanobis distance, and the log determinant behind it."""
-    factor, left = np.empty((4, 4)), np.empty(4)
-    squared, log_volume = 0.0, 0.0
-    for i in range(4):
-        for j in range(i + 1):
-            total = spread[i, j] + (variance if i == j else 0.0)
-            for k in range(j):
-                total -= factor[i, k] * factor[j, k]
-            factor[i, j] = np.sqrt(total) if i == j else total / factor[j, j]
-        total = off[i]
-        for k in range(i):
-            total -= factor[i, k] * left[k]
-        left[i] = total / factor[i, i]
-        squared += left[i] ** 2
-        log_volume += 2 * np.log(factor[i, i])
-    return squared, log_volume
+def _distance(s: FloatArray, variance: float, off: FloatArray) -> tuple[float, float]:
+    """Squared Mahalanobis distance, and the log determinant behind it.
+
+    By elimination, written out: this is the innermost loop, and small arrays take long to make.
+    """
+    d0 = s[0, 0] + variance
+    a1, a2, a3 = s[1, 0] / d0, s[2, 0] / d0, s[3, 0] / d0
+    d1 = s[1, 1] + variance - a1 * s[1, 0]
+    b2, b3 = (s[2, 1] - a2 * s[1, 0]) / d1, (s[3, 1] - a3 * s[1, 0]) / d1
+    d2 = s[2, 2] + variance - a2 * s[2, 0] - b2 * b2 * d1
+    c3 = (s[3, 2] - a3 * s[2, 0] - b3 * b2 * d1) / d2
+    d3 = s[3, 3] + variance - a3 * s[3, 0] - b3 * b3 * d1 - c3 * c3 * d2
+    y1 = off[1] - a1 * off[0]
+    y2 = off[2] - a2 * off[0] - b2 * y1
+    y3 = off[3] - a3 * off[0] - b3 * y1 - c3 * y2
+    squared = off[0] * off[0] / d0 + y1 * y1 / d1 + y2 * y2 / d2 + y3 * y3 / d3
+    return squared, np.log(d0) + np.log(d1) + np.log(d2) + np.log(d3)
 
 
 @machine_code

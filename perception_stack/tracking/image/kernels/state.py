@@ -13,6 +13,10 @@ IntArray = NDArray[np.int64]
 Pairs = tuple[IntArray, IntArray, FloatArray]
 """Where the pairs of each track start [N + 1], their detections [K] and costs [K]."""
 
+Listing = tuple[FloatArray, FloatArray, FloatArray, FloatArray, IntArray]
+"""Of listed tracks: boxes [N, 4], existence [N], class probabilities [N, V], velocity [N, 2] in
+pixels per second, and whole numbers [N, 4]."""
+
 LEVELS = 5
 """Number of levels of noise that a detector is thought to have."""
 
@@ -104,6 +108,7 @@ class Model(NamedTuple):
     confirm_existence: float
     list_existence: float
     list_spread: float
+    publish_tentative: bool
     remove_existence: float
     class_memory_s: float
     class_confusion: float

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
 from perception_stack.tracking.image.kernels.boxes import (
     larger_side,
@@ -40,6 +39,7 @@ from perception_stack.tracking.image.kernels.state import (
     Found,
     Instant,
     IntArray,
+    Listing,
     Model,
     Tracks,
 )
@@ -50,7 +50,7 @@ _LISTED_IN_IMAGE = 0.6  # share of an undetected box that must lie inside of the
 @machine_code
 def step(
     tracks: Tracks, num: int, found: Found, instant: Instant, model: Model
-) -> tuple[int, int, IntArray]:
+) -> tuple[int, int, int, Listing]:
     """Take the tracks from one frame to the next, in place; there must be room for the new ones.
 
     Args:
@@ -61,7 +61,7 @@ def step(
         model: Parameters.
 
     Returns:
-        Number of tracks, of duplicates left out, and int64 [N] the detection of each, or -1.
+        Number of tracks, of detections used, of duplicates left out; and the list.
     """
     num = _carried_on(tracks, num, instant, model)
     pairs = pair_costs(tracks, num, found, instant, model)
@@ -78,7 +78,8 @@ def step(
     _aged(tracks, found, chosen[:num], instant, model)
     num = _kept(tracks, num, chosen, model)
     num, num_duplicates = _joined((tracks, num), (found, free), chosen, instant, model)
-    return num, num_duplicates, chosen[:num]
+    num_used = int(np.sum(chosen[:num] >= 0))
+    return num, num_used, num_duplicates, listing(tracks, found, chosen[:num], instant, model)
 
 
 @machine_code
@@ -179,21 +180,20 @@ def _joined(
 @machine_code
 def listing(
     tracks: Tracks, found: Found, chosen: IntArray, instant: Instant, model: Model
-) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Boxes inside of the image, and which are worth listing if confirmed.
+) -> Listing:
+    """The tracks as others see them.
 
     What is not detected is listed while it is likely to be there and its place is known.
-
-    Returns:
-        float64 [N, 4] and bool [N].
     """
-    boxes, shown = np.empty((len(chosen), 4)), np.zeros(len(chosen), dtype=np.bool_)
+    num = len(chosen)
+    rows, boxes = np.empty(num, dtype=np.int64), np.empty((num, 4))
     edges = np.empty(4)
     least = log_odds_of(model.list_existence)
-    for n in range(len(chosen)):
+    count = 0
+    for n in range(num):
         write_edges(tracks.state[n], edges)
+        is_known = True
         if chosen[n] >= 0:
-            is_known = True
             box = found.xyxy_px[chosen[n]]
             for i in range(4):
                 edges[i] += model.detection_share * (box[i] - edges[i])
@@ -201,7 +201,22 @@ def listing(
             spread = np.sqrt(tracks.covariance[n, 0, 0]) / (edges[2] - edges[0])
             is_known = spread <= model.list_spread
             is_known &= share_in_image(edges, instant) > _LISTED_IN_IMAGE
-        write_clipped(edges, instant, boxes[n])
-        is_inside = boxes[n, 2] > boxes[n, 0] and boxes[n, 3] > boxes[n, 1]
-        shown[n] = is_known and is_inside and tracks.log_odds[n] >= least
-    return boxes, shown
+        if tracks.whole[n, CONFIRMED]:
+            is_known &= tracks.log_odds[n] >= least
+        else:
+            is_known = model.publish_tentative
+        write_clipped(edges, instant, boxes[count])
+        is_inside = boxes[count, 2] > boxes[count, 0] and boxes[count, 3] > boxes[count, 1]
+        if is_known and is_inside:
+            rows[count] = n
+            count += 1
+    score, velocity_px = np.empty(count), np.empty((count, 2))
+    class_probs = np.empty((count, tracks.class_probs.shape[1]))
+    whole = np.empty((count, tracks.whole.shape[1]), dtype=np.int64)
+    for k in range(count):
+        n = rows[k]
+        score[k] = 1 / (1 + np.exp(-tracks.log_odds[n]))
+        velocity_px[k] = tracks.state[n, 4:6] * np.exp(tracks.state[n, 2])
+        class_probs[k] = tracks.class_probs[n]
+        whole[k] = tracks.whole[n]
+    return boxes[:count].copy(), score, class_probs, velocity_px, whole
