@@ -60,11 +60,9 @@ Runner = Callable[[list[Detections2D], tuple[int, int]], tuple[list[Track], floa
 
 
 def ours(frames: list[Detections2D], size_px: tuple[int, int]) -> tuple[list[Track], float]:
-    width_px, height_px = size_px
-    config = ImageTrackerConfig(image_width_px=width_px, image_height_px=height_px)
-    tracker, numbers = ImageTracker(config, Journal()), TrackNumbers()
+    tracker, numbers = ImageTracker(ImageTrackerConfig(), Journal()), TrackNumbers()
     start = time.process_time()
-    lists = [tracker.update(one) for one in frames]
+    lists = [tracker.update(one, image_size_px=size_px) for one in frames]
     seconds = time.process_time() - start
     return [(one.xyxy_px, numbers.of(one.ids)) for one in lists if one is not None], seconds
 

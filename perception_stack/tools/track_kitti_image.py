@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from perception_stack.datatypes import TrackedBoxes2D
@@ -78,8 +77,7 @@ def tracked(
     sequence: ImageSequence, config: ImageTrackerConfig, journal: Journal
 ) -> dict[int, TrackedBoxes2D]:
     """The tracked list of each frame by its number."""
-    width_px, height_px = sequence.image_size_px
-    config = replace(config, image_width_px=width_px, image_height_px=height_px)
     tracker = ImageTracker(config, journal)
-    lists = (tracker.update(one) for one in sequence.detections)
+    size_px = sequence.image_size_px
+    lists = (tracker.update(one, image_size_px=size_px) for one in sequence.detections)
     return {number: one for number, one in enumerate(lists) if one is not None}

@@ -57,11 +57,14 @@ class ImageTracker:
                 )
             )
 
-    def update(self, detections: Detections2D) -> TrackedBoxes2D | None:
+    def update(
+        self, detections: Detections2D, *, image_size_px: tuple[int, int] | None = None
+    ) -> TrackedBoxes2D | None:
         """The tracked list after one more frame, also when nothing was detected in it.
 
         Args:
             detections: All detections of the frame, in any order; masks are not used.
+            image_size_px: Width and height of this image; None for those of the configuration.
 
         Returns:
             Confirmed and coasting objects, and tentative ones if the configuration says so.
@@ -80,15 +83,26 @@ class ImageTracker:
                 return None
             memory = self._memory
         memory.frame_id = detections.frame_id
-        return self._advance(memory, detections)
+        config = self._config
+        size_px = image_size_px or (config.image_width_px, config.image_height_px)
+        return self._advance(memory, detections, size_px)
 
-    def _advance(self, memory: Memory, detections: Detections2D) -> TrackedBoxes2D:
+    def _advance(
+        self, memory: Memory, detections: Detections2D, size_px: tuple[int, int]
+    ) -> TrackedBoxes2D:
         from perception_stack.tracking.image.kernels.step import step
 
         stamp_ns = detections.stamp_ns
         memory.make_room(len(detections), detections.labels)
         found = self._prepared(detections, memory.vocabulary)
-        instant = self._instant(stamp_ns, memory)
+        last_ns = memory.stamp_ns
+        instant = Instant(
+            stamp_ns=stamp_ns,
+            dt_s=0.0 if last_ns is None else (stamp_ns - last_ns) * 1e-9,
+            serial=memory.next_serial,
+            width_px=float(size_px[0] or np.inf),
+            height_px=float(size_px[1] or np.inf),
+        )
         num, num_used, num_duplicates, listing = step(
             memory.tracks, memory.num, found, instant, self._model
         )
@@ -127,16 +141,6 @@ class ImageTracker:
                 num=len(label) - len(found.score),
             )
         return found
-
-    def _instant(self, stamp_ns: int, memory: Memory) -> Instant:
-        config, newest_ns = self._config, memory.stamp_ns
-        return Instant(
-            stamp_ns=stamp_ns,
-            dt_s=0.0 if newest_ns is None else (stamp_ns - newest_ns) * 1e-9,
-            serial=memory.next_serial,
-            width_px=float(config.image_width_px or np.inf),
-            height_px=float(config.image_height_px or np.inf),
-        )
 
     @cached_property
     def _model(self) -> Model:

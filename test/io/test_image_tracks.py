@@ -12,6 +12,7 @@ from perception_stack.datatypes import TrackedBoxes2D, TrackState
 from perception_stack.errors import DataFileError
 from perception_stack.io.kitti.image_sequences import write_image_tracks
 from perception_stack.io.kitti.tracks import read_tracks
+from perception_stack.io.messages import detections2d_from_msg, tracked2d_to_msg
 from perception_stack.io.mot import read_mot_detections, write_mot_tracks
 
 
@@ -82,3 +83,16 @@ def test_image_tracks_can_be_judged_as_kitti(tmp_path: Path) -> None:
     assert frames[4].boxes.labels == ("pedestrian",)
     np.testing.assert_allclose(frames[4].xyxy_px, [[90, 91, 110, 131]])
     assert path.read_text().splitlines()[2].split()[3:6] == ["-1", "-1", "-10"]
+
+
+def test_a_message_has_identities_and_all_classes() -> None:
+    message = tracked2d_to_msg(tracks_of(7, 9))
+    assert [UUID(one.id).int for one in message.detections] == [7, 9]
+    scores = [
+        (one.hypothesis.class_id, one.hypothesis.score) for one in message.detections[0].results
+    ]
+    assert [name for name, _ in scores] == ["pedestrian", "car"]
+    assert sum(score for _, score in scores) == pytest.approx(0.75)
+    np.testing.assert_allclose(
+        detections2d_from_msg(message).xyxy_px, tracks_of(7, 9).xyxy_px, rtol=1e-12
+    )
