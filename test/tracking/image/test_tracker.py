@@ -228,6 +228,43 @@ def test_nothing_depends_on_the_resolution(random_frames, seed, scale):
         np.testing.assert_allclose(first.score, second.score, rtol=1e-6)
 
 
+_edges = st.tuples(
+    st.floats(-1e5, 1e5), st.floats(-1e5, 1e5), st.floats(1e-3, 1e5), st.floats(1e-3, 1e5)
+)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([1, 1_000, 40_000_000, 100_000_000, 10**10, 10**13]),
+            st.lists(st.tuples(_edges, st.floats(0, 1)), max_size=6),
+        ),
+        max_size=12,
+    )
+)
+def test_whatever_comes_the_list_is_finite(frames):
+    tracker = ImageTracker(ImageTrackerConfig(publish_tentative=True), Journal())
+    stamp_ns = 0
+    for step_ns, things in frames:
+        stamp_ns += step_ns
+        boxes = np.array([box for box, _ in things]).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        objects = tracker.update(
+            Detections2D(
+                frame_id="camera",
+                stamp_ns=stamp_ns,
+                xyxy_px=boxes,
+                score=np.array([score for _, score in things]),
+                labels=("car",) * len(things),
+            )
+        )
+        for name in ("xyxy_px", "score", "class_probs", "velocity_px"):
+            assert np.isfinite(getattr(objects, name)).all(), name
+        assert (objects.xyxy_px[:, :2] < objects.xyxy_px[:, 2:]).all()
+        assert len(set(objects.ids)) == len(objects)
+
+
 def test_confirming_must_be_above_removing():
     with pytest.raises(ConfigError, match="remove_existence"):
         ImageTrackerConfig(remove_existence=0.9, confirm_existence=0.8)

@@ -35,6 +35,9 @@ def pair_costs(tracks: Tracks, num: int, found: Found, instant: Instant, model: 
     edges, unused = np.empty(4), np.empty(LEVELS)
     sure = 1 - model.class_confusion
     confused = model.class_confusion / num_classes
+    widest_box_px = 0.0
+    for box in found.xyxy_px:
+        widest_box_px = max(widest_box_px, box[2] - box[0])
     count = 0
     for n in range(num):
         state, covariance = tracks.state[n], tracks.covariance[n]
@@ -44,12 +47,16 @@ def pair_costs(tracks: Tracks, num: int, found: Found, instant: Instant, model: 
         widest_px2 = (noise_px * model.noise_ratio ** (LEVELS - 1)) ** 2
         log_new = np.log(model.new_density) + 2 * np.log(2 * np.pi) - 4 * np.log(side_px)
         log_new += np.log(1 + np.exp(-tracks.log_odds[n]))  # minus log of existence
-        reach_u_px2 = model.gate * (covariance[0, 0] + widest_px2)
-        reach_v_px2 = model.gate * (covariance[1, 1] + widest_px2)
-        for m in range(num_found):
+        reach_u_px = np.sqrt(model.gate * (covariance[0, 0] + widest_px2))
+        reach_v_px = np.sqrt(model.gate * (covariance[1, 1] + widest_px2))
+        least_px = min(edges[0], state[0] - reach_u_px) - widest_box_px
+        most_px = max(edges[2], state[0] + reach_u_px)
+        for m in range(np.searchsorted(found.xyxy_px[:, 0], least_px), num_found):
             box = found.xyxy_px[m]
+            if box[0] > most_px:
+                break  # they are sorted by their left edges
             u, v = 0.5 * (box[0] + box[2]) - state[0], 0.5 * (box[1] + box[3]) - state[1]
-            is_far = u * u > reach_u_px2 or v * v > reach_v_px2
+            is_far = abs(u) > reach_u_px or abs(v) > reach_v_px
             # of what is cut off by the border the centre may be anywhere
             if is_far and overlap(edges, box)[0] == 0:
                 continue
@@ -57,7 +64,8 @@ def pair_costs(tracks: Tracks, num: int, found: Found, instant: Instant, model: 
             log_like, squared = log_likelihood(
                 innovation, noise_px, tracks.noise_probs[n], model, unused
             )
-            if squared > model.gate:
+            # written so that NaN fails
+            if not (squared <= model.gate and np.isfinite(log_like)):
                 continue
             of_track = sure * tracks.class_probs[n, found.label[m]] + confused
             same_class = num_classes * (sure * of_track + confused)
