@@ -16,6 +16,7 @@ from perception_stack.fusion.config import FusionConfig
 from perception_stack.lidar.config import LidarDetectorConfig
 from perception_stack.pose.config import PoseEstimatorConfig
 from perception_stack.tracking.config import TrackerConfig
+from perception_stack.tracking.image.config import ImageTrackerConfig
 
 # set by launch for all nodes at once; the offline chain has no clock to choose
 _ROS_PARAMETERS = frozenset({"use_sim_time", "qos_overrides"})
@@ -31,6 +32,7 @@ class ChainConfig:
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    image_tracker: ImageTrackerConfig = field(default_factory=ImageTrackerConfig)
     pose_estimator: PoseEstimatorConfig = field(default_factory=PoseEstimatorConfig)
 
     @classmethod

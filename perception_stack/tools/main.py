@@ -26,6 +26,8 @@ COMMANDS = {
 # commands of two words, whose second word is no argument of the first
 FORMATS = {
     "evaluate kitti-tracking": "score tracks in KITTI's format against KITTI's labels",
+    "track kitti-image": "run the image tracker alone over 2-D detections of KITTI",
+    "track mot": "run the image tracker alone over detections in MOTChallenge's format",
 }
 
 

@@ -13,12 +13,8 @@ import numpy as np
 from perception_stack.datatypes import FloatArray, TrackedObjects
 from perception_stack.errors import ConfigError
 from perception_stack.geometry.boxes import transform_boxes
-from perception_stack.io.kitti.sequences import (
-    IMAGE_FOLDERS,
-    TrackingSequence,
-    read_sequence,
-    sequence_names,
-)
+from perception_stack.io.kitti.rrc import FOLDERS
+from perception_stack.io.kitti.sequences import TrackingSequence, read_sequence, sequence_names
 from perception_stack.io.kitti.tracks import (
     KittiTracks,
     TrackNumbers,
@@ -163,7 +159,7 @@ def frames_of(sequence: TrackingSequence, index: int) -> Iterator[Frame]:
             detections=sequence.image_detections[index],
             camera=sequence.camera,
             camera_from_fixed=sequence.camera_from_rect @ pose.inverse(),
-            classes=tuple(IMAGE_FOLDERS),
+            classes=tuple(FOLDERS),
         )
         yield Frame(seen=view)
 

@@ -6,7 +6,7 @@ Labels are not touched: what is read here is what a tracker may see.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +15,10 @@ from perception_stack.datatypes import Boxes3D, Detections2D
 from perception_stack.errors import DataFileError
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
-from perception_stack.io.kitti.calibration import CAMERA, KittiCalibration, read_calibration
-from perception_stack.io.kitti.detections import read_detections_2d
+from perception_stack.io.kitti.calibration import KittiCalibration, read_calibration
 from perception_stack.io.kitti.pointrcnn import FOLDERS, read_pointrcnn
 from perception_stack.io.kitti.poses import FIRST_CAMERA, read_poses
-from perception_stack.io.kitti.stamps import stamp_of_frame
-
-IMAGE_FOLDERS = {"car": "rrc2d_Car", "pedestrian": "rrc2d_Pedestrian"}
-"""Folder of each class that was detected in images, in ``detection``."""
-
-# as LOGIT_SCALE of pointrcnn.py, from the same sequences: hardly a car is false at any score
-_RRC_SCALE = {"car": (-3.0, 1.0), "pedestrian": (0.9, 0.45)}
+from perception_stack.io.kitti.rrc import believed, read_rrc
 
 # x ahead, y left, z up, out of the camera's x right, y down, z ahead
 _BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
@@ -48,7 +41,8 @@ class TrackingSequence:
     Attributes:
         name: Such as ``0006``.
         detections: In ``camera_rect``; scores are probabilities, covariances are filled in.
-        image_detections: In the image of ``camera``; None where they were not asked for.
+        image_detections: In the image of ``camera``, scores are probabilities; None where they
+            were not asked for.
         fixed_from_rect: Ego motion; the fixed frame has the first camera's place, z up.
         camera: The left colour camera.
         camera_from_rect: From the rectified reference camera to the left colour camera.
@@ -65,21 +59,24 @@ class TrackingSequence:
         return len(self.detections)
 
 
-def sequence_names(root: Path, wanted: Iterable[str] = ()) -> list[str]:
+def sequence_names(
+    root: Path, wanted: Iterable[str] = (), *, folders: Iterable[str] = tuple(FOLDERS.values())
+) -> list[str]:
     """Names of the sequences that have detections, in order; or the wanted ones, checked.
 
     Args:
         root: A tracking folder, with ``detection``, ``calib`` and ``orbslam3_pose``.
         wanted: Names; all when empty.
+        folders: Where in ``detection`` to look.
 
     Raises:
         DataFileError: no such folder, no detections in it, or a wanted sequence is not there.
     """
-    files = [path for name in FOLDERS.values() for path in (root / "detection" / name).glob("*")]
-    found = sorted({path.stem for path in files if path.suffix == ".txt"})
+    paths = [root / "detection" / name for name in folders]
+    found = sorted({path.stem for folder in paths for path in folder.glob("*.txt")})
     if not found:
-        folders = ", ".join(f"detection/{name}" for name in FOLDERS.values())
-        raise DataFileError(root, f"no .txt files in any of {folders}")
+        places = ", ".join(f"detection/{path.name}" for path in paths)
+        raise DataFileError(root, f"no .txt files in any of {places}")
     names = list(wanted) or found
     for name in names:
         if name not in found:
@@ -117,48 +114,21 @@ def read_sequence(
         translation_m=np.zeros(3),
     )
     poses = read_poses(root / "orbslam3_pose" / file)
-    width_px, height_px = image_size_px or _image_size_px(calibration)
+    width_px, height_px = image_size_px or image_size_of(calibration)
+    images = None
+    if with_image_detections:
+        raw = read_rrc(root / "detection", file, num_frames=len(poses))
+        images = [believed(one) for one in raw]
     return TrackingSequence(
         name=name,
         detections=read_pointrcnn(root / "detection", file, num_frames=len(poses)),
-        image_detections=(
-            _read_rrc(root / "detection", file, num_frames=len(poses))
-            if with_image_detections
-            else None
-        ),
+        image_detections=images,
         fixed_from_rect=[fixed_from_first @ pose @ calibration.camera_from_rect for pose in poses],
         camera=calibration.camera(width_px=width_px, height_px=height_px),
         camera_from_rect=calibration.camera_from_rect,
     )
 
 
-def _read_rrc(folder: Path, file: str, *, num_frames: int) -> list[Detections2D]:
-    paths = {label: folder / name / file for label, name in IMAGE_FOLDERS.items()}
-    present = {label: path for label, path in paths.items() if path.exists()}
-    if not present:
-        raise DataFileError(folder, f"none of {', '.join(IMAGE_FOLDERS.values())} has {file}")
-    detections = {frame: _believed(one) for frame, one in read_detections_2d(present).items()}
-    nothing = np.empty((0, 4))
-    return [
-        detections.get(frame)
-        or Detections2D(
-            frame_id=CAMERA,
-            stamp_ns=stamp_of_frame(frame),
-            xyxy_px=nothing,
-            score=np.empty(0),
-            labels=(),
-        )
-        for frame in range(num_frames)
-    ]
-
-
-def _believed(detections: Detections2D) -> Detections2D:
-    """The same with scores that are probabilities."""
-    scale = np.array([_RRC_SCALE[label] for label in detections.labels]).reshape(-1, 2)
-    score = np.clip(detections.score, 1e-9, 1 - 1e-9)
-    logit = np.log(score / (1 - score))
-    return replace(detections, score=1 / (1 + np.exp(-(logit - scale[:, 0]) / scale[:, 1])))
-
-
-def _image_size_px(calibration: KittiCalibration) -> tuple[int, int]:
+def image_size_of(calibration: KittiCalibration) -> tuple[int, int]:
+    """Width and height in pixels of the rectified images of the day of recording."""
     return _IMAGE_SIZES_PX.get(round(float(calibration.k[0, 0]), 4), _DEFAULT_SIZE_PX)

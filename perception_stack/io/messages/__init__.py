@@ -14,7 +14,11 @@ from perception_stack.io.messages.boxes import (
 from perception_stack.io.messages.boxes_wire import boxes3d_from_bytes, boxes3d_to_bytes
 from perception_stack.io.messages.cameras import camera_from_msg, camera_to_msg
 from perception_stack.io.messages.clouds import cloud_from_msg, cloud_to_msg
-from perception_stack.io.messages.detections import detections2d_from_msg, detections2d_to_msg
+from perception_stack.io.messages.detections import (
+    detections2d_from_msg,
+    detections2d_to_msg,
+    tracked2d_to_msg,
+)
 from perception_stack.io.messages.headers import clock_to_msg, header_to_msg, stamp_ns
 from perception_stack.io.messages.images import (
     depth_from_msg,
@@ -56,6 +60,7 @@ __all__ = [
     "obstacle_points_to_msg",
     "occupancy_to_msg",
     "stamp_ns",
+    "tracked2d_to_msg",
     "transforms_from_msg",
     "transforms_to_msg",
     "truth_from_msg",

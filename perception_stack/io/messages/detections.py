@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from perception_stack.datatypes import Detections2D
+from perception_stack.datatypes import Detections2D, FloatArray, TrackedBoxes2D
 from perception_stack.errors import DecodeError
 from perception_stack.io.interfaces import build_message
 from perception_stack.io.messages.headers import Build, header_to_msg, stamp_ns
@@ -51,7 +51,47 @@ def detections2d_from_msg(message: Any) -> Detections2D:
 
 def detections2d_to_msg(detections: Detections2D, *, build: Build = build_message) -> Any:
     """A ``vision_msgs/Detection2DArray``; pixels are those of the raw image."""
-    header = header_to_msg(detections.stamp_ns, detections.frame_id, build=build)
+    named = zip(detections.labels, detections.score.tolist(), strict=True)
+    return _to_msg(
+        header_to_msg(detections.stamp_ns, detections.frame_id, build=build),
+        detections.xyxy_px,
+        [[one] for one in named],
+        [""] * len(detections),
+        build=build,
+    )
+
+
+def tracked2d_to_msg(tracks: TrackedBoxes2D, *, build: Build = build_message) -> Any:
+    """A ``vision_msgs/Detection2DArray`` whose ``id`` is the UUID.
+
+    Hypotheses are as those of boxes in space: one for each class with a probability above zero,
+    the most probable one first, and their scores sum to the existence.
+    """
+    scores = tracks.score[:, None] * tracks.class_probs
+    hypotheses = [
+        sorted(
+            ((name, one) for name, one in zip(tracks.classes, row, strict=True) if one > 0),
+            key=lambda named: -named[1],
+        )
+        for row in scores.tolist()
+    ]
+    return _to_msg(
+        header_to_msg(tracks.stamp_ns, tracks.frame_id, build=build),
+        tracks.xyxy_px,
+        hypotheses,
+        [str(one) for one in tracks.ids],
+        build=build,
+    )
+
+
+def _to_msg(
+    header: Any,
+    xyxy_px: FloatArray,
+    hypotheses: list[list[tuple[str, float]]],
+    ids: list[str],
+    *,
+    build: Build,
+) -> Any:
     # a hypothesis in an image has no pose; the field is there all the same
     nowhere = build(
         "geometry_msgs/msg/PoseWithCovariance",
@@ -61,9 +101,6 @@ def detections2d_to_msg(detections: Detections2D, *, build: Build = build_messag
             orientation=build("geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0),
         ),
         covariance=np.zeros(36),
-    )
-    rows = zip(
-        detections.xyxy_px.tolist(), detections.score.tolist(), detections.labels, strict=True
     )
     return build(
         "vision_msgs/msg/Detection2DArray",
@@ -80,6 +117,7 @@ def detections2d_to_msg(detections: Detections2D, *, build: Build = build_messag
                         ),
                         pose=nowhere,
                     )
+                    for label, score in named
                 ],
                 bbox=build(
                     "vision_msgs/msg/BoundingBox2D",
@@ -95,8 +133,10 @@ def detections2d_to_msg(detections: Detections2D, *, build: Build = build_messag
                     size_x=right - left,
                     size_y=bottom - top,
                 ),
-                id="",
+                id=identity,
             )
-            for (left, top, right, bottom), score, label in rows
+            for (left, top, right, bottom), named, identity in zip(
+                xyxy_px.tolist(), hypotheses, ids, strict=True
+            )
         ],
     )

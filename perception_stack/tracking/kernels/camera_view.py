@@ -1,4 +1,4 @@
-"""Tracks as a camera sees them: rectangles around projected boxes; see :mod:`tracking.camera_view`.
+"""Tracks as a camera sees them: rectangles around projected boxes; see :mod:`camera_view`.
 
 All is in the image plane at depth 1, undistorted, so that no camera model is needed here.
 """

@@ -1,0 +1,1 @@
+"""Loops in machine code; compiled when first called, imported only then."""
