@@ -1,14 +1,27 @@
-"""Machine code for the loops that NumPy cannot do: Numba, imported when first needed."""
+"""Machine code for the loops that NumPy cannot do: Numba, imported when first needed.
+
+What is compiled is kept on disk. Numba compares only the file of the function that is called with
+what it kept, not those of the functions that this one calls, so old code would go on running
+after a change of theirs. Here the folder of the cache is named after all sources of machine code.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
 from collections.abc import Callable
 from functools import cache, wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 from perception_stack.errors import ConfigError
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_MARKS = (b"machine_code", b"compiled")
+_KEPT = 3  # folders of other states of the sources, such as those of another checkout
 
 
 def machine_code(function: FunctionT, *, nogil: bool = False) -> FunctionT:
@@ -21,10 +34,7 @@ def machine_code(function: FunctionT, *, nogil: bool = False) -> FunctionT:
     Raises:
         ConfigError: Numba is not installed.
     """
-    try:
-        import numba
-    except ImportError as error:
-        raise ConfigError("Numba is missing; type: pip install numba") from error
+    numba = _numba()
     # "numpy" leaves out checks for division by zero
     options: dict[str, Any] = {"nogil": nogil, "error_model": "numpy"}
     code: FunctionT
@@ -53,3 +63,41 @@ def compiled(function: FunctionT) -> FunctionT:
         return code()(*args)
 
     return call  # type: ignore[return-value]
+
+
+def cache_name(package: Path) -> str:
+    """A name that changes whenever a source file with machine code below a folder does."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        content = path.read_bytes()
+        if any(mark in content for mark in _MARKS):
+            digest.update(str(path.relative_to(package)).encode() + b"\0" + content + b"\0")
+    return digest.hexdigest()[:16]
+
+
+@cache
+def _numba() -> Any:
+    """Numba, with the folder of its cache set for the present sources."""
+    try:
+        import numba
+
+        settings: Any = numba.config  # its attributes are made at run time
+    except ImportError as error:
+        raise ConfigError("Numba is missing; type: pip install numba") from error
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    parent = Path(settings.CACHE_DIR or home) / "perception_stack" / "machine_code"
+    folder = parent / cache_name(_PACKAGE)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.touch()
+        _forget_oldest(parent)
+    except OSError:
+        return numba  # beside the sources, or nowhere
+    settings.CACHE_DIR = str(folder)
+    return numba
+
+
+def _forget_oldest(parent: Path) -> None:
+    found = sorted(parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in found[1 + _KEPT :]:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,28 +1,57 @@
+"""Machine code is that of the sources as they are now."""
+
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from perception_stack.errors import ConfigError
-from perception_stack.geometry.compiled import compiled
+import perception_stack
+from perception_stack.geometry.compiled import cache_name
+
+pytest.importorskip("numba")
+
+_USE = """
+import numba
+from perception_stack.tracking.kernels.existence import remembered_s
+import numpy as np
+print(numba.config.CACHE_DIR)
+"""
 
 
-def test_function_without_a_place_for_its_cache_runs_all_the_same() -> None:
-    """As in a read-only install; Numba refuses to cache what is in no file."""
-    namespace: dict = {}
-    exec(compile("def double(x):\n    return 2 * x", "<nowhere>", "exec"), namespace)
-    assert compiled(namespace["double"])(21) == 42
+def test_the_name_of_the_cache_follows_the_sources_of_machine_code(tmp_path: Path) -> None:
+    kernel, other = tmp_path / "kernel.py", tmp_path / "other.py"
+    kernel.write_text("@machine_code\ndef f(): return 1\n")
+    other.write_text("x = 1\n")
+    first = cache_name(tmp_path)
+    other.write_text("x = 2\n")
+    assert cache_name(tmp_path) == first
+    kernel.write_text("@machine_code\ndef f(): return 2\n")
+    second = cache_name(tmp_path)
+    assert second != first
+    kernel.rename(tmp_path / "renamed.py")
+    assert cache_name(tmp_path) != second
 
 
-def test_missing_numba_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "numba", None)
-    with pytest.raises(ConfigError, match="pip install numba"):
-        compiled(lambda x: x)(1)
-
-
-def test_importing_the_detector_does_not_import_numba() -> None:
-    code = "import sys, perception_stack.lidar.detector; print('numba' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+@pytest.mark.parametrize("variable", ["XDG_CACHE_HOME", "NUMBA_CACHE_DIR"])
+def test_code_is_kept_apart_for_each_state_of_the_sources(tmp_path: Path, variable: str) -> None:
+    parent = tmp_path / "perception_stack" / "machine_code"
+    for age_s in range(1, 7):
+        old = parent / f"old{age_s}"
+        old.mkdir(parents=True)
+        os.utime(old, (1e9 - age_s, 1e9 - age_s))
+    done = subprocess.run(
+        [sys.executable, "-c", _USE],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, variable: str(tmp_path)},
+        timeout=120,
+    )
+    package = Path(next(iter(perception_stack.__path__)))
+    folder = Path(done.stdout.strip())
+    assert folder == parent / cache_name(package)
+    assert {path.name for path in parent.iterdir()} == {folder.name, "old1", "old2", "old3"}
