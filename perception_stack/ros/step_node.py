@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import signal
 import sys
@@ -40,6 +41,7 @@ except ImportError:  # Humble
 ConfigT = TypeVar("ConfigT", bound=StepConfig)
 
 _WARN_PERIOD_S = 5.0
+_TEARDOWN_S = 4.0  # launch loses patience after five
 
 
 def arrival_ns() -> int:
@@ -223,9 +225,12 @@ def run(make_node: Callable[..., Node]) -> None:
     finally:
         # told twice, as by a terminal and by launch, it ends no other way
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # should the middleware hang in its own teardown, say where and be gone
+        faulthandler.dump_traceback_later(_TEARDOWN_S, exit=True)
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _init() -> None:
