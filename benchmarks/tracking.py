@@ -39,6 +39,7 @@ from perception_stack.evaluation.kitti.evaluate import (
 from perception_stack.geometry.boxes import transform_boxes
 from perception_stack.io.kitti.labels import KittiLabels, read_tracking_labels
 from perception_stack.io.kitti.sequences import TrackingSequence, read_sequence
+from perception_stack.io.kitti.tracks import with_track_scores
 from perception_stack.journal import Journal
 from perception_stack.tools.track import Tracked, as_kitti, frames_of
 from perception_stack.tracking.config import TrackerConfig
@@ -83,7 +84,9 @@ def track(drive: Drive, config: TrackerConfig, inputs: Inputs) -> tuple[Sequence
         seconds.append(time.process_time() - start)
         lists[frame] = None if objects is None else Tracked(objects=objects)
     labels = {frame: one for frame, one in drive.labels.items() if frame in inputs}
-    return SequencePair(labels=labels, tracks=as_kitti(sequence, lists)), seconds
+    return SequencePair(
+        labels=labels, tracks=with_track_scores(as_kitti(sequence, lists))
+    ), seconds
 
 
 def undisturbed(drive: Drive) -> Inputs:

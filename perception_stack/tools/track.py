@@ -19,6 +19,7 @@ from perception_stack.io.kitti.tracks import (
     KittiTracks,
     TrackNumbers,
     tracks_in_image,
+    with_track_scores,
     write_tracks,
 )
 from perception_stack.journal import Journal
@@ -41,9 +42,9 @@ EXAMPLES = """examples:
 
 DIR has detection/pointrcnn_{Car,Cyclist,Pedestrian}, for +rrc2d detection/rrc2d_{Car,Pedestrian},
 calib and orbslam3_pose; labels are never read. --out gets one file NNNN.txt per sequence, all
-classes in it, in KITTI's tracking format, and journal.json. A score is the log odds of existence:
-0 means as likely as not. KITTI labels only what the camera sees, so objects outside of the image
-are left out.
+classes in it, in KITTI's tracking format, and journal.json. The score is the mean over the track of
+the log odds of existence: 0 means as likely as not. KITTI labels only what the camera sees, so
+objects outside of the image are left out.
 Score the result: perception-stack evaluate kitti-tracking --tracks out/tracks --root DIR
 """
 
@@ -98,7 +99,9 @@ def run(args: argparse.Namespace) -> int:
             )
             run_tracker = smoothed_lists if args.smooth else tracked
             tracks = run_tracker(sequence, config, journals[name])
-            num_rows += write_tracks(args.out / f"{name}.txt", as_kitti(sequence, tracks))
+            num_rows += write_tracks(
+                args.out / f"{name}.txt", with_track_scores(as_kitti(sequence, tracks))
+            )
             num_frames += len(sequence)
             bar.update(1)
     write_journal(args.out / JOURNAL, journals)

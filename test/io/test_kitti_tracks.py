@@ -24,6 +24,7 @@ from perception_stack.io.kitti.tracks import (
     TrackNumbers,
     read_tracks,
     tracks_in_image,
+    with_track_scores,
     write_tracks,
 )
 
@@ -221,3 +222,19 @@ def test_the_calibration_gives_the_size_that_detections_reach(data_dir: Path) ->
         camera = read_sequence(root, name, fixed_frame="odom").camera
         table = np.loadtxt(root / "detection" / "pointrcnn_Car" / f"{name}.txt", delimiter=",")
         assert table[:, 4].max() == camera.width_px - 1, name
+
+
+def test_the_mean_score_of_a_track_is_its_score_to_the_last_bit() -> None:
+    rng, numbers = np.random.default_rng(4), TrackNumbers()
+    rows = [[1.5, 1.6, 4.0, x, 1.7, 20.0, 0.0] for x in (-5.0, 0.0, 5.0)]
+    frames = {
+        i: in_image(listed(boxes(rows, score=rng.uniform(0.3, 0.999, 3).tolist())), numbers)
+        for i in range(37)
+    }
+    steady = with_track_scores(frames)
+    for track in range(3):
+        before = np.array([one.score[one.ids == track][0] for one in frames.values()])
+        after = [float(one.score[one.ids == track][0]) for one in steady.values()]
+        assert after[0] == pytest.approx(before.mean(), abs=1 / 128)
+        assert sum(after) / len(after) == after[0] == float(f"{after[0]:.6f}")
+    assert with_track_scores({}) == {}

@@ -9,7 +9,7 @@ around the projected 3-D box.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
@@ -35,6 +35,7 @@ CLASSES = ("car", "cyclist", "pedestrian")
 """What is detected and scored; objects of other classes are not written."""
 
 _LEAST_INSIDE = 0.5
+_SCORE_STEPS = 64.0
 _CERTAIN = 1e-9  # probabilities nearer to 0 and 1 than this have the same log odds
 
 
@@ -139,6 +140,22 @@ def _mostly_inside(boxes: Boxes3D, xyxy_px: FloatArray, camera: CameraModel) -> 
 def _area_px2(xyxy_px: FloatArray) -> FloatArray:
     area: FloatArray = np.prod(xyxy_px[:, 2:] - xyxy_px[:, :2], axis=1)
     return area
+
+
+def with_track_scores(frames: Mapping[int, KittiTracks]) -> dict[int, KittiTracks]:
+    """The same, where each track has one score: its mean, in steps of 1/64.
+
+    AB3DMOT's evaluator averages the score over each track, and again at every threshold. The mean
+    of equal numbers with few binary digits is that number, so no track is lost to rounding there.
+    """
+    if not frames:
+        return {}
+    ids = np.concatenate([one.ids for one in frames.values()])
+    scores = np.concatenate([one.score for one in frames.values()])
+    num = np.bincount(ids)
+    mean = np.bincount(ids, weights=scores) / np.maximum(num, 1)
+    steps = np.round(mean * _SCORE_STEPS) / _SCORE_STEPS
+    return {frame: replace(one, score=steps[one.ids]) for frame, one in frames.items()}
 
 
 def write_tracks(path: Path, frames: Mapping[int, KittiTracks]) -> int:
