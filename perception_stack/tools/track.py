@@ -42,9 +42,9 @@ EXAMPLES = """examples:
 
 DIR has detection/pointrcnn_{Car,Cyclist,Pedestrian}, for +rrc2d detection/rrc2d_{Car,Pedestrian},
 calib and orbslam3_pose; labels are never read. --out gets one file NNNN.txt per sequence, all
-classes in it, in KITTI's tracking format, and journal.json. The score is the mean over the track of
-the log odds of existence: 0 means as likely as not. KITTI labels only what the camera sees, so
-objects outside of the image are left out.
+classes in it, in KITTI's tracking format, and journal.json. The score is the mean over the track
+of the log odds of existence: 0 means as likely as not. KITTI labels only what the camera sees,
+so objects outside of the image are left out.
 Score the result: perception-stack evaluate kitti-tracking --tracks out/tracks --root DIR
 """
 
