@@ -85,8 +85,8 @@ def _with_given_poses(model: Any) -> type:
 
 def track(
     model: type, sequence: TrackingSequence, inputs: dict[int, Boxes3D], kind: str
-) -> tuple[dict[int, KittiTracks], list[float]]:
-    """Tracks of one class, those above its threshold, and the seconds of each frame.
+) -> tuple[dict[int, KittiTracks], float]:
+    """Tracks of one class, those above its threshold, and the seconds they took.
 
     Args:
         model: What :func:`load` gives.
@@ -100,13 +100,12 @@ def track(
     last = [0]
     tracker = model(settings, kind.capitalize(), oxts=(sequence.fixed_from_rect, last), ID_init=1)
     rows_of: dict[int, np.ndarray] = {}
-    seconds = []
-    for frame, boxes in inputs.items():
-        given = _given(boxes, kind)
-        start = time.process_time()
-        results, _ = tracker.track(given, frame, sequence.name)
-        seconds.append(time.process_time() - start)
+    given = {frame: _given(boxes, kind) for frame, boxes in inputs.items()}
+    start = time.process_time()
+    for frame, one in given.items():
+        results, _ = tracker.track(one, frame, sequence.name)
         rows_of[frame], last[0] = results[0], frame
+    seconds = time.process_time() - start
     scores = defaultdict(list)
     for rows in rows_of.values():
         for row in rows:

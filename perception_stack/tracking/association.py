@@ -18,6 +18,8 @@ def associate(
     track_likelihood: FloatArray,
     measurements: Measurements,
     config: TrackerConfig,
+    *,
+    stamp_variance_s2: float = 0.0,
 ) -> IntArray:
     """Best assignment of detections to tracks: strong ones first, weak ones to who is left.
 
@@ -29,6 +31,7 @@ def associate(
         track_likelihood: float64 [N, V], of their classes.
         measurements: M detections.
         config: Gate and weights.
+        stamp_variance_s2: Of the stamp, which makes the place of what moves less certain.
 
     Returns:
         Detection of each track, int [N], -1 for none.
@@ -36,10 +39,9 @@ def associate(
     from perception_stack.tracking.kernels import association as kernels
 
     return kernels.associate(
-        tracks.table,
-        track_likelihood,
-        measurements.table,
-        measurements.class_likelihood,
+        (tracks.table, track_likelihood),
+        (measurements.table, measurements.class_likelihood),
+        stamp_variance_s2,
         numbers(config),
     )
 

@@ -139,7 +139,7 @@ def after_image(
     from perception_stack.tracking.kernels.camera_view import learn_from_image
 
     vocabulary = passage.vocabulary
-    table, class_probs = tracks.table.copy(), tracks.class_probs.copy()
+    table, class_probs = tracks.copied_table(), tracks.class_probs.copy()
     kept, chosen, overlap = learn_from_image(
         (table, class_probs, likelihood(class_probs, vocabulary, config)),
         (

@@ -45,14 +45,6 @@ class Clock:
         """Seconds from when the tracks are true to a stamp ``dt_s`` after the newest one."""
         return max(dt_s - self.offset_s, 0.0)
 
-    def blurred(self, tracks: Tracks) -> Tracks:
-        """Predicted tracks, as uncertain as the clock makes them in addition."""
-        from perception_stack.tracking.kernels.clock import blur_all
-
-        table = tracks.table.copy()
-        blur_all(table, self.variance_s2)
-        return replace(tracks, table=table)
-
     def set_by(
         self,
         tracks: Tracks,
@@ -70,7 +62,7 @@ class Clock:
         """
         from perception_stack.tracking.kernels.clock import set_to_detections
 
-        table = tracks.table.copy()
+        table = tracks.copied_table()
         offset_s, left_s2 = set_to_detections(
             table, found.table, chosen, self.variance_s2, numbers(config)
         )

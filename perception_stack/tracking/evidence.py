@@ -63,7 +63,7 @@ def after_frame(
     """
     from perception_stack.tracking.kernels.frame import learn
 
-    table, class_probs = tracks.table.copy(), tracks.class_probs.copy()
+    table, class_probs = tracks.copied_table(), tracks.class_probs.copy()
     kept = learn(
         (table, class_probs),
         (found.table, statement(found.class_probs, passage.vocabulary, config), chosen),

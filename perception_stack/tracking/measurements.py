@@ -37,6 +37,8 @@ FOUND = np.dtype(
 FoundTable = NDArray[np.void]
 """Rows of :data:`FOUND`."""
 
+_BYTES = np.dtype((np.void, FOUND.itemsize))  # as in tracks.py
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurements:
@@ -69,7 +71,7 @@ class Measurements:
     def rows(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> Measurements:
         """The detections picked by an integer index or a mask."""
         return Measurements(
-            table=self.table[index],
+            table=self.table.view(_BYTES)[index].view(FOUND),
             class_probs=self.class_probs[index],
             class_likelihood=self.class_likelihood[index],
             sensors=self.sensors[index],

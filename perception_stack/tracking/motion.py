@@ -28,7 +28,7 @@ def predict(tracks: Tracks, dt_s: float, config: TrackerConfig) -> Tracks:
     """
     from perception_stack.tracking.kernels import filter as kernels
 
-    table = tracks.table.copy()
+    table = tracks.copied_table()
     kernels.predict(table, dt_s, numbers(config))
     return replace(tracks, table=table)
 

@@ -117,7 +117,7 @@ def _offset_s(known: Knowledge) -> float:
 
 def _with_rows(tracks: Tracks, index: NDArray[np.intp], rows: Tracks) -> Tracks:
     """Tracks with other values for some."""
-    table, class_probs = tracks.table.copy(), tracks.class_probs.copy()
+    table, class_probs = tracks.copied_table(), tracks.class_probs.copy()
     table[index], class_probs[index] = rows.table, rows.class_probs
     return replace(tracks, table=table, class_probs=class_probs)
 
@@ -130,6 +130,6 @@ def _corrected(here: Tracks, there: Tracks, dt_s: float, config: TrackerConfig) 
     """
     from perception_stack.tracking.kernels.smoothing import move_back
 
-    expected, table = predict(here, dt_s, config), here.table.copy()
+    expected, table = predict(here, dt_s, config), here.copied_table()
     move_back(table, expected.table, there.table, dt_s)
     return replace(here, table=table)

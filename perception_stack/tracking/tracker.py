@@ -197,7 +197,7 @@ class Tracker:
         )
         sight, clock = seen_by
         like = likelihood(tracks.class_probs, vocabulary, config)
-        chosen = associate(clock.blurred(tracks), like, found, config)
+        chosen = associate(tracks, like, found, config, stamp_variance_s2=clock.variance_s2)
         is_free = np.ones(len(found), dtype=np.bool_)
         is_free[chosen[chosen >= 0]] = False
         tracks, clock = clock.set_by(tracks, found, chosen, config)

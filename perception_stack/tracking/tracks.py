@@ -42,6 +42,8 @@ TrackTable = NDArray[np.void]
 Row = Any
 """One row of a table, or a record of parameters: compiled loops have its columns as attributes."""
 
+_BYTES = np.dtype((np.void, TRACK.itemsize))
+
 POSE, TWIST = slice(0, 6), slice(6, 12)
 """Places of the pose error and of the twist in the covariance of a track."""
 
@@ -83,7 +85,7 @@ class Tracks:
     def rows(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> Tracks:
         """The tracks picked by an integer index or a mask."""
         return Tracks(
-            table=self.table[index],
+            table=self.table.view(_BYTES)[index].view(TRACK),
             class_probs=self.class_probs[index],
             sensors=self.sensors[index],
             ids=self.ids[index],
@@ -93,9 +95,13 @@ class Tracks:
         """The tracks under a mask; these very ones where that is all."""
         return self if mask.all() else self.rows(mask)
 
+    def copied_table(self) -> TrackTable:
+        """A copy of the table, all of a row at once; NumPy would go column by column."""
+        return self.table.view(_BYTES).copy().view(TRACK)
+
     def with_values(self, **columns: Any) -> Tracks:
         """The same tracks with other values in columns of the table."""
-        table = self.table.copy()
+        table = self.copied_table()
         for name, values in columns.items():
             table[name] = values
         return Tracks(
@@ -104,11 +110,9 @@ class Tracks:
 
     def followed_by(self, other: Tracks) -> Tracks:
         """These tracks and then the others."""
-        table = np.empty(len(self) + len(other), dtype=TRACK)
-        # concatenate() looks at every column of both
-        table[: len(self)], table[len(self) :] = self.table, other.table
+        tables = [self.table.view(_BYTES), other.table.view(_BYTES)]
         return Tracks(
-            table=table,
+            table=np.concatenate(tables).view(TRACK),
             class_probs=np.concatenate([self.class_probs, other.class_probs]),
             sensors=np.concatenate([self.sensors, other.sensors]),
             ids=np.concatenate([self.ids, other.ids]),

@@ -9,6 +9,7 @@ from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
 from perception_stack.tracking.kernels.assignment import cheapest
 from perception_stack.tracking.kernels.classes import compatibility
+from perception_stack.tracking.kernels.clock import blur
 from perception_stack.tracking.kernels.outliers import mixture
 from perception_stack.tracking.measurements import FoundTable
 from perception_stack.tracking.tracks import Row, TrackTable
@@ -144,14 +145,17 @@ def assign_in_stages(
 
 @machine_code
 def associate(
-    tracks: TrackTable,
-    track_like: FloatArray,
-    found: FoundTable,
-    found_like: FloatArray,
+    tracks_and_like: tuple[TrackTable, FloatArray],
+    found_and_like: tuple[FoundTable, FloatArray],
+    stamp_variance_s2: float,
     p: Row,
 ) -> IntArray:
     """Detection of each track, -1 for none; see :func:`association.associate`."""
-    pairs = pair_costs(tracks, track_like, found, found_like, p)
+    found, found_like = found_and_like
+    tracks = tracks_and_like[0].copy()
+    for n in range(len(tracks)):
+        blur(tracks[n], stamp_variance_s2)
+    pairs = pair_costs(tracks, tracks_and_like[1], found, found_like, p)
     score = np.empty(len(found))
     for m in range(len(found)):
         score[m] = found[m].score

@@ -43,13 +43,6 @@ def blur(t: Row, variance_s2: float) -> None:
 
 
 @machine_code
-def blur_all(table: TrackTable, variance_s2: float) -> None:
-    """As :func:`blur`, of all tracks."""
-    for n in range(len(table)):
-        blur(table[n], variance_s2)
-
-
-@machine_code
 def set_to_detections(
     table: TrackTable, found: FoundTable, chosen: NDArray[np.intp], variance_s2: float, p: Row
 ) -> tuple[float, float]:
