@@ -17,11 +17,9 @@ def listed(
     from perception_stack.tracking.kernels.listing import columns
 
     p = numbers(config)
-    shown = tracks["confirmed"] & (tracks["log_odds"] >= p["list_log_odds"])
-    if config.publish_tentative:
-        shown |= ~tracks["confirmed"]
-    tracks = tracks.rows(np.flatnonzero(shown))
-    pose, twist, size_covariance, belief, seen = columns(tracks.table, stamp_ns, p)
+    shown, pose, twist, size_covariance, belief, seen = columns(
+        tracks.table, stamp_ns, config.publish_tentative, p
+    )
     return TrackedObjects(
         boxes=Boxes3D(
             frame_id=config.fixed_frame,
@@ -32,15 +30,15 @@ def listed(
             covariance=pose[3],
             score=probability(belief[0]),
             classes=vocabulary,
-            class_probs=tracks.class_probs,
-            sensors=tuple(tracks.sensors),
+            class_probs=tracks.class_probs[shown],
+            sensors=tuple(tracks.sensors[shown]),
         ),
-        ids=tuple(tracks.ids),
+        ids=tuple(tracks.ids[shown]),
         state=belief[1],
         velocity_mps=twist[0],
         angular_velocity_radps=twist[1],
         twist_covariance=twist[2],
-        acceleration_mps2=np.full((len(tracks), 3), np.nan),
+        acceleration_mps2=np.full((len(shown), 3), np.nan),
         size_covariance=size_covariance,
         orientation_known=belief[2],
         stationary=belief[3],

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from perception_stack.tracking.config import TrackerConfig, numbers
 from perception_stack.tracking.tracks import Tracks
 
@@ -33,12 +30,14 @@ def predict(tracks: Tracks, dt_s: float, config: TrackerConfig) -> Tracks:
     return replace(tracks, table=table)
 
 
-def is_lost(tracks: Tracks, config: TrackerConfig) -> NDArray[np.bool_]:
-    """Which tracks could be anywhere by now, so that any detection would seem to be theirs.
+def carry_on(tracks: Tracks, dt_s: float, config: TrackerConfig) -> Tracks:
+    """As :func:`predict`, without what could be anywhere by now.
 
-    Returns:
-        bool [N].
+    Any detection would seem to be that of a track whose place is less certain than ``lost_spread``
+    sizes.
     """
     from perception_stack.tracking.kernels import filter as kernels
 
-    return kernels.lost(tracks.table, numbers(config))
+    table = tracks.copied_table()
+    lost = kernels.predict(table, dt_s, numbers(config))
+    return replace(tracks, table=table).only(~lost)

@@ -20,7 +20,7 @@ from perception_stack.tracking.evidence import Passage, after_frame
 from perception_stack.tracking.history import Frame, History, Knowledge, Past
 from perception_stack.tracking.listing import listed
 from perception_stack.tracking.measurements import Measurements, measurements_from_boxes
-from perception_stack.tracking.motion import is_lost, predict
+from perception_stack.tracking.motion import carry_on, predict
 from perception_stack.tracking.sight import Sight
 from perception_stack.tracking.tracks import Tracks, no_tracks
 
@@ -161,8 +161,7 @@ class Tracker:
         clock = known.clock or Clock.new(config)
         # frames of one stamp were taken at one time
         step_s = clock.step_s(passage.dt_s) if passage.dt_s > 0 else 0.0
-        tracks = predict(replace(known.tracks, class_probs=probs), step_s, config)
-        tracks = tracks.only(~is_lost(tracks, config))
+        tracks = carry_on(replace(known.tracks, class_probs=probs), step_s, config)
         image_rows: dict[UUID, int] = {}
         if isinstance(seen, CameraView):
             tracks, unexplained, image_rows = self._learn_image(tracks, seen, passage)

@@ -23,9 +23,13 @@ _MOST_SURPRISE = 4.0  # squared distance from which on a size counts as an outli
 
 
 @machine_code
-def predict(table: TrackTable, dt_s: float, p: Row) -> None:
-    """Carry tracks on by a time step, in place; see :func:`motion.predict`."""
-    density = np.empty((3, 3))
+def predict(table: TrackTable, dt_s: float, p: Row) -> NDArray[np.bool_]:
+    """Carry tracks on by a time step, in place; see :mod:`motion`.
+
+    Returns:
+        Which could be anywhere by now, bool [N].
+    """
+    density, lost = np.empty((3, 3)), np.empty(len(table), dtype=np.bool_)
     for n in range(len(table)):
         t = table[n]
         speed2, scale2 = 0.0, 0.0
@@ -41,17 +45,9 @@ def predict(table: TrackTable, dt_s: float, p: Row) -> None:
         write_upright(t.quat_xyzw, p.vertical_share, density)
         density *= acceleration_mps2**2
         _spread(t.covariance, dt_s, density, p.turn_acceleration_radps)
-
-
-@machine_code
-def lost(table: TrackTable, p: Row) -> NDArray[np.bool_]:
-    """Which tracks could be anywhere by now; see :func:`motion.is_lost`."""
-    found = np.empty(len(table), dtype=np.bool_)
-    for n in range(len(table)):
-        t = table[n]
         variance_m2 = (t.covariance[0, 0] + t.covariance[1, 1] + t.covariance[2, 2]) / 3
-        found[n] = variance_m2 > p.lost_spread**2 * np.sum(t.size_lwh_m**2)
-    return found
+        lost[n] = variance_m2 > p.lost_spread**2 * scale2
+    return lost
 
 
 @machine_code

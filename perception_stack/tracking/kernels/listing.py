@@ -25,10 +25,21 @@ _COASTING = int(TrackState.COASTING)
 
 @machine_code
 def columns(
-    table: TrackTable, stamp_ns: int, p: Row
-) -> tuple[Pose, Twist, FloatArray, Belief, Seen]:
-    """What the list says of each track; the third is the covariance of the size [N, 3, 3]."""
-    num = len(table)
+    table: TrackTable, stamp_ns: int, with_tentative: bool, p: Row
+) -> tuple[NDArray[np.intp], Pose, Twist, FloatArray, Belief, Seen]:
+    """What the list says of the tracks that are in it.
+
+    Returns:
+        Their rows in the table, int [N]; poses, twists, covariances of the size [N, 3, 3], what is
+        believed, when they were seen.
+    """
+    shown, num = np.empty(len(table), dtype=np.intp), 0
+    for row in range(len(table)):
+        t = table[row]
+        if t.log_odds >= p.list_log_odds if t.confirmed else with_tentative:
+            shown[num] = row
+            num += 1
+    shown = shown[:num].copy()
     center, quat, size = np.empty((num, 3)), np.empty((num, 4)), np.empty((num, 3))
     covariance, twist_covariance = np.empty((num, 6, 6)), np.empty((num, 6, 6))
     velocity, turn_rate = np.empty((num, 3)), np.empty((num, 3))
@@ -37,7 +48,7 @@ def columns(
     known, still = np.empty(num, dtype=np.bool_), np.empty(num, dtype=np.bool_)
     num_detections, last_ns = np.empty(num, dtype=np.int64), np.empty(num, dtype=np.int64)
     for n in range(num):
-        t = table[n]
+        t = table[shown[n]]
         for i in range(3):
             center[n, i], size[n, i] = t.center_m[i], t.size_lwh_m[i]
             velocity[n, i], turn_rate[n, i] = t.twist[i], t.twist[3 + i]
@@ -56,6 +67,7 @@ def columns(
         else:
             state[n] = _CONFIRMED if t.last_seen_ns == stamp_ns else _COASTING
     return (
+        shown,
         (center, quat, size, covariance),
         (velocity, turn_rate, twist_covariance),
         size_covariance,
