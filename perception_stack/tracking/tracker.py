@@ -159,9 +159,11 @@ class Tracker:
         )
         probs = spread(known.tracks.class_probs, known.vocabulary, vocabulary=passage.vocabulary)
         clock = known.clock or Clock.new(config)
-        # frames of one stamp were taken at one time
-        step_s = clock.step_s(passage.dt_s) if passage.dt_s > 0 else 0.0
-        tracks = carry_on(replace(known.tracks, class_probs=probs), step_s, config)
+        tracks = replace(known.tracks, class_probs=probs)
+        step_s = 0.0  # frames of one stamp were taken at one time
+        if passage.dt_s > 0:
+            step_s, clock = clock.step_s(passage.dt_s), replace(clock, offset_s=0.0)
+        tracks = carry_on(tracks, step_s, config)
         image_rows: dict[UUID, int] = {}
         if isinstance(seen, CameraView):
             tracks, unexplained, image_rows = self._learn_image(tracks, seen, passage)

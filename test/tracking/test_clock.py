@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from perception_stack.datatypes import Detections2D
+from perception_stack.geometry.camera import CameraModel
+from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.journal import Journal
+from perception_stack.tracking.camera_view import CameraView
 from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.tracker import Tracker
 
@@ -85,3 +89,33 @@ def test_cars_that_all_speed_up_are_not_taken_for_a_bad_clock(make_boxes):
     assert len(objects) == 3
     np.testing.assert_allclose(objects.boxes.center_m[:, 0], x_m, atol=0.5)
     np.testing.assert_allclose(objects.velocity_mps[:, 0], 5.0 + 3.0 * t, atol=1.5)
+
+
+@pytest.mark.parametrize("later_s", [0.0, 0.04])
+def test_an_image_takes_the_tracks_to_its_own_stamp(make_boxes, later_s):
+    """Once they are there the offset of the boxes before it is used up."""
+    _, _, tracker = drive(make_boxes, jitter_s=0.04, config=TrackerConfig())
+    before = tracker.known
+    stamp_ns = before.stamp_ns + round(later_s * 1e9)
+    nothing = Detections2D(
+        frame_id="camera",
+        stamp_ns=stamp_ns,
+        xyxy_px=np.empty((0, 4)),
+        score=np.empty(0),
+        labels=(),
+    )
+    camera = CameraModel.pinhole(
+        frame_id="camera", width_px=640, height_px=480, k=np.diag([500.0, 500.0, 1.0])
+    )
+    place = RigidTransform(
+        target="camera", source="odom", rotation=np.eye(3), translation_m=np.array([0, 0, 1e4])
+    )
+    tracker.update_image(
+        CameraView(detections=nothing, camera=camera, camera_from_fixed=place, classes=())
+    )
+    step_s = 0.0 if later_s == 0 else later_s - before.clock.offset_s
+    expected = before.tracks["center_m"] + step_s * before.tracks["twist"][:, :3]
+    np.testing.assert_allclose(tracker.known.tracks["center_m"], expected, atol=1e-9)
+    left_s = before.clock.offset_s if later_s == 0 else 0.0
+    assert tracker.known.clock.offset_s == left_s
+    assert before.clock.offset_s != 0
