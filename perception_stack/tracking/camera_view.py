@@ -22,7 +22,8 @@ from perception_stack.shape.size_classes import usual_size
 from perception_stack.tracking.classification import likelihood, statement
 from perception_stack.tracking.config import TrackerConfig, numbers
 from perception_stack.tracking.evidence import Passage
-from perception_stack.tracking.measurements import FOUND, Measurements
+from perception_stack.tracking.found import FOUND
+from perception_stack.tracking.measurements import Measurements
 from perception_stack.tracking.sight import Sight
 from perception_stack.tracking.tracks import Tracks, object_array
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from perception_stack.config import specs
 from perception_stack.datatypes import Boxes3D, FloatArray
 from perception_stack.tracking.config import TrackerConfig, numbers
-from perception_stack.tracking.measurements import FOUND
+from perception_stack.tracking.found import FOUND
 from perception_stack.tracking.tracks import TRACK
 
 MOTION = (

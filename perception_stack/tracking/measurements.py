@@ -12,32 +12,8 @@ from perception_stack.datatypes import Boxes3D, FloatArray
 from perception_stack.journal import Journal, Reason
 from perception_stack.tracking.classification import likelihood, spread
 from perception_stack.tracking.config import TrackerConfig, numbers
+from perception_stack.tracking.found import FOUND, FOUND_BYTES, FoundTable
 from perception_stack.tracking.tracks import diagonal_m, object_array
-
-FOUND = np.dtype(
-    [
-        ("center_m", np.float64, (3,)),
-        ("quat_xyzw", np.float64, (4,)),
-        ("size_lwh_m", np.float64, (3,)),
-        ("noise", np.float64, (6, 6)),
-        ("ends_noise_m2", np.float64, (3,)),
-        ("yaw_variance_rad2", np.float64),
-        ("score", np.float64),
-    ],
-    align=True,
-)
-"""One detection, in the fixed frame.
-
-- ``quat_xyzw``: unit, upright.
-- ``noise``: of the pose, positive definite.
-- ``ends_noise_m2``: variance of each side for ends that were not seen.
-- ``yaw_variance_rad2``: as the detector states it.
-"""
-
-FoundTable = NDArray[np.void]
-"""Rows of :data:`FOUND`."""
-
-_BYTES = np.dtype((np.void, FOUND.itemsize))  # as in tracks.py
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +47,7 @@ class Measurements:
     def rows(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> Measurements:
         """The detections picked by an integer index or a mask."""
         return Measurements(
-            table=self.table.view(_BYTES)[index].view(FOUND),
+            table=self.table.view(FOUND_BYTES)[index].view(FOUND),
             class_probs=self.class_probs[index],
             class_likelihood=self.class_likelihood[index],
             sensors=self.sensors[index],

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
+from perception_stack.tracking.found import FoundTable
 from perception_stack.tracking.kernels.assignment import cheapest
 from perception_stack.tracking.kernels.classes import compatibility
 from perception_stack.tracking.kernels.clock import blur
 from perception_stack.tracking.kernels.outliers import mixture
-from perception_stack.tracking.measurements import FoundTable
 from perception_stack.tracking.tracks import Row, TrackTable
 
 IntArray = NDArray[np.intp]

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry._overlap_kernels import footprint_overlap_m2
 from perception_stack.geometry.compiled import machine_code
+from perception_stack.tracking.found import FoundTable
 from perception_stack.tracking.kernels.existence import log_odds_of_score
 from perception_stack.tracking.kernels.heading import vote
 from perception_stack.tracking.kernels.turns import write_upright
-from perception_stack.tracking.measurements import FoundTable
 from perception_stack.tracking.tracks import Row, TrackTable
 
 

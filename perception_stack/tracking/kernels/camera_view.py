@@ -14,6 +14,7 @@ from perception_stack.tracking.kernels.association import Costs, assign_in_stage
 from perception_stack.tracking.kernels.classes import compatibility
 from perception_stack.tracking.kernels.existence import faded, missed, remembered_s
 from perception_stack.tracking.kernels.frame import Step, is_kept, note_detection
+from perception_stack.tracking.kernels.rectangles import overlap as overlap_of
 from perception_stack.tracking.kernels.sight import write_seen_share
 from perception_stack.tracking.kernels.turns import cholesky, turned_quat, write_axes
 from perception_stack.tracking.tracks import Row, TrackTable
@@ -150,17 +151,6 @@ def _distance(
 
 
 @machine_code
-def _overlap(a: FloatArray, b: FloatArray) -> float:
-    """Intersection over union of two rectangles."""
-    wide = min(a[2], b[2]) - max(a[0], b[0])
-    high = min(a[3], b[3]) - max(a[1], b[1])
-    if wide <= 0 or high <= 0:
-        return 0.0
-    common = wide * high
-    return float(common / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common))
-
-
-@machine_code
 def image_costs(
     tracks: tuple[TrackTable, FloatArray],
     appearance: tuple[NDArray[np.bool_], FloatArray, FloatArray, FloatArray],
@@ -284,5 +274,5 @@ def learn_from_image(
         kept[n] = is_kept(t, p)
         if shown[n] and t.confirmed:
             for k in range(len(found[0])):
-                overlap[k] = max(overlap[k], _overlap(edges[n], found[0][k]))
+                overlap[k] = max(overlap[k], overlap_of(edges[n], found[0][k])[0])
     return kept, chosen, overlap

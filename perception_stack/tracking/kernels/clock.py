@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.geometry.compiled import machine_code
+from perception_stack.tracking.found import FoundTable
 from perception_stack.tracking.kernels.outliers import mixture
 from perception_stack.tracking.kernels.turns import cholesky
-from perception_stack.tracking.measurements import FoundTable
 from perception_stack.tracking.tracks import Row, TrackTable
 
 

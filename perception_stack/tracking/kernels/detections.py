@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
+from perception_stack.tracking.found import FoundTable
 from perception_stack.tracking.kernels.turns import cholesky, write_axes
-from perception_stack.tracking.measurements import FoundTable
 from perception_stack.tracking.tracks import Row
 
 UNKNOWN_HEADING_RAD = np.pi / 4

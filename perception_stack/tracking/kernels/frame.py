@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
+from perception_stack.tracking.found import FoundTable
 from perception_stack.tracking.kernels.classes import fuse
 from perception_stack.tracking.kernels.existence import faded, missed, remembered_s, seen
 from perception_stack.tracking.kernels.filter import correct
 from perception_stack.tracking.kernels.heading import settle, vote
 from perception_stack.tracking.kernels.sight import write_seen_share
-from perception_stack.tracking.measurements import FoundTable
 from perception_stack.tracking.tracks import Row, TrackTable
 
 Step = tuple[int, float, float]

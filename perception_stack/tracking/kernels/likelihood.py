@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
+from perception_stack.tracking.found import FoundTable
 from perception_stack.tracking.kernels.births import bear
 from perception_stack.tracking.kernels.filter import correct, predict
 from perception_stack.tracking.kernels.turns import squared_and_volume
-from perception_stack.tracking.measurements import FoundTable
 from perception_stack.tracking.tracks import Row, TrackTable
 
 _NOWHERE = np.full(3, np.nan)

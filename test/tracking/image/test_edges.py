@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
 from perception_stack.tracking.image.config import ImageTrackerConfig
-from perception_stack.tracking.image.kernels.boxes import overlap, write_edges
+from perception_stack.tracking.image.kernels.boxes import write_edges
 from perception_stack.tracking.image.kernels.edges import (
     correct,
     log_likelihood,
@@ -19,6 +19,7 @@ from perception_stack.tracking.image.kernels.rows import write_birth
 from perception_stack.tracking.image.kernels.state import LEVELS, Instant
 from perception_stack.tracking.image.memory import Memory
 from perception_stack.tracking.image.tracker import ImageTracker
+from perception_stack.tracking.kernels.rectangles import overlap
 
 _MODEL = ImageTracker(ImageTrackerConfig(), None)._model
 _NOWHERE = Instant(stamp_ns=0, dt_s=0.1, serial=0, width_px=np.inf, height_px=np.inf)

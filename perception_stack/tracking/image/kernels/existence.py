@@ -6,11 +6,11 @@ import numpy as np
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
-from perception_stack.tracking.image.kernels.boxes import overlap
 from perception_stack.tracking.image.kernels.state import Found, IntArray, Model
 from perception_stack.tracking.kernels.existence import faded, log_odds_of_score, remembered_s
 from perception_stack.tracking.kernels.existence import missed as missed_since
 from perception_stack.tracking.kernels.existence import seen as seen_since
+from perception_stack.tracking.kernels.rectangles import overlap
 
 
 @machine_code

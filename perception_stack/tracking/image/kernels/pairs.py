@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.geometry.compiled import machine_code
-from perception_stack.tracking.image.kernels.boxes import larger_side, overlap, write_edges
+from perception_stack.tracking.image.kernels.boxes import larger_side, write_edges
 from perception_stack.tracking.image.kernels.edges import log_likelihood, write_innovation
 from perception_stack.tracking.image.kernels.state import (
     LEVELS,
@@ -18,6 +18,7 @@ from perception_stack.tracking.image.kernels.state import (
     Tracks,
 )
 from perception_stack.tracking.kernels.assignment import cheapest
+from perception_stack.tracking.kernels.rectangles import overlap
 
 
 @machine_code

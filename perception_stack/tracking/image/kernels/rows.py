@@ -8,6 +8,7 @@ from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
 from perception_stack.tracking.image.kernels.boxes import is_cut, larger_side
 from perception_stack.tracking.image.kernels.state import LEVELS, Instant, Model, Tracks
+from perception_stack.tracking.kernels.classes import fuse
 
 _CUT_NOISE = 0.3  # of an edge that was never seen, relative to the larger side
 
@@ -56,10 +57,6 @@ def write_birth(tracks: Tracks, n: int, found: FloatArray, instant: Instant, mod
 @machine_code
 def fuse_class(probs: FloatArray, label: int, unseen_s: float, model: Model) -> None:
     """One more detection of a class: Bayes with forgetting, as in the 3-D tracker, in place."""
-    confused = model.class_confusion / len(probs)
-    floor = model.class_confusion**2
-    weight = np.exp(-unseen_s / model.class_memory_s)
-    for c in range(len(probs)):
-        likelihood = confused + (1 - model.class_confusion if c == label else 0.0)
-        probs[c] = ((1 - floor) * probs[c] + floor / len(probs)) ** weight * likelihood
-    probs /= probs.sum()
+    said = np.full(len(probs), model.class_confusion / len(probs))
+    said[label] += 1 - model.class_confusion
+    fuse(probs, said, unseen_s, model)

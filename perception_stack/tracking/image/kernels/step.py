@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from perception_stack.geometry.compiled import machine_code
 from perception_stack.tracking.image.kernels.boxes import (
     larger_side,
-    overlap,
     share_in_image,
     write_edges,
 )
@@ -43,6 +42,7 @@ from perception_stack.tracking.image.kernels.state import (
     Model,
     Tracks,
 )
+from perception_stack.tracking.kernels.rectangles import overlap
 
 
 @machine_code
