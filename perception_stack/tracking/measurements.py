@@ -68,11 +68,16 @@ def measurements_from_boxes(
     from perception_stack.tracking.kernels.detections import prepared
 
     probs = spread(boxes.class_probs, boxes.classes, vocabulary=vocabulary)
-    order, table = prepared(
-        (boxes.center_m, boxes.quat_xyzw, boxes.size_lwh_m, boxes.covariance, boxes.score, probs),
-        np.empty(len(boxes), dtype=FOUND),
-        numbers(config),
+    # each layout in memory would be compiled for by itself, at the first frame that has it
+    given = (
+        _plain(boxes.center_m),
+        _plain(boxes.quat_xyzw),
+        _plain(boxes.size_lwh_m),
+        _plain(boxes.covariance),
+        _plain(boxes.score),
+        _plain(probs),
     )
+    order, table = prepared(given, np.empty(len(boxes), dtype=FOUND), numbers(config))
     journal.count(
         Reason.NON_FINITE_BOXES,
         stamp_ns=boxes.stamp_ns,
@@ -86,3 +91,9 @@ def measurements_from_boxes(
         class_likelihood=likelihood(probs, vocabulary, config),
         sensors=object_array(boxes.sensors)[order],
     )
+
+
+def _plain(array: FloatArray) -> FloatArray:
+    """The array in C order and free to be written to; itself where it is so."""
+    in_order = np.ascontiguousarray(array)
+    return in_order if in_order.flags.writeable else in_order.copy()

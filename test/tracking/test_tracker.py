@@ -197,3 +197,25 @@ def test_results_are_not_changed_by_later_frames(make_boxes):
 def test_removal_above_confirmation_is_refused():
     with pytest.raises(ConfigError, match="remove_existence"):
         TrackerConfig(remove_existence=0.95)
+
+
+def test_nothing_is_compiled_after_the_warm_up_however_the_arrays_lie(make_boxes):
+    """Decoders give columns of wider tables, and arrays that may not be written to."""
+    from perception_stack.tracking.kernels.detections import prepared
+
+    one = tracker()
+    one.warm_up()
+    before = len(prepared.signatures)
+    boxes = make_boxes((0, 0, 0), (10, 0, 0))
+    names = ("center_m", "quat_xyzw", "size_lwh_m", "covariance", "score", "class_probs")
+    strided = {}
+    for name in names:
+        column = getattr(boxes, name)
+        wide = np.concatenate([column, column], axis=-1)
+        strided[name] = wide[..., : column.shape[-1]] if column.ndim > 1 else wide[::2]
+    frozen = {name: getattr(boxes, name).copy() for name in names}
+    for array in frozen.values():
+        array.flags.writeable = False
+    one.update(replace(boxes, **strided))
+    one.update(replace(boxes, stamp_ns=10**8, **frozen))
+    assert len(prepared.signatures) == before
