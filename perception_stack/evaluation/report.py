@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from perception_stack.evaluation.evaluate import Coverage, DetectionScores, TrackingScores
 from perception_stack.evaluation.figures.curves import (
@@ -23,7 +20,6 @@ from perception_stack.evaluation.figures.pictures import bird_view, camera_pictu
 from perception_stack.evaluation.figures.timing import latency_figure
 from perception_stack.evaluation.results import Evaluation
 from perception_stack.evaluation.tables import (
-    Table,
     detection_table,
     drop_table,
     latency_table,
@@ -31,37 +27,10 @@ from perception_stack.evaluation.tables import (
     tiles,
     tracking_table,
 )
+from perception_stack.report.page import Picture, Section, render_page
 
 JSON_NAME, HTML_NAME = "evaluation.json", "report.html"
 _MAX_STAMPS = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """An image of the report.
-
-    Attributes:
-        uri: Data URI.
-        alt: What is to be seen.
-        wide: Whether it takes the whole width.
-        caption: Line above it.
-    """
-
-    uri: str
-    alt: str
-    wide: bool = False
-    caption: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """One part of the report."""
-
-    title: str
-    intro: str
-    tables: tuple[Table, ...] = ()
-    pictures: tuple[Picture, ...] = ()
-    warnings: tuple[str, ...] = ()
 
 
 def write_report(results: Evaluation, out_dir: Path) -> Path:
@@ -84,19 +53,12 @@ def write_report(results: Evaluation, out_dir: Path) -> Path:
 
 def render_html(results: Evaluation) -> str:
     """The report as one HTML page."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    return render_page(
+        title=results.title,
+        facts=results.facts,
+        tiles=tiles(results),
+        sections=_sections(results),
     )
-    source = files(__package__).joinpath("templates/report.html.jinja").read_text(encoding="utf-8")
-    values: dict[str, Any] = {
-        "title": results.title,
-        "facts": results.facts,
-        "tiles": tiles(results),
-        "sections": _sections(results),
-    }
-    return environment.from_string(source).render(values)
 
 
 def _sections(results: Evaluation) -> list[Section]:

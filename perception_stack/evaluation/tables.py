@@ -3,41 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from perception_stack.evaluation.drops import Drop
 from perception_stack.evaluation.evaluate import DetectionScores, TrackingScores, TrackScores
 from perception_stack.evaluation.latency import StepLatency
 from perception_stack.evaluation.pose import PoseScores
 from perception_stack.evaluation.results import Evaluation
+from perception_stack.report.page import Table, Tile
 
 _ANY = "any class"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """Text in rows and columns.
-
-    Attributes:
-        header: Column names, each with an explanation that shows when pointed at.
-        rows: Cells; the first of each row names it.
-        num_text: How many of the first columns are text; the others are numbers.
-        has_total: Whether the first row stands for all others.
-    """
-
-    header: tuple[tuple[str, str], ...]
-    rows: tuple[tuple[str, ...], ...]
-    num_text: int = 1
-    has_total: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
-    """One number that matters most."""
-
-    name: str
-    value: str
-    note: str
 
 
 def tiles(results: Evaluation) -> list[Tile]:

@@ -8,7 +8,9 @@ import numpy as np
 
 from perception_stack.evaluation.detection import PrecisionRecall
 from perception_stack.evaluation.distance import DistanceRecall
-from perception_stack.evaluation.figures.style import (
+from perception_stack.evaluation.hota import ALPHAS, HotaScores
+from perception_stack.evaluation.pose import AUC_LIMIT_M, PoseErrors
+from perception_stack.report.style import (
     BLUE,
     GREEN,
     INK,
@@ -18,8 +20,6 @@ from perception_stack.evaluation.figures.style import (
     new_figure,
     svg_uri,
 )
-from perception_stack.evaluation.hota import ALPHAS, HotaScores
-from perception_stack.evaluation.pose import AUC_LIMIT_M, PoseErrors
 
 
 def hota_figure(scores: HotaScores) -> str:

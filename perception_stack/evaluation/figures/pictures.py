@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import Boxes3D, FloatArray
-from perception_stack.evaluation.figures.style import (
+from perception_stack.evaluation.scene import CameraView, Scene
+from perception_stack.geometry.boxes import EDGES, corners, transform_boxes
+from perception_stack.report.style import (
     BLUE,
     INK,
     MUTED,
@@ -18,8 +20,6 @@ from perception_stack.evaluation.figures.style import (
     new_figure,
     svg_uri,
 )
-from perception_stack.evaluation.scene import CameraView, Scene
-from perception_stack.geometry.boxes import EDGES, corners, transform_boxes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

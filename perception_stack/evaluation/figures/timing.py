@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from perception_stack.evaluation.figures.style import (
+from perception_stack.evaluation.latency import StepLatency
+from perception_stack.report.style import (
     BLUE,
     INK,
     ORANGE,
@@ -15,7 +16,6 @@ from perception_stack.evaluation.figures.style import (
     new_figure,
     svg_uri,
 )
-from perception_stack.evaluation.latency import StepLatency
 
 _MANY = 200
 
