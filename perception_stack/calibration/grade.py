@@ -7,8 +7,11 @@ each parameter, what was left out and why, and what to record next.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from enum import Enum
+from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
@@ -109,6 +112,26 @@ class Provenance:
     date: str
     tool_version: str
 
+    @classmethod
+    def of(cls, method: str, *arrays: FloatArray, now: datetime) -> Provenance:
+        """Of a result that was just found.
+
+        Args:
+            method: How.
+            *arrays: All that went in, in an order of its own.
+            now: The time.
+        """
+        digest = hashlib.sha256()
+        for one in arrays:
+            digest.update(f"{one.dtype.str}{one.shape}".encode())
+            digest.update(np.ascontiguousarray(one).tobytes())
+        return cls(
+            method=method,
+            data_hash=digest.hexdigest(),
+            date=now.astimezone(timezone.utc).isoformat(timespec="seconds"),
+            tool_version=_tool_version(),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Grade:
@@ -143,3 +166,10 @@ class Grade:
 
     def __post_init__(self) -> None:
         check_shape("covariance", self.covariance, len(self.parameters), len(self.parameters))
+
+
+def _tool_version() -> str:
+    try:
+        return version("perception_stack")
+    except PackageNotFoundError:  # copied, not installed
+        return "unknown"

@@ -1,0 +1,443 @@
+"""Robust least squares for every calibration, and how well its result is fixed by the data.
+
+What is sought falls in two: **shared** parameters (the calibration: a focal length, a lever arm)
+and **private** ones of each observation (where the board stood in one view). An observation is a
+:class:`Block`; its private parameters are eliminated block by block (Schur complement), so that
+time grows linearly with the number of views.
+
+* Minimisation: Levenberg-Marquardt (Madsen, Nielsen, Tingleff 2004) on the negative log-likelihood
+  of Student's t with :data:`TAIL` degrees of freedom, whose width is estimated from the data: a
+  gross error loses its pull, Gaussian errors lose 5 % of efficiency.
+* Covariance: errors inside one view are not independent (the board is not flat, its corners are
+  found with a common bias), so it is estimated from how the blocks disagree, with the
+  correction of Bell and McCaffrey (2002) for few blocks, drawn towards the model with one common
+  inflation by as much as blocks are few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+
+from perception_stack.datatypes import FloatArray, check_shape
+from perception_stack.errors import CalibrationError
+
+TAIL = 5.0
+# Blocks that count as much as the common inflation does; chosen on simulated rigs
+_PRIOR_BLOCKS = 20.0
+# Newton decrement: the next step would move the result by this share of its standard deviation
+_STEP_SIGMAS = 1e-3
+_DAMPING, _MAX_DAMPING = 1e-4, 1e12
+# eigenvalues below this share are rounding
+_SINGULAR = 1e-13
+_MAD_TO_STD = {1: 1.4826, 2: 0.8493, 3: 0.6501}  # of the norm of 1, 2, 3 Gaussian numbers
+
+StateT = TypeVar("StateT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Block:
+    """One observation at the present state: what it misses by, and how that changes.
+
+    Attributes:
+        residuals: float64 [N, D]: N measurements of D numbers each, all of one unit; a measurement
+            is believed or doubted as a whole.
+        shared: float64 [N, D, P], their derivative by the shared parameters.
+        private: float64 [N, D, Q], by the block's own; Q may be 0.
+    """
+
+    residuals: FloatArray
+    shared: FloatArray
+    private: FloatArray
+
+    def __post_init__(self) -> None:
+        check_shape("shared", self.shared, *self.residuals.shape, None)
+        check_shape("private", self.private, *self.residuals.shape, None)
+
+
+class Problem(Protocol[StateT]):
+    """What :func:`solve` needs to know of a calibration."""
+
+    def linearise(self, state: StateT) -> list[Block]:
+        """Residuals and derivatives; may hold NaN where the state is impossible."""
+
+    def moved(self, state: StateT, shared: FloatArray, private: list[FloatArray]) -> StateT:
+        """The state after a step of the shared [P] and each block's private parameters [Q]."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumericProblem:
+    """Shared parameters only, derivatives by central differences.
+
+    Attributes:
+        residuals: Takes the parameters [P], returns one array [N, D] for each observation.
+        steps: float64 [P], how far to go for the differences.
+    """
+
+    residuals: Callable[[FloatArray], Sequence[FloatArray]]
+    steps: FloatArray
+
+    def linearise(self, state: FloatArray) -> list[Block]:
+        """See :class:`Problem`."""
+        here = self.residuals(state)
+        columns: list[list[FloatArray]] = [[] for _ in here]
+        for i, step in enumerate(self.steps):
+            offset = np.zeros_like(state)
+            offset[i] = step
+            ahead, behind = self.residuals(state + offset), self.residuals(state - offset)
+            for column, one, other in zip(columns, ahead, behind, strict=True):
+                column.append((one - other) / (2 * step))
+        return [
+            Block(
+                residuals=one,
+                shared=np.stack(column, axis=-1),
+                private=np.zeros((*one.shape, 0)),
+            )
+            for one, column in zip(here, columns, strict=True)
+        ]
+
+    def moved(
+        self, state: FloatArray, shared: FloatArray, private: list[FloatArray]
+    ) -> FloatArray:
+        """See :class:`Problem`."""
+        del private
+        return state + shared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fit(Generic[StateT]):
+    """A minimum and what is known there.
+
+    Attributes:
+        state: Where it is.
+        blocks: The observations there.
+        weights: float64 [N] for each block, in [0, 1]: how far each measurement was believed.
+        sigma: Size of the error of one number of a measurement, doubtful ones weighing less.
+        inflation: Mean factor by which blocks disagree more (in variance) than the errors inside
+            of them explain; 1 if errors are independent.
+        information: float64 [P, P] of the shared parameters, private ones being unknown too; under
+            independent errors of size ``sigma``.
+        block_information: float64 [B, P, P], each block's share of it.
+        covariance: float64 [P, P] of the shared parameters, blocks being independent, what is
+            inside of them not. Huge, not infinite, along directions that the data do not fix.
+        private_covariances: float64 [Q, Q] for each block, of its own parameters, the shared
+            ones being known.
+        num_iterations: Steps taken.
+        converged: False if it ended for another reason than being there.
+    """
+
+    state: StateT
+    blocks: list[Block]
+    weights: list[FloatArray]
+    sigma: float
+    inflation: float
+    information: FloatArray
+    block_information: FloatArray
+    covariance: FloatArray
+    private_covariances: list[FloatArray]
+    num_iterations: int
+    converged: bool
+
+    @property
+    def std(self) -> FloatArray:
+        """float64 [P], standard deviations of the shared parameters."""
+        std: FloatArray = np.sqrt(np.diag(self.covariance))
+        return std
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Direction:
+    """A combination of parameters that the data do not fix.
+
+    Attributes:
+        vector: float64 [P], in the units of the parameters, as far as its standard deviation.
+        excess: Its standard deviation over what was allowed; above 1.
+        text: In words, such as ``fx and fy together``.
+    """
+
+    vector: FloatArray
+    excess: float
+    text: str
+
+
+def solve(
+    problem: Problem[StateT],
+    start: StateT,
+    *,
+    robust: bool = True,
+    sigma: float | None = None,
+    max_iterations: int = 100,
+) -> Fit[StateT]:
+    """The most likely parameters, near a start.
+
+    Args:
+        problem: What is to be explained.
+        start: Where to begin.
+        robust: False for plain least squares.
+        sigma: Size of the errors if it is known, else it is estimated.
+        max_iterations: After that many it ends, not converged.
+
+    Raises:
+        CalibrationError: residuals that are not finite at the start, or fewer numbers than
+            parameters.
+    """
+    state, blocks = start, problem.linearise(start)
+    _check(blocks)
+    scale = sigma or _first_scale(blocks)
+    damping, growth, num_iterations, state_of_search = _DAMPING, 2.0, 0, "going"
+    while state_of_search == "going" and num_iterations < max_iterations:
+        num_iterations += 1
+        normal = _Normal(blocks, _weights(blocks, scale, robust=robust))
+        cost = _cost(blocks, scale, robust=robust)
+        while True:
+            shared, private, gain = normal.step(damping)
+            if gain < (_STEP_SIGMAS * scale) ** 2:
+                state_of_search = "there"
+                break
+            trial = problem.moved(state, shared, private)
+            there = problem.linearise(trial)
+            drop = cost - _cost(there, scale, robust=robust)
+            if drop > 0:  # False for NaN
+                ratio = min(2 * drop * scale**2 / gain, 1.0)
+                damping, growth = max(damping * max(1 / 3, 1 - (2 * ratio - 1) ** 3), 1e-12), 2.0
+                state, blocks = trial, there
+                break
+            damping, growth = damping * growth, 2 * growth
+            if damping > _MAX_DAMPING:
+                state_of_search = "stuck"
+                break
+        if sigma is None:
+            was, scale = scale, _scale(blocks, _weights(blocks, scale, robust=robust), least=scale)
+            if state_of_search == "there" and abs(was - scale) > _STEP_SIGMAS * scale:
+                state_of_search = "going"
+    return _fit(
+        state,
+        blocks,
+        scale,
+        robust=robust,
+        num_iterations=num_iterations,
+        converged=state_of_search == "there",
+    )
+
+
+def weak_directions(
+    information: FloatArray, names: Sequence[str], limits: FloatArray
+) -> tuple[Direction, ...]:
+    """Combinations of parameters that are fixed worse than allowed, the worst first.
+
+    Args:
+        information: float64 [P, P], such as :attr:`Fit.information` over :attr:`Fit.inflation`.
+        names: Of the parameters.
+        limits: float64 [P], standard deviation beyond which a parameter says nothing useful.
+    """
+    scaled = information * np.outer(limits, limits)
+    values, vectors = np.linalg.eigh((scaled + scaled.T) / 2)
+    found = []
+    for value, vector in zip(values, vectors.T, strict=True):
+        if value >= 1:
+            break
+        excess = float(1 / np.sqrt(max(value, 1e-24)))
+        found.append(
+            Direction(vector=vector * limits * excess, excess=excess, text=_words(vector, names))
+        )
+    return tuple(found)
+
+
+def inverse(information: FloatArray) -> FloatArray:
+    """Covariance of an information matrix; huge where it is singular, never infinite."""
+    white = _whitening(information)
+    return white.T @ white
+
+
+class _Normal:
+    """Normal equations with the private parameters of each block eliminated."""
+
+    def __init__(self, blocks: list[Block], weights: list[FloatArray]) -> None:
+        self._parts = []
+        for block, weight in zip(blocks, weights, strict=True):
+            num, dim, num_shared = block.shared.shape
+            num_private = block.private.shape[2]
+            both = np.concatenate([block.shared, block.private], axis=2)
+            both = both.reshape(num * dim, num_shared + num_private)
+            weighted = both.T * np.repeat(weight, dim)
+            matrix = weighted @ both
+            slope = weighted @ block.residuals.ravel()
+            self._parts.append((matrix, slope, num_shared))
+
+    def step(self, damping: float) -> tuple[FloatArray, list[FloatArray], float]:
+        """Damped step of the shared and private parameters, and the squared decrement."""
+        reduced, slope, rest = 0.0, 0.0, []
+        for matrix, gradient, p in self._parts:
+            damped = matrix + np.diag(damping * np.diag(matrix))
+            back = _solve_positive(damped[p:, p:], np.column_stack([damped[p:, :p], gradient[p:]]))
+            reduced = reduced + damped[:p, :p] - damped[:p, p:] @ back[:, :p]
+            slope = slope + gradient[:p] - damped[:p, p:] @ back[:, p]
+            rest.append(back)
+        shared = -_solve_positive(np.asarray(reduced), np.asarray(slope)[:, None])[:, 0]
+        private = [-(back[:, -1] + back[:, :-1] @ shared) for back in rest]
+        gain = -sum(
+            float(gradient[:p] @ shared + gradient[p:] @ own)
+            for (_, gradient, p), own in zip(self._parts, private, strict=True)
+        )
+        return shared, private, gain
+
+    def reduced(self) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
+        """Information [B, P, P] and score [B, P] of each block; information on private ones."""
+        information, scores, own = [], [], []
+        for matrix, gradient, p in self._parts:
+            back = inverse(matrix[p:, p:]) @ np.column_stack([matrix[p:, :p], gradient[p:]])
+            information.append(matrix[:p, :p] - matrix[:p, p:] @ back[:, :p])
+            scores.append(gradient[:p] - matrix[:p, p:] @ back[:, p])
+            own.append(matrix[p:, p:])
+        return np.stack(information), np.stack(scores), own
+
+
+def _solve_positive(matrix: FloatArray, right: FloatArray) -> FloatArray:
+    """Solution of a positive definite system, scaled so that units do not matter."""
+    if not len(matrix):
+        return np.zeros_like(right)
+    scale = np.sqrt(np.maximum(np.diag(matrix), 1e-300))
+    scaled = matrix / np.outer(scale, scale)
+    try:
+        solution = np.linalg.solve(scaled, right / scale[:, None])
+    except np.linalg.LinAlgError:
+        solution = np.linalg.lstsq(scaled, right / scale[:, None], rcond=1e-12)[0]
+    result: FloatArray = solution / scale[:, None]
+    return result
+
+
+def _fit(
+    state: StateT,
+    blocks: list[Block],
+    scale: float,
+    *,
+    robust: bool,
+    num_iterations: int,
+    converged: bool,
+) -> Fit[StateT]:
+    weights = _weights(blocks, scale, robust=robust)
+    dim = blocks[0].residuals.shape[1]
+    square = np.concatenate([_square(one) for one in blocks]) / scale**2
+    weight = np.concatenate(weights)
+    # M-estimation: how steep the influence is on average, and how large
+    steep = np.mean(weight - (2 / (TAIL + dim) * weight**2 * square / dim if robust else 0.0))
+    power = np.mean(weight**2 * square) / dim
+    information, scores, own = _Normal(blocks, weights).reduced()
+    num, num_shared = scores.shape
+    num_free = dim * len(square) - num_shared - sum(len(one) for one in own)
+    # a fit comes closer to the data than the truth does
+    power *= dim * len(square) / max(num_free, 1)
+    unit = power / np.mean(weight) * scale**2  # variance of scores per information
+    slope = steep / np.mean(weight)
+    total = information.sum(axis=0)
+    white = _whitening(total)
+    spread, inflation = _spread(white @ information @ white.T, scores @ white.T, unit=unit)
+    share = num / (num + _PRIOR_BLOCKS)
+    meat = share * spread + (1 - share) * inflation * unit * np.eye(num_shared)
+    return Fit(
+        state=state,
+        blocks=blocks,
+        weights=[one * TAIL / (TAIL + dim) if robust else one for one in weights],
+        sigma=scale,
+        inflation=inflation,
+        information=total * (slope**2 / unit),
+        block_information=information * (slope**2 / unit),
+        covariance=white.T @ meat @ white / slope**2,
+        private_covariances=[inverse(one) * (unit / slope**2) for one in own],
+        num_iterations=num_iterations,
+        converged=converged,
+    )
+
+
+def _spread(
+    information: FloatArray, scores: FloatArray, *, unit: float
+) -> tuple[FloatArray, float]:
+    """Variance of the sum of scores from how they differ, and its ratio to the model's.
+
+    A score is smaller at the fit than at the truth, the more so the more the block weighs. With
+    the correction below its variance is right under the model (Bell and McCaffrey 2002), whose
+    formula is this simple where the sum of the information is the unit matrix.
+    """
+    values, vectors = np.linalg.eigh(information)
+    left = np.clip(1 - values, 0.0, 1.0)
+    # a direction that one block alone fixes says nothing about disagreement
+    grow = np.where(left > 1e-6, 1 / np.sqrt(np.maximum(left, 1e-6)), 0.0)
+    along = np.einsum("bij,bi->bj", vectors, scores)
+    full = np.einsum("bij,bj->bi", vectors, grow * along)
+    size = unit * float((values * left).sum())
+    num, dim = scores.shape
+    degrees = (num - 1) * dim
+    ratio = float((scores**2).sum()) / size if size > 0 else 1.0
+    # as if one block more agreed with the model
+    return full.T @ full, (degrees * ratio + dim) / (degrees + dim)
+
+
+def _whitening(information: FloatArray) -> FloatArray:
+    """W with W information Wᵀ = 1, so that Wᵀ W is the covariance."""
+    scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
+    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
+    white: FloatArray = (vectors / np.sqrt(np.maximum(values, _SINGULAR))).T / scale
+    return white
+
+
+def _square(block: Block) -> FloatArray:
+    square: FloatArray = np.einsum("nd,nd->n", block.residuals, block.residuals)
+    return square
+
+
+def _weights(blocks: list[Block], scale: float, *, robust: bool) -> list[FloatArray]:
+    if not robust:
+        return [np.ones(len(one.residuals)) for one in blocks]
+    dim = blocks[0].residuals.shape[1]
+    return [(TAIL + dim) / (TAIL + _square(one) / scale**2) for one in blocks]
+
+
+def _cost(blocks: list[Block], scale: float, *, robust: bool) -> float:
+    square = np.concatenate([_square(one) for one in blocks]) / scale**2
+    if not robust:
+        return float(square.sum() / 2)
+    dim = blocks[0].residuals.shape[1]
+    return float((TAIL + dim) / 2 * np.log1p(square / TAIL).sum())
+
+
+def _first_scale(blocks: list[Block]) -> float:
+    dim = blocks[0].residuals.shape[1]
+    square = np.concatenate([_square(one) for one in blocks])
+    per_number = _MAD_TO_STD.get(dim, 1 / float(np.sqrt(dim)))
+    return max(float(np.sqrt(np.median(square))) * per_number, 1e-12)
+
+
+def _scale(blocks: list[Block], weights: list[FloatArray], *, least: float) -> float:
+    """Width of Student's t: one step of expectation and maximisation (Lange et al. 1989)."""
+    square = np.concatenate([_square(one) for one in blocks])
+    dim = blocks[0].residuals.shape[1]
+    mean = float(np.concatenate(weights) @ square) / (len(square) * dim)
+    return float(max(np.sqrt(mean), 1e-9 * least, 1e-12))
+
+
+def _check(blocks: list[Block]) -> None:
+    if not blocks:
+        raise CalibrationError("there is nothing to calibrate with")
+    num_shared = blocks[0].shared.shape[2]
+    free = num_shared + sum(one.private.shape[2] for one in blocks)
+    num = sum(one.residuals.size for one in blocks)
+    if num < free:
+        raise CalibrationError(f"{num} measured numbers cannot fix {free} parameters")
+    if not all(np.isfinite(one.residuals).all() for one in blocks):
+        raise CalibrationError("the start of the calibration explains nothing (residuals are NaN)")
+
+
+def _words(vector: FloatArray, names: Sequence[str]) -> str:
+    """The parameters that a direction is about, and whether they go with or against the first."""
+    order = np.argsort(-np.abs(vector))
+    told = [i for i in order if abs(vector[i]) > 0.3 * abs(vector[order[0]])][:4]
+    first, others = told[0], told[1:]
+    together = [names[i] for i in others if vector[i] * vector[first] > 0]
+    against = [names[i] for i in others if vector[i] * vector[first] < 0]
+    text = str(names[first])
+    if together:
+        text = f"{', '.join([text, *together[:-1]])} and {together[-1]} together"
+    return text + (f" against {' and '.join(against)}" if against else "")
