@@ -31,7 +31,8 @@ from perception_stack.journal import Journal
 from perception_stack.tools.track import frames_of
 from perception_stack.tracking.association import associate
 from perception_stack.tracking.classification import likelihood
-from perception_stack.tracking.config import TrackerConfig
+from perception_stack.tracking.config import TrackerConfig, numbers
+from perception_stack.tracking.kernels.precision import expected_scale2
 from perception_stack.tracking.measurements import measurements_from_boxes
 from perception_stack.tracking.motion import predict
 from perception_stack.tracking.tracker import Tracker
@@ -56,7 +57,8 @@ def innovations(tracker: Tracker, frame, config: TrackerConfig) -> list[tuple[st
     for n, m in enumerate(associate(tracks, like, found, config)):
         if m >= 0 and tracks["confirmed"][n] and tracks["num_detections"][n] > 2:
             offset = found["center_m"][m] - tracks["center_m"][n]
-            total = tracks["covariance"][n, :3, :3] + found["noise"][m, :3, :3]
+            scale2 = expected_scale2(tracks["level_probs"][n], numbers(config))
+            total = tracks["covariance"][n, :3, :3] + scale2 * found["noise"][m, :3, :3]
             label = known.vocabulary[int(np.argmax(tracks.class_probs[n]))]
             result.append((label, float(offset @ np.linalg.solve(total, offset))))
     return result

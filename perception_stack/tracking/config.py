@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -84,11 +85,24 @@ class TrackerConfig(StepConfig):
         low=1e-5,
         high=0.1,
     )
+    precise_share: float = param(
+        0.01, "Share of detections that are more precise than stated.", low=1e-4, high=0.5
+    )
+    precise_scale: float = param(
+        0.5, "How far off those are, in deviations as stated.", low=0.05, high=1.0
+    )
     outlier_share: float = param(
-        0.05, "Share of detections that are imprecise.", low=1e-4, high=0.5
+        0.1, "Share of detections that are less precise than stated.", low=1e-4, high=0.5
     )
     outlier_scale: float = param(
-        4.0, "How much farther off those are, in deviations of a precise one.", low=1.0, high=20.0
+        3.0, "How far off those are, in deviations as stated.", low=1.0, high=20.0
+    )
+    precision_memory_s: float = param(
+        0.3,
+        "Time after which what a track's detections tell of their precision counts a third.",
+        unit="s",
+        low=1e-3,
+        high=1e6,
     )
     edge_noise: float = param(
         0.06,
@@ -218,7 +232,8 @@ def numbers(config: TrackerConfig) -> np.void:
         the squared Mahalanobis distances in three dimensions that belong to
         ``gate_probability`` and ``stationary_probability``, and ``image_gate``, that in four;
         ``log_flip`` [4], log probability
-        that the front is k quarter turns from where a detection says; and ``confirm_log_odds``,
+        that the front is k quarter turns from where a detection says; ``level_share`` [3] and
+        ``level_scale2`` [3] of the levels of precision; and ``confirm_log_odds``,
         ``list_log_odds`` and ``remove_log_odds``.
     """
     from scipy.special import gammaincinv
@@ -237,11 +252,17 @@ def numbers(config: TrackerConfig) -> np.void:
     flip = config.flip_probability
     # a side taken for the front is taken to be five times rarer than a rear taken for it
     log_flip = np.log([1 - 1.4 * flip, 0.2 * flip, flip, 0.2 * flip])
-    kinds = [(name, np.float64) for name in values] + [("log_flip", np.float64, (4,))]
+    better, worse = config.precise_share, config.outlier_share
+    arrays = {
+        "log_flip": log_flip,
+        "level_share": np.array([better, 1 - better - worse, worse]),
+        "level_scale2": np.square([config.precise_scale, 1.0, config.outlier_scale]),
+    }
+    kinds: list[Any] = [(name, np.float64) for name in values]
+    kinds += [(name, np.float64, one.shape) for name, one in arrays.items()]
     record = np.zeros(1, dtype=kinds)
-    for name, value in values.items():
+    for name, value in (values | arrays).items():
         record[name] = value
-    record["log_flip"] = log_flip
     record.flags.writeable = False
     row: np.void = record[0]
     return row

@@ -31,6 +31,7 @@ MOTION = (
     "acceleration_per_speed",
     "turn_acceleration_radps",
     "speed_per_size",
+    "precise_share",
     "outlier_share",
 )
 """Parameters of motion and noise."""

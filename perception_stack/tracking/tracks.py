@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 
+NUM_LEVELS = 3
+"""Of precision that a detection may have: more than stated, as stated, far less."""
+
 TRACK = np.dtype(
     [
         ("center_m", np.float64, (3,)),
@@ -19,6 +22,7 @@ TRACK = np.dtype(
         ("size_lwh_m", np.float64, (3,)),
         ("size_variance_m2", np.float64, (3,)),
         ("heading", np.float64, (4,)),
+        ("level_probs", np.float64, (NUM_LEVELS,)),
         ("log_odds", np.float64),
         ("num_detections", np.int64),
         ("last_seen_ns", np.int64),
@@ -32,6 +36,7 @@ TRACK = np.dtype(
 - ``twist``: vx, vy, vz in m/s, wx, wy, wz in rad/s, along the fixed axes.
 - ``covariance``: of (x, y, z, rotation about the fixed axes, twist).
 - ``heading``: log probability that the front is k quarter turns from x.
+- ``level_probs``: of the levels of precision of its detections.
 - ``log_odds``: of being there.
 - ``confirmed``: was once more probable than the threshold.
 """

@@ -29,7 +29,7 @@ def chains(make_boxes, *, sigma_m: float, acceleration_mps2: float) -> list[Chai
 def test_noise_and_acceleration_are_found_again(make_boxes):
     size_m = float(np.linalg.norm([4.0, 1.8, 1.5]))
     given = chains(make_boxes, sigma_m=0.1, acceleration_mps2=1.5)
-    start = TrackerConfig(acceleration_per_speed=0.0, outlier_scale=1.0)
+    start = TrackerConfig(acceleration_per_speed=0.0, precise_scale=1.0, outlier_scale=1.0)
     found = fitted(
         ("position_noise_per_size", "acceleration_per_size"),
         start,

@@ -15,7 +15,8 @@ from perception_stack.tracking.motion import carry_on, predict
 from perception_stack.tracking.tracks import Tracks
 
 CONFIG = TrackerConfig()
-PRECISE = TrackerConfig(outlier_scale=1.0)  # no detection is less precise than the others
+# all detections are as precise as stated
+PRECISE = TrackerConfig(precise_scale=1.0, outlier_scale=1.0)
 VOCABULARY = ("car", "pedestrian", "unknown")
 
 

@@ -85,7 +85,7 @@ def test_a_side_that_was_not_seen_moves_with_the_size(make_boxes):
     # of a car known well only the rear is seen: taken for short, its rear must stay where it is
     tracks = births(read(make_boxes((10, 0, 0), sigma_m=0.01)), stamp_ns=0, config=CONFIG)
     short = read(make_boxes((9.5, 0, 0), size_m=(3.0, 1.8, 1.5), sigma_m=0.01))
-    precise = TrackerConfig(outlier_scale=1.0)
+    precise = TrackerConfig(precise_scale=1.0, outlier_scale=1.0)
     for sight, nearest in ((FROM_ORIGIN, True), (None, False)):
         passage = Passage(stamp_ns=0, dt_s=0.0, looked_s=0.0, vocabulary=VOCABULARY)
         after = after_frame(tracks, short, np.array([0]), passage, precise, sight=sight)

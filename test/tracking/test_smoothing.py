@@ -35,6 +35,7 @@ def test_positions_are_those_of_least_squares(make_boxes):
         acceleration_per_speed=0.0,
         size_change=1e-6,
         gate_probability=0.999999,
+        precise_scale=1.0,
         outlier_scale=1.0,
         stamp_noise_s=1e-5,
     )

@@ -11,8 +11,8 @@ from perception_stack.tracking.found import FoundTable
 from perception_stack.tracking.kernels.assignment import cheapest
 from perception_stack.tracking.kernels.classes import compatibility
 from perception_stack.tracking.kernels.clock import blur
-from perception_stack.tracking.kernels.outliers import mixture
-from perception_stack.tracking.tracks import Row, TrackTable
+from perception_stack.tracking.kernels.precision import mixture
+from perception_stack.tracking.tracks import NUM_LEVELS, Row, TrackTable
 
 IntArray = NDArray[np.intp]
 Costs = tuple[IntArray, IntArray, FloatArray]
@@ -54,10 +54,11 @@ def pair_costs(
     num = len(found)
     rows, columns, costs = [0][:0], [0][:0], [0.0][:0]
     x_m, noise_m2, most_m2, offset = np.empty(num), np.empty(num), 0.0, np.empty(3)
+    level_probs = np.empty(NUM_LEVELS)
     for m in range(num):
         x_m[m] = found[m].center_m[0]
         noise = found[m].noise
-        noise_m2[m] = p.outlier_scale**2 * (noise[0, 0] + noise[1, 1] + noise[2, 2])
+        noise_m2[m] = p.level_scale2[-1] * (noise[0, 0] + noise[1, 1] + noise[2, 2])
         most_m2 = max(most_m2, noise_m2[m])
     for n in range(len(tracks)):
         t = tracks[n]
@@ -76,7 +77,8 @@ def pair_costs(
                 break
             if distance2 > p.gate * (spread_m2 + noise_m2[m]):
                 continue
-            log_density, _, squared = mixture(t.covariance, found[m].noise, offset, p)
+            level_probs[:] = t.level_probs
+            log_density, squared = mixture(t.covariance, found[m].noise, offset, level_probs, p)
             if squared > p.gate:
                 continue
             same_class = compatibility(track_like[n], found_like[m])

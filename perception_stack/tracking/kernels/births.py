@@ -12,7 +12,7 @@ from perception_stack.tracking.found import FoundTable
 from perception_stack.tracking.kernels.existence import log_odds_of_score
 from perception_stack.tracking.kernels.heading import vote
 from perception_stack.tracking.kernels.turns import write_upright
-from perception_stack.tracking.tracks import Row, TrackTable
+from perception_stack.tracking.tracks import NUM_LEVELS, Row, TrackTable
 
 
 @machine_code
@@ -42,6 +42,8 @@ def bear(found: FoundTable, tracks: TrackTable, stamp_ns: int, p: Row) -> None:
             for j in range(6):
                 t.covariance[i, j] = f.noise[i, j]
         vote(t.heading, 0, f.yaw_variance_rad2, p)
+        for i in range(NUM_LEVELS):
+            t.level_probs[i] = p.level_share[i]
         t.log_odds = log_odds_of_score(f.score) + np.log(p.birth_odds)
         t.confirmed = t.log_odds >= p.confirm_log_odds
         t.num_detections = 1

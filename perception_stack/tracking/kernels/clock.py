@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from perception_stack.geometry.compiled import machine_code
 from perception_stack.tracking.found import FoundTable
-from perception_stack.tracking.kernels.outliers import mixture
+from perception_stack.tracking.kernels.precision import expected_scale2, mixture
 from perception_stack.tracking.kernels.turns import cholesky
 from perception_stack.tracking.tracks import Row, TrackTable
 
@@ -18,9 +18,12 @@ def _information(t: Row, f: Row, p: Row) -> tuple[float, float]:
     factor, offset, speed = np.empty((3, 3)), np.empty(3), np.empty(3)
     for i in range(3):
         offset[i], speed[i] = f.center_m[i] - t.center_m[i], t.twist[i]
+    level_probs = t.level_probs.copy()
+    mixture(t.covariance, f.noise, offset, level_probs, p)
+    scale2 = expected_scale2(level_probs, p)
+    for i in range(3):
         for j in range(3):
-            factor[i, j] = t.covariance[i, j] + f.noise[i, j]
-    _, imprecise, _ = mixture(t.covariance, f.noise, offset, p)
+            factor[i, j] = t.covariance[i, j] + scale2 * f.noise[i, j]
     cholesky(factor, 3)
     weight, told = 0.0, 0.0
     for i in range(3):
@@ -31,7 +34,7 @@ def _information(t: Row, f: Row, p: Row) -> tuple[float, float]:
         speed[i] /= factor[i, i]
         weight += speed[i] ** 2
         told += speed[i] * offset[i]
-    return (1 - imprecise) * weight, (1 - imprecise) * told
+    return weight, told
 
 
 @machine_code

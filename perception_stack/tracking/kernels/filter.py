@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
-from perception_stack.tracking.kernels.outliers import mixture
+from perception_stack.tracking.kernels.precision import expected_scale2, forget, mixture
 from perception_stack.tracking.kernels.turns import (
     cholesky,
     swap_sides,
@@ -32,6 +32,7 @@ def predict(table: TrackTable, dt_s: float, p: Row) -> NDArray[np.bool_]:
     density, lost = np.empty((3, 3)), np.empty(len(table), dtype=np.bool_)
     for n in range(len(table)):
         t = table[n]
+        forget(t.level_probs, dt_s, p)
         speed2, scale2 = 0.0, 0.0
         for i in range(3):
             speed2 += t.twist[i] ** 2
@@ -80,7 +81,7 @@ def _spread(c: FloatArray, dt_s: float, density: FloatArray, turn: float) -> Non
 
 @machine_code
 def _correct_state(
-    c: FloatArray, noise: FloatArray, scale: float, residual: FloatArray
+    c: FloatArray, noise: FloatArray, scale2: float, residual: FloatArray
 ) -> FloatArray:
     """Kalman update: shrinks the covariance, whitens the residual, gives the step [12]."""
     num = len(c)
@@ -89,7 +90,7 @@ def _correct_state(
         for j in range(num):
             whitened[i, j] = c[i, j]
         for j in range(6):
-            factor[i, j] = c[i, j] + scale * noise[i, j]
+            factor[i, j] = c[i, j] + scale2 * noise[i, j]
     cholesky(factor, 6)
     for i in range(6):
         for k in range(i):
@@ -174,9 +175,9 @@ def correct(t: Row, f: Row, origin_m: FloatArray, p: Row) -> tuple[int, float]:
     for i in range(3):
         residual[i] = place[i] - t.center_m[i]
     write_turn_between(t.quat_xyzw, turned, residual[3:])
-    log_density, imprecise, _ = mixture(t.covariance, f.noise, residual, p)
-    scale = 1 + imprecise * (p.outlier_scale**2 - 1)
-    step = _correct_state(t.covariance, f.noise, scale, residual)
+    log_density, _ = mixture(t.covariance, f.noise, residual, t.level_probs, p)
+    scale2 = expected_scale2(t.level_probs, p)
+    step = _correct_state(t.covariance, f.noise, scale2, residual)
     for i in range(3):
         t.center_m[i] += step[i]
     for i in range(6):

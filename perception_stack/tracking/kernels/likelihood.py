@@ -10,6 +10,7 @@ from perception_stack.geometry.compiled import machine_code
 from perception_stack.tracking.found import FoundTable
 from perception_stack.tracking.kernels.births import bear
 from perception_stack.tracking.kernels.filter import correct, predict
+from perception_stack.tracking.kernels.precision import expected_scale2
 from perception_stack.tracking.kernels.turns import squared_and_volume
 from perception_stack.tracking.tracks import Row, TrackTable
 
@@ -29,8 +30,8 @@ def surprises(
         p: Parameters.
 
     Returns:
-        Log density of the pose; squared Mahalanobis distance of the place, as a precise detection;
-        float64 [M] each, NaN for the first detection.
+        Log density of the pose; squared Mahalanobis distance of the place, with the noise that
+        is expected; float64 [M] each, NaN for the first detection.
     """
     num = len(found)
     log_density, place, offset = np.full(num, np.nan), np.full(num, np.nan), np.empty(3)
@@ -39,6 +40,7 @@ def surprises(
         predict(table, 1e-9 * (stamps_ns[m] - stamps_ns[m - 1]), p)
         for i in range(3):
             offset[i] = found[m].center_m[i] - table[0].center_m[i]
-        place[m], _ = squared_and_volume(table[0].covariance, found[m].noise, 1.0, offset)
+        scale2 = expected_scale2(table[0].level_probs, p)
+        place[m], _ = squared_and_volume(table[0].covariance, found[m].noise, scale2, offset)
         _, log_density[m] = correct(table[0], found[m], _NOWHERE, p)
     return log_density, place
