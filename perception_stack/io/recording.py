@@ -21,6 +21,7 @@ TOPIC_TYPES = {
     "/camera_info": "sensor_msgs/msg/CameraInfo",
     "/ground_truth": "vision_msgs/msg/Detection3DArray",
     "/detections": "vision_msgs/msg/Detection2DArray",
+    "/detections_3d": "vision_msgs/msg/Detection3DArray",
     "/image": "sensor_msgs/msg/Image",
     "/depth": "sensor_msgs/msg/Image",
     "/depth_camera_info": "sensor_msgs/msg/CameraInfo",

@@ -35,7 +35,7 @@ from perception_stack.pipeline.config import ChainConfig
 from perception_stack.pipeline.fusion_stage import DEPTH, LIDAR, FusionStage
 from perception_stack.pipeline.pose_stage import PoseStage
 from perception_stack.pipeline.scan_stage import ScanStage
-from perception_stack.pipeline.tracking_stage import TrackingStage
+from perception_stack.pipeline.tracking_stage import FUSED, POSES, TrackingStage
 
 STEPS = ("lidar_detector", "depth_detector", "detector", "fusion", "tracker", "pose_estimator")
 
@@ -81,6 +81,8 @@ class Chain:
             self._detector = Detector(config.detector, journals["detector"])
         self._fusion = FusionStage(config.fusion, self.frames, journals["fusion"])
         self._tracking = TrackingStage(config.tracker, self.frames, journals["tracker"])
+        self._tracker_config = config.tracker
+        self._fusion_config = config.fusion
         self._pose_camera = config.fusion.camera_names[0]
         self._pose = None
         if config.pose_estimator.enabled:
@@ -121,6 +123,7 @@ class Chain:
         """Intrinsics of a camera, by the name of its detections."""
         self.add_depth_camera(camera)
         self._fusion.set_camera(camera, name=name)
+        self._tracking.set_camera(camera, topic=self._detections_topic(name))
         if self._pose is not None and name == self._pose_camera:
             self._pose.set_camera(camera)
 
@@ -159,13 +162,22 @@ class Chain:
         self, detections: Detections2D, *, camera: str = "camera", arrival_ns: int
     ) -> list[FrameResult]:
         """2-D detections of one image, from this chain's model or from outside."""
+        results: list[FrameResult] = []
         if self._pose is not None and camera == self._pose_camera:
             with self._timed("pose_estimator"):
                 poses = self._pose.push_detections(detections, arrival_ns=arrival_ns)
-            self._keep(poses)
+            results += self._keep(poses, arrival_ns)
+        topic = self._detections_topic(camera)
+        if topic in self._tracker_config.image_topics:
+            with self._timed("tracker"):
+                lists = self._tracking.push_detections(
+                    detections, arrival_ns=arrival_ns, topic=topic
+                )
+            self._done("tracker", lists)
+            return results + lists
         with self._timed("fusion"):
             boxes = self._fusion.push_detections(detections, camera=camera, arrival_ns=arrival_ns)
-        return self._track(boxes, arrival_ns)
+        return results + self._track(boxes, arrival_ns)
 
     def add_mask(
         self, mask: NDArray[np.uint16], *, stamp_ns: int, camera: str = "camera", arrival_ns: int
@@ -179,21 +191,26 @@ class Chain:
 
     def add_depth(self, depth: DepthImage, *, arrival_ns: int) -> list[FrameResult]:
         """One depth image."""
+        results: list[FrameResult] = []
         if self._pose is not None:
             with self._timed("pose_estimator"):
                 poses = self._pose.push_depth(depth, arrival_ns=arrival_ns)
-            self._keep(poses)
+            results += self._keep(poses, arrival_ns)
         camera = self._camera_of_frame.get(depth.frame_id)
         if camera is None:
             detail = f"depth images of '{depth.frame_id}' wait for a first camera_info"
             self._depth_journal.count(
                 Reason.NO_CALIBRATION, stamp_ns=depth.stamp_ns, detail=detail
             )
-            return []
+            return results
         with self._timed("depth_detector"):
             obstacles = self._depth.detect(depth, camera)
         self._done("depth_detector", [obstacles])
-        return self._fuse(DEPTH, obstacles, arrival_ns)
+        return results + self._fuse(DEPTH, obstacles, arrival_ns)
+
+    def add_boxes(self, boxes: Boxes3D, *, topic: str, arrival_ns: int) -> list[FrameResult]:
+        """3-D boxes from outside, of one of the tracker's sources."""
+        return self._track([boxes], arrival_ns, topic=topic)
 
     def ready(self, now_ns: int) -> list[FrameResult]:
         """What transforms that came since make possible, at an arrival time of now."""
@@ -206,26 +223,28 @@ class Chain:
 
     def expire(self, now_ns: int) -> list[FrameResult]:
         """What has waited too long, at an arrival time of now."""
+        results: list[FrameResult] = []
         if self._pose is not None:
             with self._timed("pose_estimator"):
                 poses = self._pose.expire(now_ns)
-            self._keep(poses)
+            results += self._keep(poses, now_ns)
         with self._timed("lidar_detector"):
             scans = self._scans.expire(now_ns)
-        results = self._detect(scans, now_ns)
+        results += self._detect(scans, now_ns)
         with self._timed("fusion"):
             boxes = self._fusion.expire(now_ns)
         return results + self._track(boxes, now_ns) + self._track_waiting(now_ns)
 
     def flush(self, now_ns: int) -> list[FrameResult]:
         """Everything that still waits; nothing more will come."""
+        results: list[FrameResult] = []
         if self._pose is not None:
             with self._timed("pose_estimator"):
                 poses = self._pose.flush()
-            self._keep(poses)
+            results += self._keep(poses, now_ns)
         with self._timed("lidar_detector"):
             scans = self._scans.flush()
-        results = self._detect(scans, now_ns)
+        results += self._detect(scans, now_ns)
         with self._timed("fusion"):
             boxes = self._fusion.flush()
         return results + self._track(boxes, now_ns) + self._track_waiting(None)
@@ -240,9 +259,15 @@ class Chain:
         latencies, self._latencies = self._latencies, []
         return latencies
 
-    def _keep(self, poses: list[Boxes3D]) -> None:
+    def _keep(self, poses: list[Boxes3D], arrival_ns: int) -> list[FrameResult]:
         self._done("pose_estimator", poses)
         self._poses += poses
+        if POSES not in self._tracker_config.box_topics:
+            return []
+        return self._track(poses, arrival_ns, topic=POSES)
+
+    def _detections_topic(self, camera: str) -> str:
+        return self._fusion_config.camera_topic(camera, "detections")
 
     def _detect(self, scans: list[PointCloud], arrival_ns: int) -> list[FrameResult]:
         results: list[FrameResult] = []
@@ -259,12 +284,15 @@ class Chain:
             boxes = self._fusion.push_obstacles(obstacles, sensor=sensor, arrival_ns=arrival_ns)
         return self._track(boxes, arrival_ns)
 
-    def _track(self, frames: list[Boxes3D], arrival_ns: int) -> list[FrameResult]:
-        self._done("fusion", frames)
+    def _track(
+        self, frames: list[Boxes3D], arrival_ns: int, *, topic: str = FUSED
+    ) -> list[FrameResult]:
+        if topic == FUSED:
+            self._done("fusion", frames)
         results: list[FrameResult] = []
         with self._timed("tracker"):
             for boxes in frames:
-                results += self._tracking.push(boxes, arrival_ns=arrival_ns)
+                results += self._tracking.push(boxes, arrival_ns=arrival_ns, topic=topic)
         self._done("tracker", results)
         return results
 

@@ -9,8 +9,9 @@ from perception_stack.datatypes import FrameResult
 from perception_stack.io import messages
 from perception_stack.pipeline.chain import Chain
 from perception_stack.pipeline.config import ChainConfig
+from perception_stack.pipeline.tracking_stage import FUSED, POSES
 
-LEADING = ("points", "depth")
+LEADING = ("points", "depth", "detections_3d")
 """The kinds of which a list of objects may come at all."""
 
 _OF_CAMERA = ("camera_info", "image", "detections", "masks")
@@ -48,7 +49,12 @@ def all_inputs(config: ChainConfig) -> list[Input]:
         for name in config.fusion.camera_names
         for kind in _OF_CAMERA
     ]
-    return [*lidars, *depth, *cameras]
+    boxes = [
+        Input(topic, "detections_3d", topic)
+        for topic in config.tracker.box_topics
+        if topic not in (FUSED, POSES)
+    ]
+    return [*lidars, *depth, *cameras, *boxes]
 
 
 def expect(chain: Chain, config: ChainConfig, is_sent: Callable[[Input], bool]) -> None:
@@ -56,7 +62,9 @@ def expect(chain: Chain, config: ChainConfig, is_sent: Callable[[Input], bool]) 
     for one in inputs_of(config):
         sent = is_sent(one)
         if one.kind in ("image", "detections"):
-            chain.expect_detections(sent, camera=one.sensor)
+            topic = config.fusion.camera_topic(one.sensor, "detections")
+            fused = topic not in config.tracker.image_topics
+            chain.expect_detections(sent and fused, camera=one.sensor)
         elif one.kind == "masks":
             chain.expect_masks(sent, camera=one.sensor)
         elif one.kind == "points":
@@ -72,23 +80,27 @@ def feed(chain: Chain, given: Input, msg: Any, *, arrival_ns: int) -> list[Frame
         PerceptionError: the message cannot be used.
     """
     sensor = given.sensor
+    results: list[FrameResult] = []
     match given.kind:
         case "points":
             cloud = messages.cloud_from_msg(msg)
-            return chain.add_cloud(cloud, lidar=sensor, arrival_ns=arrival_ns)
+            results = chain.add_cloud(cloud, lidar=sensor, arrival_ns=arrival_ns)
         case "image":
             image = messages.image_from_msg(msg)
-            return chain.add_image(image, camera=sensor, arrival_ns=arrival_ns)
+            results = chain.add_image(image, camera=sensor, arrival_ns=arrival_ns)
         case "depth":
-            return chain.add_depth(messages.depth_from_msg(msg), arrival_ns=arrival_ns)
+            results = chain.add_depth(messages.depth_from_msg(msg), arrival_ns=arrival_ns)
         case "detections":
             detections = messages.detections2d_from_msg(msg)
-            return chain.add_detections(detections, camera=sensor, arrival_ns=arrival_ns)
+            results = chain.add_detections(detections, camera=sensor, arrival_ns=arrival_ns)
         case "masks":
             mask, stamp_ns = messages.mask_from_msg(msg), messages.stamp_ns(msg.header)
-            return chain.add_mask(mask, stamp_ns=stamp_ns, camera=sensor, arrival_ns=arrival_ns)
+            results = chain.add_mask(mask, stamp_ns=stamp_ns, camera=sensor, arrival_ns=arrival_ns)
+        case "detections_3d":
+            boxes = messages.boxes3d_from_msg(msg)
+            results = chain.add_boxes(boxes, topic=sensor, arrival_ns=arrival_ns)
         case "camera_info":
             chain.add_camera(messages.camera_from_msg(msg), name=sensor)
         case "depth_camera_info":
             chain.add_depth_camera(messages.camera_from_msg(msg))
-    return []
+    return results

@@ -29,7 +29,7 @@ from perception_stack.tracking.camera_view import CameraView
 from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.history import Frame
 from perception_stack.tracking.sight import Sight
-from perception_stack.tracking.smoothing import smoothed
+from perception_stack.tracking.smoothing import FixedLagSmoother, smoothed
 from perception_stack.tracking.tracker import Tracker
 
 _HALF_VIEW_RAD = np.deg2rad(41.0)  # of KITTI's colour cameras
@@ -38,6 +38,7 @@ EXAMPLES = """examples:
   perception-stack track kitti --root kitti_tracking --detections pointrcnn --out out/tracks
   perception-stack track kitti --root kitti_tracking --detections pointrcnn+rrc2d --out out/fused
   perception-stack track kitti --root kitti_tracking --sequences 0006 0010 --out out/tracks
+  perception-stack track kitti --root kitti_tracking --lag 1.0 --out out/lagged
   perception-stack track kitti --root DIR --params-file config/navigation.param.yaml --out out/t
 
 DIR has detection/pointrcnn_{Car,Cyclist,Pedestrian}, for +rrc2d detection/rrc2d_{Car,Pedestrian},
@@ -72,8 +73,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("WIDTH", "HEIGHT"),
         help="of the image, px (default: what the camera of the day of recording had)",
     )
-    parser.add_argument(
+    later = parser.add_mutually_exclusive_group()
+    later.add_argument(
         "--smooth", action="store_true", help="use the whole recording for every frame"
+    )
+    later.add_argument(
+        "--lag", type=float, metavar="SECONDS", help="use what comes up to so long after a frame"
     )
 
 
@@ -84,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
     if args.params_file is not None:
         config = chain_config(args.params_file, []).tracker
     image_size_px = _image_size(args.image_size)
+    if args.lag is not None and not args.lag > 0:
+        raise ConfigError(f"--lag {args.lag}: must be above 0; without it nothing is waited for")
     names = sequence_names(args.root, args.sequences)
     args.out.mkdir(parents=True, exist_ok=True)
     journals = {name: Journal() for name in names}
@@ -97,8 +104,12 @@ def run(args: argparse.Namespace) -> int:
                 image_size_px=image_size_px,
                 with_image_detections=with_images,
             )
-            run_tracker = smoothed_lists if args.smooth else tracked
-            tracks = run_tracker(sequence, config, journals[name])
+            lag_s = np.inf if args.smooth else args.lag
+            tracks = (
+                tracked(sequence, config, journals[name])
+                if lag_s is None
+                else smoothed_lists(sequence, config, journals[name], lag_s=lag_s)
+            )
             num_rows += write_tracks(
                 args.out / f"{name}.txt", with_track_scores(as_kitti(sequence, tracks))
             )
@@ -134,13 +145,23 @@ def tracked(
 
 
 def smoothed_lists(
-    sequence: TrackingSequence, config: TrackerConfig, journal: Journal
+    sequence: TrackingSequence,
+    config: TrackerConfig,
+    journal: Journal,
+    *,
+    lag_s: float = np.inf,
 ) -> list[Tracked | None]:
-    """As :func:`tracked`, every frame with the use of all frames."""
+    """As :func:`tracked`, every frame with the use of those up to ``lag_s`` after it."""
     indices = range(len(sequence))
     frames = (frame for index in indices for frame in frames_of(sequence, index))
+    if np.isinf(lag_s):
+        found_later = smoothed(frames, config, journal)
+    else:
+        smoother = FixedLagSmoother(config, journal, lag_s=lag_s)
+        found_later = [one for frame in frames for one in smoother.take(frame)]
+        found_later += smoother.flush()
     # of one stamp the last one knows most
-    by_stamp = {one.objects.stamp_ns: one for one in smoothed(frames, config, journal)}
+    by_stamp = {one.objects.stamp_ns: one for one in found_later}
     found = [by_stamp.get(sequence.detections[index].stamp_ns) for index in indices]
     return [
         None if one is None else _tracked(sequence, index, one.objects, one.image_rows)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from perception_stack.journal import Journal, Reason
 from perception_stack.tracking.config import TrackerConfig, numbers
+from perception_stack.tracking.history import When
 from perception_stack.tracking.measurements import Measurements
 from perception_stack.tracking.tracks import TRACK, Tracks, object_array
 
@@ -20,12 +21,12 @@ def with_births(
     tracks: Tracks,
     free: Measurements,
     *,
-    when: tuple[int, str],
+    when: When,
     config: TrackerConfig,
     journal: Journal,
 ) -> Tracks:
     """Tracks, and new ones of the detections that are left; those not worth one are counted."""
-    stamp_ns, source = when
+    stamp_ns, _, source = when
     strong = free["score"] >= config.strong_score
     journal.count(
         Reason.BELOW_THRESHOLD,

@@ -41,7 +41,7 @@ class CameraView:
         detections: In pixels of the raw image.
         camera: The camera.
         camera_from_fixed: Where it was at the stamp of the image.
-        classes: What the detector knows; it cannot miss what it does not know.
+        classes: What the detector knows; it cannot miss what it does not know. Empty: everything.
     """
 
     detections: Detections2D
@@ -139,7 +139,7 @@ def after_image(
     """
     from perception_stack.tracking.kernels.camera_view import learn_from_image
 
-    vocabulary = passage.vocabulary
+    vocabulary, sight = passage.vocabulary, _sight(view)
     table, class_probs = tracks.copied_table(), tracks.class_probs.copy()
     kept, chosen, overlap = learn_from_image(
         (table, class_probs, likelihood(class_probs, vocabulary, config)),
@@ -147,9 +147,9 @@ def after_image(
             (found.edges, found.inside, found.score),
             statement(found.class_probs, vocabulary, config),
             likelihood(found.class_probs, vocabulary, config),
-            np.array([float(name in view.classes) for name in vocabulary]),
+            sight.knows(vocabulary),
         ),
-        _places(view),
+        (_place(view), sight.numbers),
         passage.step,
         numbers(config),
     )
@@ -233,17 +233,21 @@ def _edges(xyxy_px: FloatArray, camera: CameraModel) -> FloatArray:
     return np.column_stack([rays[0][:, 0], rays[2][:, 1], rays[1][:, 0], rays[3][:, 1]])
 
 
-def _places(view: CameraView) -> tuple[tuple[FloatArray, FloatArray, FloatArray], FloatArray]:
-    camera_from_fixed, camera = view.camera_from_fixed, view.camera
-    whole_px = np.array([[0.0, 0.0, camera.width_px - 1.0, camera.height_px - 1.0]])
-    fixed_from_camera = camera_from_fixed.inverse()
-    sight = Sight(
+def _sight(view: CameraView) -> Sight:
+    fixed_from_camera = view.camera_from_fixed.inverse()
+    return Sight(
         origin_m=fixed_from_camera.translation_m,
         ahead=np.ascontiguousarray(fixed_from_camera.rotation[:, 2]),
+        classes=view.classes,
     )
+
+
+def _place(view: CameraView) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Rotation and translation that take points to the camera, and the borders at depth 1."""
+    camera_from_fixed, camera = view.camera_from_fixed, view.camera
+    whole_px = np.array([[0.0, 0.0, camera.width_px - 1.0, camera.height_px - 1.0]])
     rotation = np.ascontiguousarray(camera_from_fixed.rotation)
-    borders = _edges(whole_px, camera)[0]
-    return (rotation, camera_from_fixed.translation_m, borders), sight.numbers
+    return rotation, camera_from_fixed.translation_m, _edges(whole_px, camera)[0]
 
 
 def _joined(before: tuple[str, ...], *, seen: bool) -> tuple[str, ...]:

@@ -24,26 +24,20 @@ _LEAST_S, _MOST_S = 1e-5, 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """What is known of the stamps of boxes.
+    """What is known of how far the stamps of one source are off.
 
     Attributes:
-        offset_s: The tracks are true so long after the stamp of the newest frame.
         mean_s: Of the offsets.
         variance_s2: Of the offsets about it.
     """
 
-    offset_s: float
     mean_s: float
     variance_s2: float
 
     @classmethod
     def new(cls, config: TrackerConfig) -> Clock:
         """Before anything is known."""
-        return cls(offset_s=0.0, mean_s=0.0, variance_s2=config.stamp_noise_s**2)
-
-    def step_s(self, dt_s: float) -> float:
-        """Seconds from when the tracks are true to a stamp ``dt_s`` after the newest one."""
-        return max(dt_s - self.offset_s, 0.0)
+        return cls(mean_s=0.0, variance_s2=config.stamp_noise_s**2)
 
     def set_by(
         self,
@@ -51,7 +45,7 @@ class Clock:
         found: Measurements,
         chosen: NDArray[np.intp],
         config: TrackerConfig,
-    ) -> tuple[Tracks, Clock]:
+    ) -> tuple[Tracks, float, Clock]:
         """Predicted tracks, set to when they were detected, and what that tells of the clock.
 
         Args:
@@ -59,6 +53,9 @@ class Clock:
             found: Detections of the frame.
             chosen: int [N], detection of each track, -1 for none.
             config: Parameters.
+
+        Returns:
+            The tracks; how many seconds after the stamp they are true; the clock.
         """
         from perception_stack.tracking.kernels.clock import set_to_detections
 
@@ -68,10 +65,9 @@ class Clock:
         )
         now_s2 = min((offset_s - self.mean_s) ** 2 + left_s2, _MOST_S**2)
         clock = Clock(
-            offset_s=offset_s,
             mean_s=self.mean_s + (offset_s - self.mean_s) / _MEMORY_FRAMES,
             variance_s2=max(
                 self.variance_s2 + (now_s2 - self.variance_s2) / _MEMORY_FRAMES, _LEAST_S**2
             ),
         )
-        return replace(tracks, table=table), clock
+        return replace(tracks, table=table), offset_s, clock

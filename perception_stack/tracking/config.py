@@ -39,6 +39,37 @@ class TrackerConfig(StepConfig):
         0.2, "Distance of the points on the walls of an obstacle.", unit="m", low=1e-3, high=10.0
     )
 
+    # what it listens to
+    box_topics: tuple[str, ...] = param(
+        ("detections_3d",), "Topics of 3-D boxes, each a source with a clock of its own."
+    )
+    box_offsets_s: tuple[float, ...] = param(
+        (),
+        "Added to the stamps of each of them; none given: nothing.",
+        unit="s",
+        low=-10.0,
+        high=10.0,
+    )
+    box_views_rad: tuple[float, ...] = param(
+        (),
+        "Opening of the cone about what is ahead that each of them sees; none given: all round.",
+        unit="rad",
+        low=0.01,
+        high=6.2831854,
+    )
+    box_ranges_m: tuple[float, ...] = param(
+        (), "How far each of them sees; none given: any distance.", unit="m", low=0.01
+    )
+    box_classes: tuple[str, ...] = param(
+        (), "Classes that each of them knows, with blanks between; none given, or '': all."
+    )
+    image_topics: tuple[str, ...] = param(
+        (), "Topics of 2-D detections that fusion does not take; camera_info lies beside each."
+    )
+    image_classes: tuple[str, ...] = param(
+        ("car", "truck", "pedestrian", "cyclist"), "Classes that their detectors know."
+    )
+
     # how objects move
     speed_per_size: float = param(
         2.0, "Speed of a new object, standard deviation, sizes per second.", unit="1/s", low=0.0
@@ -200,6 +231,23 @@ class TrackerConfig(StepConfig):
             msg = (
                 f"TrackerConfig: remove_existence {self.remove_existence} must be below "
                 f"confirm_existence {self.confirm_existence}"
+            )
+            raise ConfigError(msg)
+        self._check_sources()
+
+    def _check_sources(self) -> None:
+        topics = (*self.box_topics, *self.image_topics)
+        if len(set(topics)) < len(topics) or "" in topics:
+            raise ConfigError(f"TrackerConfig: topics must be different names: {topics}")
+        for name in ("box_offsets_s", "box_views_rad", "box_ranges_m", "box_classes"):
+            num = len(getattr(self, name))
+            if num not in (0, len(self.box_topics)):
+                msg = f"TrackerConfig: {num} {name} for {len(self.box_topics)} box_topics"
+                raise ConfigError(msg)
+        if len(topics) > 1 and self.reorder_horizon_s == 0:
+            msg = (
+                f"TrackerConfig: what {', '.join(topics)} say does not come in the order of the "
+                "stamps; set reorder_horizon_s to the longest that one comes after another"
             )
             raise ConfigError(msg)
 

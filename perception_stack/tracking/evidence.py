@@ -68,7 +68,11 @@ def after_frame(
         (table, class_probs),
         (found.table, statement(found.class_probs, passage.vocabulary, config), chosen),
         passage.step,
-        NOWHERE if sight is None else sight.numbers,
+        (
+            (NOWHERE, np.ones(len(passage.vocabulary)))
+            if sight is None
+            else (sight.numbers, sight.knows(passage.vocabulary))
+        ),
         numbers(config),
     )
     sensors = object_array([found.sensors[m] if m >= 0 else () for m in chosen.tolist()])

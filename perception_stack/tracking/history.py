@@ -11,11 +11,8 @@ from perception_stack.tracking.clock import Clock
 from perception_stack.tracking.sight import Sight
 from perception_stack.tracking.tracks import Tracks
 
-When = tuple[int, str]
-"""Stamp in ns and source of a frame: of frames of one stamp, boxes come first, then images."""
-
-BOXES = ""
-"""Source of boxes; that of an image is the frame of its camera."""
+When = tuple[int, bool, str]
+"""Stamp in ns of a frame, whether it is an image, its source: of one stamp boxes come first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,16 +22,19 @@ class Frame:
     Attributes:
         seen: Boxes in the fixed frame, or the detections of an image.
         sight: From where boxes were looked for; None where nobody knows.
+        source: What reports such boxes; the source of an image is its camera.
     """
 
     seen: Boxes3D | CameraView
     sight: Sight | None = None
+    source: str = ""
 
     @property
     def when(self) -> When:
         """Its place in time."""
-        source = self.seen.camera.frame_id if isinstance(self.seen, CameraView) else BOXES
-        return self.seen.stamp_ns, source
+        if isinstance(self.seen, CameraView):
+            return self.seen.stamp_ns, True, self.seen.camera.frame_id
+        return self.seen.stamp_ns, False, self.source
 
     @property
     def fixed_frame(self) -> str:
@@ -53,7 +53,8 @@ class Knowledge:
         vocabulary: Class names that their probabilities are over.
         when: Of the newest frame; None before the first one.
         looked_ns: Stamp of the newest frame of each source.
-        clock: Of the boxes; None before the first frame.
+        offset_s: The tracks are true so long after the stamp of the newest frame.
+        clocks: Of each source of boxes.
         image_rows: Row of the detection of each object that the newest frame, an image, saw.
     """
 
@@ -61,13 +62,18 @@ class Knowledge:
     vocabulary: tuple[str, ...]
     when: When | None = None
     looked_ns: dict[str, int] = field(default_factory=dict)
-    clock: Clock | None = None
+    offset_s: float = 0.0
+    clocks: dict[str, Clock] = field(default_factory=dict)
     image_rows: dict[UUID, int] = field(default_factory=dict)
 
     @property
     def stamp_ns(self) -> int | None:
-        """Stamp that the tracks are true at."""
+        """Stamp of the newest frame."""
         return None if self.when is None else self.when[0]
+
+    def step_s(self, dt_s: float) -> float:
+        """Seconds from when the tracks are true to a stamp ``dt_s`` after the newest one."""
+        return max(dt_s - self.offset_s, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +102,11 @@ class History:
         oldest_ns = past.frame.when[0] - self._horizon_ns
         self._past = [one for one in self._past if one.frame.when[0] >= oldest_ns]
         self._past.append(past)
+
+    @property
+    def frames(self) -> tuple[Past, ...]:
+        """All that are kept, in order."""
+        return tuple(self._past)
 
     def taken_back(self, when: When) -> list[Past]:
         """Frames that a late one goes before, taken out to be run again after it.

@@ -1,13 +1,13 @@
-"""A whole recording seen from its end: the tracker's model run backwards (Rauch, Tung, Striebel).
+"""Frames seen from later: the tracker's model run backwards (Rauch, Tung, Striebel).
 
-For evaluation and labelling, where the future is known. A detection that was too weak to start
-with, a gap that was bridged later, a size that was seen only from near: all is told by the track
-as it went on.
+A detection that was too weak to start with, a gap that was bridged later, a size that was seen
+only from near: all is told by the track as it went on. For labelling and evaluation from the end
+of a whole recording; for maps and slow decisions from a fixed time later, as the frames come.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from perception_stack.tracking.tracker import Tracker
 from perception_stack.tracking.tracks import Tracks
 
 _LEAST_DETECTIONS = 4  # what was seen less often in all its life was nothing
+_SPARE_S = 1e-3  # a frame as old as the lag must still be there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,35 +56,85 @@ def smoothed(frames: Iterable[Frame], config: TrackerConfig, journal: Journal) -
     Returns:
         One entry for each frame that was not left out.
     """
-    past = _forward(frames, config, journal)
+    tracker = Tracker(config, journal)
+    past = [tracker.known for frame in frames if tracker.take(frame) is not None]
+    return _seen_from_the_end(past, config)
+
+
+class FixedLagSmoother:
+    """The tracked list of some time ago, with the use of all that came since.
+
+    Args:
+        config: Of the tracker.
+        journal: Told of everything left out.
+        lag_s: How long ago, in seconds; above 0.
+    """
+
+    def __init__(self, config: TrackerConfig, journal: Journal, *, lag_s: float) -> None:
+        # frames that are late are used as long as their time is not listed yet
+        self._config = replace(
+            config, reorder_horizon_s=max(config.reorder_horizon_s, lag_s + _SPARE_S)
+        )
+        self._tracker = Tracker(self._config, journal)
+        self._lag_ns = round(lag_s * 1e9)
+        self._listed_ns: int | None = None
+
+    def take(self, frame: Frame) -> list[Hindsight]:
+        """What one more frame settles: frames not listed yet that are older than the lag.
+
+        Raises:
+            FrameMismatchError: see :meth:`Tracker.take`.
+        """
+        newest = self._tracker.known.stamp_ns
+        if self._tracker.take(frame) is None:
+            return []
+        now_ns = _stamp_ns(self._tracker.known)
+        if newest is not None and now_ns < newest:  # it began anew
+            self._listed_ns = None
+        return self._settled(now_ns - self._lag_ns)
+
+    def flush(self) -> list[Hindsight]:
+        """The frames not listed yet; nothing more will come."""
+        known = self._tracker.known
+        return [] if known.stamp_ns is None else self._settled(known.stamp_ns)
+
+    def _settled(self, until_ns: int) -> list[Hindsight]:
+        recent = self._tracker.recent
+        waiting = [
+            index
+            for index, known in enumerate(recent)
+            if self._listed_ns is None or _stamp_ns(known) > self._listed_ns
+        ]
+        if not waiting or _stamp_ns(recent[waiting[0]]) > until_ns:
+            return []
+        found = _seen_from_the_end(recent[waiting[0] :], self._config)
+        settled = [one for one in found if one.objects.stamp_ns <= until_ns]
+        self._listed_ns = settled[-1].objects.stamp_ns
+        return settled
+
+
+def _seen_from_the_end(past: Sequence[Knowledge], config: TrackerConfig) -> list[Hindsight]:
+    """Successive frames, each with what is known after the last one."""
     num_detections: dict[UUID, int] = {}
     for known in past:
         num_detections.update(zip(known.tracks.ids, known.tracks["num_detections"], strict=True))
+    vocabulary = past[-1].vocabulary if past else ()
     results: list[Hindsight] = []
     later: Knowledge | None = None
     for known in reversed(past):
-        later = known if later is None else _with_hindsight(known, later, config)
+        probs = spread(known.tracks.class_probs, known.vocabulary, vocabulary=vocabulary)
+        tracks = replace(known.tracks, class_probs=probs)
+        here = replace(known, tracks=tracks, vocabulary=vocabulary)
+        later = here if later is None else _with_hindsight(here, later, config)
         often = [num_detections[one] >= _LEAST_DETECTIONS for one in later.tracks.ids]
         objects = listed(
             later.tracks.rows(np.array(often, dtype=np.bool_)),
             stamp_ns=_stamp_ns(later),
-            vocabulary=later.vocabulary,
+            vocabulary=vocabulary,
             config=config,
         )
         results.append(Hindsight(objects=objects, image_rows=known.image_rows))
     return results[::-1]
-
-
-def _forward(frames: Iterable[Frame], config: TrackerConfig, journal: Journal) -> list[Knowledge]:
-    """What the tracker knew after each frame, all over the vocabulary of the last one."""
-    tracker = Tracker(config, journal)
-    past = [tracker.known for frame in frames if tracker.take(frame) is not None]
-    last = tracker.known.vocabulary
-    for index, known in enumerate(past):
-        probs = spread(known.tracks.class_probs, known.vocabulary, vocabulary=last)
-        tracks = replace(known.tracks, class_probs=probs)
-        past[index] = replace(known, tracks=tracks, vocabulary=last)
-    return past
 
 
 def _stamp_ns(known: Knowledge) -> int:
@@ -100,7 +151,7 @@ def _with_hindsight(frame: Knowledge, later: Knowledge, config: TrackerConfig) -
         return frame
     here = frame.tracks.rows(goes_on)
     there = later.tracks.rows(np.array([row_of[one] for one in here.ids], dtype=np.intp))
-    dt_s = (_stamp_ns(later) - _stamp_ns(frame)) * 1e-9 + _offset_s(later) - _offset_s(frame)
+    dt_s = (_stamp_ns(later) - _stamp_ns(frame)) * 1e-9 + later.offset_s - frame.offset_s
     corrected = replace(
         _corrected(here, there, dt_s, config), class_probs=there.class_probs
     ).with_values(
@@ -109,10 +160,6 @@ def _with_hindsight(frame: Knowledge, later: Knowledge, config: TrackerConfig) -
         heading=there["heading"],
     )
     return replace(frame, tracks=_with_rows(frame.tracks, goes_on, corrected))
-
-
-def _offset_s(known: Knowledge) -> float:
-    return 0.0 if known.clock is None else known.clock.offset_s
 
 
 def _with_rows(tracks: Tracks, index: NDArray[np.intp], rows: Tracks) -> Tracks:

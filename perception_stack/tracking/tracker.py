@@ -126,6 +126,12 @@ class Tracker:
         """Everything known at the newest stamp, also what is not listed."""
         return self._known
 
+    @property
+    def recent(self) -> list[Knowledge]:
+        """What was known after each frame within the horizon for late ones, and is known now."""
+        past = [one.before for one in self._history.frames[1:]]
+        return [*past, self._known] if self._known.stamp_ns is not None else []
+
     def predicted(self, horizon_s: float) -> TrackedObjects:
         """The newest list as it is expected to be after a time, with covariance.
 
@@ -138,14 +144,13 @@ class Tracker:
         known = self._known
         if known.stamp_ns is None:
             raise RuntimeError("nothing to predict before the first frame")
-        step_s = horizon_s if known.clock is None else known.clock.step_s(horizon_s)
-        later = predict(known.tracks, step_s, self._config)
+        later = predict(known.tracks, known.step_s(horizon_s), self._config)
         stamp_ns = known.stamp_ns + round(horizon_s * 1e9)
         return listed(later, stamp_ns=stamp_ns, vocabulary=known.vocabulary, config=self._config)
 
     def _advance(self, frame: Frame) -> TrackedObjects:
         """One more frame, newer than all before."""
-        config, known, (stamp_ns, source) = self._config, self._known, frame.when
+        config, known, (stamp_ns, _, source) = self._config, self._known, frame.when
         self._history.remember(Past(frame=frame, before=known))
         before_ns = stamp_ns if known.stamp_ns is None else known.stamp_ns
         seen = frame.seen
@@ -158,19 +163,20 @@ class Tracker:
             vocabulary=tuple(sorted({*known.vocabulary, *names})),
         )
         probs = spread(known.tracks.class_probs, known.vocabulary, vocabulary=passage.vocabulary)
-        clock = known.clock or Clock.new(config)
         tracks = replace(known.tracks, class_probs=probs)
-        step_s = 0.0  # frames of one stamp were taken at one time
-        if passage.dt_s > 0:
-            step_s, clock = clock.step_s(passage.dt_s), replace(clock, offset_s=0.0)
+        step_s, offset_s, clocks = known.step_s(passage.dt_s), 0.0, known.clocks
+        if passage.dt_s == 0:  # frames of one stamp were taken at one time
+            step_s, offset_s = 0.0, known.offset_s
         tracks = carry_on(tracks, step_s, config)
         image_rows: dict[UUID, int] = {}
         if isinstance(seen, CameraView):
             tracks, unexplained, image_rows = self._learn_image(tracks, seen, passage)
         else:
-            tracks, unexplained, clock = self._learn_boxes(
+            clock = clocks.get(source) or Clock.new(config)
+            tracks, unexplained, further_s, clock = self._learn_boxes(
                 tracks, seen, passage, (frame.sight, clock)
             )
+            offset_s, clocks = offset_s + further_s, {**clocks, source: clock}
         tracks = with_births(
             tracks, unexplained, when=frame.when, config=config, journal=self._journal
         )
@@ -179,7 +185,8 @@ class Tracker:
             vocabulary=passage.vocabulary,
             when=frame.when,
             looked_ns={**known.looked_ns, source: stamp_ns},
-            clock=clock,
+            offset_s=offset_s,
+            clocks=clocks,
             image_rows=image_rows,
         )
         return listed(tracks, stamp_ns=stamp_ns, vocabulary=passage.vocabulary, config=config)
@@ -190,8 +197,8 @@ class Tracker:
         boxes: Boxes3D,
         passage: Passage,
         seen_by: tuple[Sight | None, Clock],
-    ) -> tuple[Tracks, Measurements, Clock]:
-        """Tracks after boxes, the detections that no track explains, what the clock is like."""
+    ) -> tuple[Tracks, Measurements, float, Clock]:
+        """Tracks after boxes, detections that no track explains, their lateness, their clock."""
         config, vocabulary = self._config, passage.vocabulary
         found = measurements_from_boxes(
             boxes, vocabulary=vocabulary, config=config, journal=self._journal
@@ -201,9 +208,9 @@ class Tracker:
         chosen = associate(tracks, like, found, config, stamp_variance_s2=clock.variance_s2)
         is_free = np.ones(len(found), dtype=np.bool_)
         is_free[chosen[chosen >= 0]] = False
-        tracks, clock = clock.set_by(tracks, found, chosen, config)
+        tracks, late_s, clock = clock.set_by(tracks, found, chosen, config)
         after = after_frame(tracks, found, chosen, passage, config, sight=sight)
-        return after, found.rows(np.flatnonzero(is_free)), clock
+        return after, found.rows(np.flatnonzero(is_free)), late_s, clock
 
     def _learn_image(
         self, tracks: Tracks, view: CameraView, passage: Passage

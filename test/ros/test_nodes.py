@@ -12,7 +12,7 @@ pytest.importorskip("perception_stack.msg")
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from perception_stack.msg import TrackedObjectArray
-from sensor_msgs.msg import Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 from visualization_msgs.msg import Marker, MarkerArray
@@ -175,6 +175,46 @@ def test_tracker_lists_in_the_fixed_frame_at_the_stamp_of_the_boxes(bench: Bench
     assert vision[-1].detections[0].id == str(last.ids[0])
     walls = messages.cloud_from_msg(obstacles[-1]).xyz_m - [10, 2, 0]
     assert (np.abs(walls) <= np.array([2.1, 1.0, 0.85])).all()
+
+
+def test_tracker_goes_on_with_a_camera_where_boxes_stop(bench: Bench) -> None:
+    sources = {"image_topics": ["rear/detections"], "reorder_horizon_s": 0.5}
+    bench.start(TrackerNode, **{f"tracker.{name}": value for name, value in sources.items()})
+    lists = bench.listen(TrackedObjectArray, "objects")
+    tf = bench.talk(TFMessage, "/tf")
+    boxed = bench.talk(Detection3DArray, "detections_3d")
+    infos = bench.talk(CameraInfo, "rear/camera_info")
+    detections = bench.talk(Detection2DArray, "rear/detections")
+    stamps_ns = [START_NS + i * PERIOD_NS for i in range(12)]
+    infos.publish(conversions.camera_info_msg(CAMERA, stamp_ns=START_NS))
+    for i, stamp_ns in enumerate(stamps_ns):
+        optical = RigidTransform(
+            target="odom",
+            source=CAMERA.frame_id,
+            rotation=np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]),
+            translation_m=np.zeros(3),
+        )
+        tf.publish(conversions.transforms_msg([ego(0.0), optical], stamp_ns=stamp_ns))
+        if i < 6:
+            boxed.publish(conversions.boxes3d_msg(boxes(stamp_ns, (10.0, 0.0, 0.0))))
+        else:
+            # 4 m long, 1.8 m wide, 1.5 m high, its rear 8 m ahead
+            half_px = 400.0 * np.array([0.9, 0.75]) / 8.0
+            middle_px = CAMERA.k[:2, 2]
+            image = Detections2D(
+                frame_id=CAMERA.frame_id,
+                stamp_ns=stamp_ns,
+                xyxy_px=np.concatenate([middle_px - half_px, middle_px + half_px])[None],
+                score=np.array([0.9]),
+                labels=("car",),
+            )
+            detections.publish(conversions.detections2d_msg(image))
+        bench.until(lambda i=i: len(lists) == i + 1, f"list {i}")
+    assert [messages.stamp_ns(one.header) for one in lists] == stamps_ns
+    before, last = (messages.objects_from_msg(lists[k]) for k in (5, -1))
+    assert last.ids == before.ids
+    assert last.boxes.sensors == (("camera",),)
+    np.testing.assert_allclose(last.boxes.center_m, [[10, 0, 0]], atol=0.2)
 
 
 def test_missing_transform_costs_the_frame_and_says_so(bench: Bench) -> None:

@@ -209,7 +209,7 @@ def log_odds_after_misses(make_boxes, num_images: int, **values) -> float:
         tracker.update_image(
             view(stamp_s=i * 0.1, **values)
             if i < num_images
-            else view(stamp_s=i * 0.1, classes=())
+            else view(stamp_s=i * 0.1, classes=("mug",))
         )
     return float(tracker.known.tracks["log_odds"][0])
 

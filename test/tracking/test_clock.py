@@ -54,7 +54,7 @@ def test_cars_are_listed_where_they_were_seen_whatever_the_stamp(make_boxes):
 @pytest.mark.parametrize("jitter_s", [0.0, 0.04])
 def test_what_stamps_are_like_is_learned(make_boxes, jitter_s):
     _, _, tracker = drive(make_boxes, jitter_s=jitter_s, config=TrackerConfig())
-    sigma_s = np.sqrt(tracker.known.clock.variance_s2)
+    sigma_s = np.sqrt(tracker.known.clocks[""].variance_s2)
     if jitter_s == 0:
         assert sigma_s < 0.004
     else:
@@ -65,8 +65,8 @@ def test_what_stands_tells_nothing_of_the_clock(make_boxes):
     tracker, config = Tracker(TrackerConfig(), Journal()), TrackerConfig()
     for i in range(30):
         tracker.update(make_boxes((0, 0, 0), (10, 0, 0), stamp_s=i * 0.1))
-    assert tracker.known.clock.variance_s2 == pytest.approx(config.stamp_noise_s**2, rel=0.05)
-    assert abs(tracker.known.clock.offset_s) < 1e-3
+    assert tracker.known.clocks[""].variance_s2 == pytest.approx(config.stamp_noise_s**2, rel=0.05)
+    assert abs(tracker.known.offset_s) < 1e-3
 
 
 def test_one_car_that_brakes_is_not_taken_for_a_bad_clock(make_boxes):
@@ -113,9 +113,9 @@ def test_an_image_takes_the_tracks_to_its_own_stamp(make_boxes, later_s):
     tracker.update_image(
         CameraView(detections=nothing, camera=camera, camera_from_fixed=place, classes=())
     )
-    step_s = 0.0 if later_s == 0 else later_s - before.clock.offset_s
+    step_s = 0.0 if later_s == 0 else later_s - before.offset_s
     expected = before.tracks["center_m"] + step_s * before.tracks["twist"][:, :3]
     np.testing.assert_allclose(tracker.known.tracks["center_m"], expected, atol=1e-9)
-    left_s = before.clock.offset_s if later_s == 0 else 0.0
-    assert tracker.known.clock.offset_s == left_s
-    assert before.clock.offset_s != 0
+    left_s = before.offset_s if later_s == 0 else 0.0
+    assert tracker.known.offset_s == left_s
+    assert before.offset_s != 0

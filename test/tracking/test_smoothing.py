@@ -8,7 +8,7 @@ from perception_stack.datatypes import Boxes3D
 from perception_stack.journal import Journal
 from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.history import Frame
-from perception_stack.tracking.smoothing import smoothed
+from perception_stack.tracking.smoothing import FixedLagSmoother, smoothed
 from perception_stack.tracking.tracker import Tracker
 
 CONFIG = TrackerConfig.for_calibrated_scores()
@@ -114,3 +114,48 @@ def test_the_box_is_named_as_in_the_end(make_boxes):
 
 def test_no_frames_give_no_lists():
     assert run([]) == []
+
+
+def lagged(frames: list[Boxes3D], lag_s: float, config=CONFIG):
+    smoother = FixedLagSmoother(config, Journal(), lag_s=lag_s)
+    settled = [smoother.take(Frame(seen=boxes)) for boxes in frames]
+    return settled, smoother.flush()
+
+
+def test_a_lag_longer_than_the_recording_is_the_whole_recording(make_boxes):
+    frames = noisy_drive(make_boxes, 5, missing=range(15, 19))
+    settled, rest = lagged(frames, 9.0)
+    assert not any(settled)
+    whole = run(frames)
+    assert [one.objects.stamp_ns for one in rest] == [one.stamp_ns for one in whole]
+    for one, other in zip(rest, whole, strict=True):
+        np.testing.assert_allclose(one.objects.boxes.center_m, other.boxes.center_m, atol=1e-9)
+
+
+def test_each_frame_is_listed_once_as_old_as_the_lag(make_boxes):
+    frames = noisy_drive(make_boxes, 6)
+    settled, rest = lagged(frames, 0.5)
+    for i, lists in enumerate(settled):
+        assert [one.objects.stamp_ns for one in lists] == [frames[i - 5].stamp_ns] * (i >= 5)
+    assert [one.objects.stamp_ns for one in rest] == [one.stamp_ns for one in frames[-5:]]
+
+
+def test_the_longer_the_lag_the_nearer_to_the_truth(make_boxes):
+    def error_m(lag_s: float) -> float:
+        squares = []
+        for seed in range(8):
+            settled, rest = lagged(noisy_drive(make_boxes, seed), lag_s)
+            lists = [one.objects for each in [*settled, rest] for one in each]
+            for i, objects in enumerate(lists[10:30], start=10):
+                squares.append(objects.boxes.center_m[0, :2] - [0.6 * i, 0.005 * i**2])
+        return float(np.sqrt(np.mean(np.square(squares))))
+
+    assert error_m(1.0) < 0.9 * error_m(0.1)
+
+
+def test_a_bag_that_loops_begins_anew(make_boxes):
+    frames = noisy_drive(make_boxes, 7)
+    settled, rest = lagged([*frames, *frames], 0.5)
+    stamps = [one.objects.stamp_ns for each in settled[len(frames) :] for one in each]
+    assert stamps == [one.stamp_ns for one in frames[:-5]]
+    assert len(rest) == 5

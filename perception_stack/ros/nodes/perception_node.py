@@ -28,6 +28,7 @@ _TYPES = {
     "image": (Image, qos.SENSOR),
     "detections": (Detection2DArray, qos.RESULT),
     "masks": (Image, qos.RESULT),
+    "detections_3d": (Detection3DArray, qos.RESULT),
 }
 
 

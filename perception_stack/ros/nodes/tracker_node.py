@@ -1,10 +1,12 @@
-"""Node ``tracker``: stamped 3-D boxes in, the tracked list in a fixed frame out."""
+"""Node ``tracker``: boxes and detections in images in, the tracked list in a fixed frame out."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from vision_msgs.msg import Detection3DArray
+from sensor_msgs.msg import CameraInfo
+from vision_msgs.msg import Detection2DArray, Detection3DArray
 
 from perception_stack.datatypes import FrameResult
 from perception_stack.geometry.frame_tree import FrameTree
@@ -20,7 +22,7 @@ _EXPIRE_PERIOD_S = 0.05
 
 
 class TrackerNode(StepNode):
-    """Turns ``detections_3d`` into ``objects`` and what is derived from them."""
+    """Turns ``detections_3d`` and other sources into ``objects`` and what is derived of them."""
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__("tracker", ("tracker",), **node_options)
@@ -30,13 +32,21 @@ class TrackerNode(StepNode):
         self._stage.warm_up()
         self._outputs = ObjectOutputs(self, obstacle_spacing_m=config.obstacle_spacing_m)
         self._listener = FrameListener(self, frames, journal, on_change=self._publish_ready)
-        self.subscribe(
-            Detection3DArray,
-            "detections_3d",
-            self._on_boxes,
-            qos.RESULT,
-            raw=True,
-        )
+        for topic in config.box_topics:
+            self.subscribe(
+                Detection3DArray, topic, partial(self._on_boxes, topic), qos.RESULT, raw=True
+            )
+        for topic in config.image_topics:
+            info = topic.rpartition("/")[0]
+            self.subscribe(
+                CameraInfo,
+                f"{info}/camera_info" if info else "camera_info",
+                partial(self._on_camera_info, topic),
+                qos.SENSOR,
+            )
+            self.subscribe(
+                Detection2DArray, topic, partial(self._on_detections, topic), qos.RESULT
+            )
         self.every(_EXPIRE_PERIOD_S, self._publish_ready)
 
     @property
@@ -44,10 +54,21 @@ class TrackerNode(StepNode):
         """Number of frames that wait for their transform."""
         return self._stage.waiting
 
-    def _on_boxes(self, raw: bytes) -> None:
+    def _on_boxes(self, topic: str, raw: bytes) -> None:
         with self.timed("tracker"):
             boxes = messages.boxes3d_from_bytes(raw)
-            num = self._publish(self._stage.push(boxes, arrival_ns=arrival_ns()))
+            num = self._publish(self._stage.push(boxes, arrival_ns=arrival_ns(), topic=topic))
+        self.frames_done("tracker", num)
+
+    def _on_camera_info(self, topic: str, msg: CameraInfo) -> None:
+        self._stage.set_camera(messages.camera_from_msg(msg), topic=topic)
+
+    def _on_detections(self, topic: str, msg: Detection2DArray) -> None:
+        with self.timed("tracker"):
+            detections = messages.detections2d_from_msg(msg)
+            num = self._publish(
+                self._stage.push_detections(detections, arrival_ns=arrival_ns(), topic=topic)
+            )
         self.frames_done("tracker", num)
 
     def _publish_ready(self) -> None:

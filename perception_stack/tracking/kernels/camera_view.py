@@ -240,7 +240,7 @@ def learn_from_image(
             explains the track [N, V].
         seen_now: M detections; what each says of the class, float64 [M, V]; how well each class
             explains it [M, V]; which classes the detector knows, 1 or 0 [V].
-        places: The camera, and its sight, float64 [7].
+        places: The camera, and its sight, float64 [8].
         step: To this frame.
         p: Parameters.
 

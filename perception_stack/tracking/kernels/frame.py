@@ -54,7 +54,7 @@ def learn(
     tracks: tuple[TrackTable, FloatArray],
     seen_now: tuple[FoundTable, FloatArray, NDArray[np.intp]],
     step: Step,
-    sight: FloatArray,
+    sight: tuple[FloatArray, FloatArray],
     p: Row,
 ) -> NDArray[np.bool_]:
     """Update predicted tracks by a frame of boxes; see :func:`evidence.after_frame`.
@@ -64,7 +64,7 @@ def learn(
         seen_now: The detections [M]; what each says of the class, float64 [M, V]; the detection
             of each track, int [N], -1 for none.
         step: To this frame.
-        sight: From where it was looked, float64 [7].
+        sight: From where it was looked, float64 [8]; which classes were looked for, 1 or 0 [V].
         p: Parameters.
 
     Returns:
@@ -72,6 +72,7 @@ def learn(
     """
     table, class_probs = tracks
     found, said, chosen = seen_now
+    view, known = sight
     num = len(table)
     share, kept = np.ones(num), np.empty(num, dtype=np.bool_)
     unseen = np.empty(num, dtype=np.bool_)
@@ -79,14 +80,15 @@ def learn(
         table[n].log_odds = faded(table[n].log_odds, step[1], p)
         # of what is hardly believed in, a miss tells nothing new
         unseen[n] = chosen[n] < 0 and table[n].log_odds > p.remove_log_odds
-    if not np.isnan(sight[0]):
-        write_seen_share(table, unseen, sight, share, p)
+    if not np.isnan(view[0]):
+        write_seen_share(table, unseen, view, share, p)
     for n in range(num):
         t, m = table[n], chosen[n]
         if m < 0:
-            t.log_odds = missed(t.log_odds, share[n] * remembered_s(step[2], p), p)
+            looked_for = share[n] * np.sum(class_probs[n] * known)
+            t.log_odds = missed(t.log_odds, looked_for * remembered_s(step[2], p), p)
         else:
-            quarters, _ = correct(t, found[m], sight[:3], p)
+            quarters, _ = correct(t, found[m], view[:3], p)
             vote(t.heading, quarters, found[m].yaw_variance_rad2, p)
             note_detection(t, class_probs[n], (found[m].score, said[m]), step, p)
         kept[n] = is_kept(t, p)

@@ -67,7 +67,7 @@ def _share(
                     way[i] += 0.25 * sign * size[k] * axes[n, i, k]
             along += way[i] * sight[3 + i]
             length2 += way[i] ** 2
-        is_seen = along >= sight[6] * np.sqrt(length2)
+        is_seen = along >= sight[6] * np.sqrt(length2) and length2 <= sight[7] ** 2
         for m in hiding:
             if is_seen:
                 is_seen = not _is_met(
@@ -91,7 +91,7 @@ def write_seen_share(
     Args:
         tracks: N boxes.
         unseen: bool [N], of which ones to tell.
-        sight: float64 [7], origin, direction ahead, cosine of the half angle.
+        sight: float64 [8], origin, direction ahead, cosine of the half angle, range.
         share: float64 [N], written where asked for.
         p: Parameters.
     """
