@@ -19,25 +19,27 @@ _NAMESPACE = UUID("5b0f6f5e-6f0b-5a53-9d7c-3f1c7a0f2e11")
 
 def with_births(
     tracks: Tracks,
-    free: Measurements,
+    found: Measurements,
+    is_free: NDArray[np.bool_],
     *,
     when: When,
     config: TrackerConfig,
     journal: Journal,
 ) -> Tracks:
-    """Tracks, and new ones of the detections that are left; those not worth one are counted."""
+    """Tracks, and new ones of detections that are free; those not worth one are counted."""
     stamp_ns, _, source = when
-    strong = free["score"] >= config.strong_score
+    free = np.flatnonzero(is_free)
+    strong = free[found["score"][free] >= config.strong_score]
     journal.count(
         Reason.BELOW_THRESHOLD,
         stamp_ns=stamp_ns,
         detail=f"score below {config.strong_score} and no object there",
-        num=len(free) - int(np.sum(strong)),
+        num=len(free) - len(strong),
     )
-    if not strong.any():
+    if len(strong) == 0:
         return tracks
-    free = free.rows(strong)
-    duplicate = is_duplicate(free, tracks, config)
+    candidates = found.rows(strong)
+    duplicate = is_duplicate(candidates, tracks, config)
     journal.count(
         Reason.DUPLICATE,
         stamp_ns=stamp_ns,
@@ -47,7 +49,7 @@ def with_births(
     if duplicate.all():
         return tracks
     return tracks.followed_by(
-        births(free.rows(~duplicate), stamp_ns=stamp_ns, source=source, config=config)
+        births(candidates.only(~duplicate), stamp_ns=stamp_ns, source=source, config=config)
     )
 
 

@@ -9,7 +9,7 @@ after frame is no jitter but things that speed up, and does not count.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,4 +70,4 @@ class Clock:
                 self.variance_s2 + (now_s2 - self.variance_s2) / _MEMORY_FRAMES, _LEAST_S**2
             ),
         )
-        return replace(tracks, table=table), offset_s, clock
+        return tracks.with_table(table), offset_s, clock

@@ -272,6 +272,16 @@ class TrackerConfig(StepConfig):
 
 
 @lru_cache(maxsize=16)
+def shared(config: TrackerConfig) -> TrackerConfig:
+    """The first configuration that was equal to this one.
+
+    What follows from a configuration is looked up several times a frame, which is quicker where it
+    need not be compared.
+    """
+    return config
+
+
+@lru_cache(maxsize=16)
 def numbers(config: TrackerConfig) -> np.void:
     """The parameters as compiled loops take them, and what follows from them.
 

@@ -53,6 +53,10 @@ class Measurements:
             sensors=self.sensors[index],
         )
 
+    def only(self, mask: NDArray[np.bool_]) -> Measurements:
+        """The detections under a mask; these very ones where that is all."""
+        return self if mask.all() else self.rows(mask)
+
 
 def measurements_from_boxes(
     boxes: Boxes3D, *, vocabulary: tuple[str, ...], config: TrackerConfig, journal: Journal

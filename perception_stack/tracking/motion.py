@@ -6,8 +6,6 @@ frame rate does not matter (Bar-Shalom, Li, Kirubarajan, 2001, eq. 6.2.2-4).
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from perception_stack.tracking.config import TrackerConfig, numbers
 from perception_stack.tracking.tracks import Tracks
 
@@ -27,7 +25,7 @@ def predict(tracks: Tracks, dt_s: float, config: TrackerConfig) -> Tracks:
 
     table = tracks.copied_table()
     kernels.predict(table, dt_s, numbers(config))
-    return replace(tracks, table=table)
+    return tracks.with_table(table)
 
 
 def carry_on(tracks: Tracks, dt_s: float, config: TrackerConfig) -> Tracks:
@@ -40,4 +38,4 @@ def carry_on(tracks: Tracks, dt_s: float, config: TrackerConfig) -> Tracks:
 
     table = tracks.copied_table()
     lost = kernels.predict(table, dt_s, numbers(config))
-    return replace(tracks, table=table).only(~lost)
+    return tracks.with_table(table).only(~lost)

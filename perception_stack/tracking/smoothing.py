@@ -179,4 +179,4 @@ def _corrected(here: Tracks, there: Tracks, dt_s: float, config: TrackerConfig) 
 
     expected, table = predict(here, dt_s, config), here.copied_table()
     move_back(table, expected.table, there.table, dt_s)
-    return replace(here, table=table)
+    return here.with_table(table)

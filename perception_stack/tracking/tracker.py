@@ -6,6 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.datatypes import UNKNOWN, Boxes3D, TrackedObjects
 from perception_stack.errors import FrameMismatchError
@@ -15,7 +16,7 @@ from perception_stack.tracking.births import with_births
 from perception_stack.tracking.camera_view import CameraView, after_image, lifted, rectangles_of
 from perception_stack.tracking.classification import likelihood, spread
 from perception_stack.tracking.clock import Clock
-from perception_stack.tracking.config import TrackerConfig
+from perception_stack.tracking.config import TrackerConfig, shared
 from perception_stack.tracking.evidence import Passage, after_frame
 from perception_stack.tracking.history import Frame, History, Knowledge, Past
 from perception_stack.tracking.listing import listed
@@ -37,7 +38,7 @@ class Tracker:
     """
 
     def __init__(self, config: TrackerConfig, journal: Journal) -> None:
-        self._config = config
+        self._config = shared(config)
         self._journal = journal
         self.reset()
 
@@ -162,23 +163,29 @@ class Tracker:
             # it only grows, and its order is that of the names
             vocabulary=tuple(sorted({*known.vocabulary, *names})),
         )
-        probs = spread(known.tracks.class_probs, known.vocabulary, vocabulary=passage.vocabulary)
-        tracks = replace(known.tracks, class_probs=probs)
+        tracks = known.tracks
+        if passage.vocabulary != known.vocabulary:
+            probs = spread(tracks.class_probs, known.vocabulary, vocabulary=passage.vocabulary)
+            tracks = replace(tracks, class_probs=probs)
         step_s, offset_s, clocks = known.step_s(passage.dt_s), 0.0, known.clocks
         if passage.dt_s == 0:  # frames of one stamp were taken at one time
             step_s, offset_s = 0.0, known.offset_s
         tracks = carry_on(tracks, step_s, config)
         image_rows: dict[UUID, int] = {}
         if isinstance(seen, CameraView):
-            tracks, unexplained, image_rows = self._learn_image(tracks, seen, passage)
+            tracks, found, image_rows = self._learn_image(tracks, seen, passage)
+            is_free = np.ones(len(found), dtype=np.bool_)
         else:
             clock = clocks.get(source) or Clock.new(config)
-            tracks, unexplained, further_s, clock = self._learn_boxes(
-                tracks, seen, passage, (frame.sight, clock)
+            found = measurements_from_boxes(
+                seen, vocabulary=passage.vocabulary, config=config, journal=self._journal
+            )
+            tracks, is_free, further_s, clock = self._learn_boxes(
+                tracks, found, passage, (frame.sight, clock)
             )
             offset_s, clocks = offset_s + further_s, {**clocks, source: clock}
         tracks = with_births(
-            tracks, unexplained, when=frame.when, config=config, journal=self._journal
+            tracks, found, is_free, when=frame.when, config=config, journal=self._journal
         )
         self._known = Knowledge(
             tracks=tracks,
@@ -194,23 +201,19 @@ class Tracker:
     def _learn_boxes(
         self,
         tracks: Tracks,
-        boxes: Boxes3D,
+        found: Measurements,
         passage: Passage,
         seen_by: tuple[Sight | None, Clock],
-    ) -> tuple[Tracks, Measurements, float, Clock]:
-        """Tracks after boxes, detections that no track explains, their lateness, their clock."""
-        config, vocabulary = self._config, passage.vocabulary
-        found = measurements_from_boxes(
-            boxes, vocabulary=vocabulary, config=config, journal=self._journal
-        )
-        sight, clock = seen_by
-        like = likelihood(tracks.class_probs, vocabulary, config)
+    ) -> tuple[Tracks, NDArray[np.bool_], float, Clock]:
+        """Tracks after boxes; which ones no track explains; their lateness; their clock."""
+        config, (sight, clock) = self._config, seen_by
+        like = likelihood(tracks.class_probs, passage.vocabulary, config)
         chosen = associate(tracks, like, found, config, stamp_variance_s2=clock.variance_s2)
         is_free = np.ones(len(found), dtype=np.bool_)
         is_free[chosen[chosen >= 0]] = False
         tracks, late_s, clock = clock.set_by(tracks, found, chosen, config)
         after = after_frame(tracks, found, chosen, passage, config, sight=sight)
-        return after, found.rows(np.flatnonzero(is_free)), late_s, clock
+        return after, is_free, late_s, clock
 
     def _learn_image(
         self, tracks: Tracks, view: CameraView, passage: Passage

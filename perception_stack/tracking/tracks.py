@@ -109,6 +109,10 @@ class Tracks:
         table = self.copied_table()
         for name, values in columns.items():
             table[name] = values
+        return self.with_table(table)
+
+    def with_table(self, table: TrackTable) -> Tracks:
+        """The same tracks with another table."""
         return Tracks(
             table=table, class_probs=self.class_probs, sensors=self.sensors, ids=self.ids
         )
