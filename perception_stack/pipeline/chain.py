@@ -24,6 +24,7 @@ from perception_stack.datatypes import (
     Latency,
     Obstacles,
     PointCloud,
+    TrackedObjects,
 )
 from perception_stack.depth.detector import DepthDetector
 from perception_stack.geometry.camera import CameraModel
@@ -248,6 +249,10 @@ class Chain:
         with self._timed("fusion"):
             boxes = self._fusion.flush()
         return results + self._track(boxes, now_ns) + self._track_waiting(None)
+
+    def predicted(self) -> list[TrackedObjects]:
+        """The newest list as it is expected to be in a while; see the tracker's parameters."""
+        return self._tracking.predicted()
 
     def take_poses(self) -> list[Boxes3D]:
         """Object poses found since the last call, each in its camera's frame."""

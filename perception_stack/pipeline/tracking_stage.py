@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from perception_stack.datatypes import Boxes3D, Detections2D, FrameResult
+from perception_stack.datatypes import Boxes3D, Detections2D, FrameResult, TrackedObjects
 from perception_stack.errors import FrameMismatchError
 from perception_stack.geometry.boxes import transform_boxes
 from perception_stack.geometry.camera import CameraModel
@@ -131,6 +131,15 @@ class TrackingStage:
                 detections = none if isinstance(seen, CameraView) else seen
                 results.append(FrameResult(objects=objects, detections=detections))
         return results
+
+    def predicted(self) -> list[TrackedObjects]:
+        """The newest list as it is expected to be after each of the ``prediction_horizons_s``.
+
+        With covariance, at stamps to come; none before the first frame.
+        """
+        if self._tracker.known.stamp_ns is None:
+            return []
+        return [self._tracker.predicted(one) for one in self._config.prediction_horizons_s]
 
     def _placed_boxes(self, topic: str, now_ns: int | None) -> list[Frame]:
         return [

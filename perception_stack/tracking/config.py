@@ -35,6 +35,13 @@ class TrackerConfig(StepConfig):
         high=10.0,
     )
     publish_tentative: bool = param(False, "Also list objects that are not confirmed yet.")
+    prediction_horizons_s: tuple[float, ...] = param(
+        (0.5, 1.0, 2.0),
+        "How far ahead the list is predicted, while somebody listens.",
+        unit="s",
+        low=0.0,
+        high=10.0,
+    )
     obstacle_spacing_m: float = param(
         0.2, "Distance of the points on the walls of an obstacle.", unit="m", low=1e-3, high=10.0
     )

@@ -154,6 +154,7 @@ def test_tracker_lists_in_the_fixed_frame_at_the_stamp_of_the_boxes(bench: Bench
     lists = bench.listen(TrackedObjectArray, "objects")
     vision = bench.listen(Detection3DArray, "objects/vision")
     obstacles = bench.listen(PointCloud2, "obstacles")
+    later = bench.listen(TrackedObjectArray, "objects/predicted")
     tf = bench.talk(TFMessage, "/tf")
     detections = bench.talk(Detection3DArray, "detections_3d")
     num = 10
@@ -173,6 +174,13 @@ def test_tracker_lists_in_the_fixed_frame_at_the_stamp_of_the_boxes(bench: Bench
     assert np.linalg.norm(last.velocity_mps) < 0.1
     bench.until(lambda: len(vision) == num and len(obstacles) == num, "the other forms")
     assert vision[-1].detections[0].id == str(last.ids[0])
+    bench.until(lambda: len(later) == 3 * num, "where it will be")
+    ahead = messages.objects_from_msg(later[-1])
+    assert ahead.stamp_ns == last.stamp_ns + 2_000_000_000
+    assert ahead.ids == last.ids
+    moved_m = ahead.boxes.center_m - last.boxes.center_m
+    np.testing.assert_allclose(moved_m, 2.0 * last.velocity_mps, atol=0.02)
+    assert ahead.boxes.covariance[0, 0, 0] > last.boxes.covariance[0, 0, 0]
     walls = messages.cloud_from_msg(obstacles[-1]).xyz_m - [10, 2, 0]
     assert (np.abs(walls) <= np.array([2.1, 1.0, 0.85])).all()
 

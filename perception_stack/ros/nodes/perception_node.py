@@ -42,8 +42,11 @@ class PerceptionNode(StepNode):
         self._chain = Chain(self._config, self.journals, on_obstacles=self._on_obstacles)
         self._chain.warm_up()
         self._update_expectations()
-        spacing_m = self._config.tracker.obstacle_spacing_m
-        self._outputs = ObjectOutputs(self, obstacle_spacing_m=spacing_m)
+        self._outputs = ObjectOutputs(
+            self,
+            obstacle_spacing_m=self._config.tracker.obstacle_spacing_m,
+            predicted=self._chain.predicted,
+        )
         self._detections_3d = self.advertise(Detection3DArray, "detections_3d", qos.RESULT)
         self._points = {
             LIDAR: self.advertise(PointCloud2, "obstacle_points", qos.RESULT),

@@ -30,7 +30,11 @@ class TrackerNode(StepNode):
         frames, journal = FrameTree(reset_s=config.reset_s), self.journals["tracker"]
         self._stage = TrackingStage(config, frames, journal)
         self._stage.warm_up()
-        self._outputs = ObjectOutputs(self, obstacle_spacing_m=config.obstacle_spacing_m)
+        self._outputs = ObjectOutputs(
+            self,
+            obstacle_spacing_m=config.obstacle_spacing_m,
+            predicted=self._stage.predicted,
+        )
         self._listener = FrameListener(self, frames, journal, on_change=self._publish_ready)
         for topic in config.box_topics:
             self.subscribe(
