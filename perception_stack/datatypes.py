@@ -230,7 +230,7 @@ class Boxes3D:
 
     def __post_init__(self) -> None:
         num = len(self.center_m)
-        check_array("center_m", self.center_m, np.float64, None, 3)
+        check_array("center_m", self.center_m, np.float64, num, 3)
         check_array("quat_xyzw", self.quat_xyzw, np.float64, num, 4)
         check_array("size_lwh_m", self.size_lwh_m, np.float64, num, 3)
         check_array("covariance", self.covariance, np.float64, num, 6, 6)

@@ -44,31 +44,3 @@ def associate(
         stamp_variance_s2,
         numbers(config),
     )
-
-
-def pair_costs(
-    tracks: Tracks,
-    track_likelihood: FloatArray,
-    measurements: Measurements,
-    config: TrackerConfig,
-) -> tuple[IntArray, IntArray, FloatArray]:
-    """Pairs within the gate and what each costs.
-
-    The cost is minus twice the log odds of the detection being that of the track and not of
-    something new: the existence of the track; a density normal in place and sides, the latter
-    with a bound, since of a thing partly hidden any part may show; and how well the classes
-    agree. A track that could be anywhere or is hardly there thus loses against something new.
-
-    Returns:
-        track index int [K], rising, detection index int [K], cost float64 [K]; above zero the
-        detection is something new.
-    """
-    from perception_stack.tracking.kernels import association as kernels
-
-    return kernels.pair_costs(
-        tracks.table,
-        track_likelihood,
-        measurements.table,
-        measurements.class_likelihood,
-        numbers(config),
-    )

@@ -82,13 +82,20 @@ class TrackerConfig(StepConfig):
         2.0, "Speed of a new object, standard deviation, sizes per second.", unit="1/s", low=0.0
     )
     acceleration_per_size: float = param(
-        0.12,
-        "Change of speed in one second of what stands, sizes per second.",
-        unit="1/s",
+        0.15,
+        "Acceleration of what stands, standard deviation, sizes per second squared.",
+        unit="1/s^2",
         low=1e-3,
     )
     acceleration_per_speed: float = param(
-        0.08, "Further change of speed in one second, relative to the speed.", low=0.0, high=10.0
+        0.03, "Further acceleration, relative to the speed.", unit="1/s", low=0.0, high=10.0
+    )
+    acceleration_memory_s: float = param(
+        2.0,
+        "Time after which a third of an acceleration is left.",
+        unit="s",
+        low=1e-3,
+        high=1e3,
     )
     vertical_share: float = param(
         0.2, "Of speeds and accelerations, what may be along the upright axis.", low=0.0, high=1.0

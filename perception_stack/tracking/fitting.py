@@ -29,6 +29,7 @@ MOTION = (
     "rotation_noise_rad",
     "acceleration_per_size",
     "acceleration_per_speed",
+    "acceleration_memory_s",
     "turn_acceleration_radps",
     "speed_per_size",
     "precise_share",

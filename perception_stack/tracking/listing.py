@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from perception_stack.datatypes import Boxes3D, TrackedObjects
 from perception_stack.tracking.config import TrackerConfig, numbers
 from perception_stack.tracking.existence import probability
@@ -37,8 +35,8 @@ def listed(
         state=belief[1],
         velocity_mps=twist[0],
         angular_velocity_radps=twist[1],
-        twist_covariance=twist[2],
-        acceleration_mps2=np.full((len(shown), 3), np.nan),
+        acceleration_mps2=twist[2],
+        twist_covariance=twist[3],
         size_covariance=size_covariance,
         orientation_known=belief[2],
         stationary=belief[3],

@@ -1,7 +1,7 @@
-"""Where the tracks are by now: constant twist, driven by white acceleration.
+"""Where the tracks are by now: an acceleration lasts a while, a turn rate changes a little.
 
-The noise is that of a continuous process, so two short steps add up to one long one and the
-frame rate does not matter (Bar-Shalom, Li, Kirubarajan, 2001, eq. 6.2.2-4).
+Both are processes in continuous time, so two short steps add up to one long one and the frame
+rate does not matter; see :mod:`kernels.motion`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def predict(tracks: Tracks, dt_s: float, config: TrackerConfig) -> Tracks:
         dt_s: Time step in seconds, not negative.
         config: Noise.
     """
-    from perception_stack.tracking.kernels import filter as kernels
+    from perception_stack.tracking.kernels import motion as kernels
 
     table = tracks.copied_table()
     kernels.predict(table, dt_s, numbers(config))
@@ -34,7 +34,7 @@ def carry_on(tracks: Tracks, dt_s: float, config: TrackerConfig) -> Tracks:
     Any detection would seem to be that of a track whose place is less certain than ``lost_spread``
     sizes.
     """
-    from perception_stack.tracking.kernels import filter as kernels
+    from perception_stack.tracking.kernels import motion as kernels
 
     table = tracks.copied_table()
     lost = kernels.predict(table, dt_s, numbers(config))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import TrackedObjects
 from perception_stack.journal import Journal
 from perception_stack.tracking.classification import spread
-from perception_stack.tracking.config import TrackerConfig
+from perception_stack.tracking.config import TrackerConfig, numbers
 from perception_stack.tracking.history import Frame, Knowledge
 from perception_stack.tracking.listing import listed
 from perception_stack.tracking.motion import predict
@@ -178,5 +178,5 @@ def _corrected(here: Tracks, there: Tracks, dt_s: float, config: TrackerConfig) 
     from perception_stack.tracking.kernels.smoothing import move_back
 
     expected, table = predict(here, dt_s, config), here.copied_table()
-    move_back(table, expected.table, there.table, dt_s)
+    move_back(table, expected.table, there.table, dt_s, numbers(config))
     return here.with_table(table)

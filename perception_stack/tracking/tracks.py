@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 
+NUM_STATES = 15
+"""Of a track: place, rotation, velocity, turn rate, acceleration, three each."""
+
 NUM_LEVELS = 3
 """Of precision that a detection may have: more than stated, as stated, far less."""
 
@@ -18,7 +21,8 @@ TRACK = np.dtype(
         ("center_m", np.float64, (3,)),
         ("quat_xyzw", np.float64, (4,)),
         ("twist", np.float64, (6,)),
-        ("covariance", np.float64, (12, 12)),
+        ("acceleration_mps2", np.float64, (3,)),
+        ("covariance", np.float64, (NUM_STATES, NUM_STATES)),
         ("size_lwh_m", np.float64, (3,)),
         ("size_variance_m2", np.float64, (3,)),
         ("heading", np.float64, (4,)),
@@ -34,7 +38,7 @@ TRACK = np.dtype(
 
 - ``quat_xyzw``: unit; the box's z axis points up more than its x and y axes.
 - ``twist``: vx, vy, vz in m/s, wx, wy, wz in rad/s, along the fixed axes.
-- ``covariance``: of (x, y, z, rotation about the fixed axes, twist).
+- ``covariance``: of (x, y, z, rotation about the fixed axes, twist, acceleration).
 - ``heading``: log probability that the front is k quarter turns from x.
 - ``level_probs``: of the levels of precision of its detections.
 - ``log_odds``: of being there.
@@ -48,12 +52,6 @@ Row = Any
 """One row of a table, or a record of parameters: compiled loops have its columns as attributes."""
 
 _BYTES = np.dtype((np.void, TRACK.itemsize))
-
-POSE, TWIST = slice(0, 6), slice(6, 12)
-"""Places of the pose error and of the twist in the covariance of a track."""
-
-PLACE, VELOCITY, TURN_RATE = slice(0, 3), slice(6, 9), slice(9, 12)
-"""Places of the centre's error and of the two halves of the twist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from perception_stack.journal import Journal
-from perception_stack.tracking.association import associate, pair_costs
+from perception_stack.tracking.association import associate
 from perception_stack.tracking.births import births
 from perception_stack.tracking.classification import likelihood
-from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.kernels.association import assign
+from perception_stack.tracking.config import TrackerConfig, numbers
+from perception_stack.tracking.kernels.association import assign, pair_costs
 from perception_stack.tracking.measurements import Measurements, measurements_from_boxes
 
 CONFIG = TrackerConfig()
@@ -77,7 +77,9 @@ def test_no_pair_within_the_gate_is_overlooked(random_frames, seed):
     first, second = random_frames(seed, num_frames=2, num_things=8)
     tracks, found = births(read(first), stamp_ns=0, config=CONFIG), read(second)
     like = likelihood(tracks.class_probs, VOCABULARY, CONFIG)
-    rows, columns, _ = pair_costs(tracks, like, found, CONFIG)
+    rows, columns, _ = pair_costs(
+        (tracks.table, like), (found.table, found.class_likelihood), 0.0, numbers(CONFIG)
+    )
     limit = chi2.ppf(CONFIG.gate_probability, 3)
     expected = set()
     for i in range(len(tracks)):

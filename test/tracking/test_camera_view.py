@@ -105,14 +105,14 @@ def test_the_update_is_that_of_the_textbook(make_boxes):
     place = np.ascontiguousarray(CAMERA_FROM_ODOM.rotation), CAMERA_FROM_ODOM.translation_m
     look(tracks.table, (*place, np.array([-1.0, -1.0, 1.0, 1.0])), edges, slopes, spread)
     high = edges[0, 3] - edges[0, 1]
-    measure = np.hstack([slopes[0], np.zeros((4, 9))])
+    measure = np.hstack([slopes[0], np.zeros((4, 12))])
     noise = np.diag((CONFIG.edge_noise * high) ** 2 + spread[0])
     prior = tracks["covariance"][0]
     gain = prior @ measure.T @ np.linalg.inv(measure @ prior @ measure.T + noise)
     step = gain @ (found.edges[0] - edges[0])
     np.testing.assert_allclose(after["center_m"][0], tracks["center_m"][0] + step[:3], atol=1e-9)
     np.testing.assert_allclose(
-        after["covariance"][0], (np.eye(12) - gain @ measure) @ prior, atol=1e-9
+        after["covariance"][0], (np.eye(15) - gain @ measure) @ prior, atol=1e-9
     )
     # across the line of sight it comes nearer to the truth
     before, now = (abs(one["center_m"][0, 1] - 1.3) for one in (tracks, after))

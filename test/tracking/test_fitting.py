@@ -12,13 +12,17 @@ from perception_stack.tracking.fitting import Chain, bernoulli_log_loss, fitted,
 
 
 def chains(make_boxes, *, sigma_m: float, acceleration_mps2: float) -> list[Chain]:
-    """Cars with white acceleration, seen with white noise that they do not tell of."""
+    """Cars whose accelerations last, seen with white noise that they do not tell of."""
     rng, dt, result = np.random.default_rng(11), 0.1, []
-    for _ in range(12):
+    left = np.exp(-dt / TrackerConfig().acceleration_memory_s)
+    for _ in range(24):
         place, velocity, parts = np.zeros(2), rng.normal(0, 5, 2), []
+        acceleration = rng.normal(0, acceleration_mps2, 2)
         for i in range(60):
-            kick = rng.normal(0, acceleration_mps2 * np.sqrt(dt), 2)
-            place, velocity = place + dt * velocity + 0.5 * dt * kick, velocity + kick
+            place = place + dt * velocity + 0.5 * dt**2 * acceleration
+            velocity = velocity + dt * acceleration
+            kick = rng.normal(0, acceleration_mps2 * np.sqrt(1 - left**2), 2)
+            acceleration = left * acceleration + kick
             seen = place + rng.normal(0, sigma_m, 2)
             up_m = rng.normal(0, sigma_m)
             parts.append(make_boxes((*seen, up_m), stamp_s=i * dt, sigma_m=1e-3))

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.linalg import expm
 
 from perception_stack.geometry.transforms import yaw_from_quat
 from perception_stack.journal import Journal
@@ -26,39 +29,47 @@ def read(boxes) -> Measurements:
 
 def born(boxes, twist=(3.0, 1.0, 0.0, 0.0, 0.0, 0.4)) -> Tracks:
     tracks = births(read(boxes), stamp_ns=0, config=CONFIG)
-    return tracks.with_values(twist=np.array(twist))
+    return tracks.with_values(twist=np.array(twist), acceleration_mps2=np.array([0.5, -1.0, 0.2]))
 
 
 def textbook(dt_s: float, scale_m: float, speed_mps: float) -> tuple[np.ndarray, np.ndarray]:
-    """Transition and noise of the constant-twist model, as matrices of 12 by 12."""
-    eye = np.eye(6)
-    acceleration_mps2 = (
+    """Transition and noise of the model, as matrices of 15 by 15 (Van Loan 1978)."""
+    deviation_mps2 = (
         CONFIG.acceleration_per_size * scale_m + CONFIG.acceleration_per_speed * speed_mps
     )
-    upwards_mps2 = CONFIG.vertical_share * acceleration_mps2
-    density = np.diag(
-        [acceleration_mps2**2] * 2 + [upwards_mps2**2] + [CONFIG.turn_acceleration_radps**2] * 3
-    )
-    transition = np.block([[eye, dt_s * eye], [0 * eye, eye]])
-    noise = np.block(
+    upwards_mps2 = CONFIG.vertical_share * deviation_mps2
+    zero, eye, memory_s = np.zeros((3, 3)), np.eye(3), CONFIG.acceleration_memory_s
+    flow = np.block(
         [
-            [density * dt_s**3 / 3, density * dt_s**2 / 2],
-            [density * dt_s**2 / 2, density * dt_s],
+            [zero, zero, eye, zero, zero],
+            [zero, zero, zero, eye, zero],
+            [zero, zero, zero, zero, eye],
+            [zero] * 5,
+            [zero, zero, zero, zero, -eye / memory_s],
         ]
     )
-    return transition, noise
+    density = np.zeros((15, 15))
+    density[9:12, 9:12] = CONFIG.turn_acceleration_radps**2 * eye
+    density[12:, 12:] = 2 / memory_s * np.diag([deviation_mps2**2] * 2 + [upwards_mps2**2])
+    both = expm(dt_s * np.block([[-flow, density], [np.zeros((15, 15)), flow.T]]))
+    transition = both[15:, 15:].T
+    return transition, transition @ both[:15, 15:]
 
 
 def test_prediction_is_that_of_the_textbook(make_boxes):
     tracks = born(make_boxes((1, 2, 3), (4, 5, 6), yaw_rad=[0.1, -2]))
     after = predict(predict(tracks, 0.1, CONFIG), 0.25, CONFIG)
     for i in range(2):
-        expected = tracks["covariance"][i]
+        expected, state = tracks["covariance"][i], np.zeros(15)
+        state[6:] = np.concatenate([tracks["twist"][i], tracks["acceleration_mps2"][i]])
         for dt_s in (0.1, 0.25):
-            transition, noise = textbook(dt_s, tracks.scale_m[i], np.sqrt(10.0))
-            expected = transition @ expected @ transition.T + noise
-        np.testing.assert_allclose(after["covariance"][i], expected, atol=1e-12)
-    np.testing.assert_allclose(after["center_m"], tracks["center_m"] + 0.35 * np.array([3, 1, 0]))
+            speed_mps = float(np.linalg.norm(state[6:9]))
+            transition, noise = textbook(dt_s, tracks.scale_m[i], speed_mps)
+            expected, state = transition @ expected @ transition.T + noise, transition @ state
+        np.testing.assert_allclose(after["covariance"][i], expected, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(after["center_m"][i], tracks["center_m"][i] + state[:3])
+        np.testing.assert_allclose(after["twist"][i], state[6:12])
+        np.testing.assert_allclose(after["acceleration_mps2"][i], state[12:])
     np.testing.assert_allclose(yaw_from_quat(after["quat_xyzw"]), np.array([0.1, -2]) + 0.35 * 0.4)
 
 
@@ -66,8 +77,10 @@ def test_prediction_is_that_of_the_textbook(make_boxes):
 @given(first_s=st.floats(0, 1), second_s=st.floats(0, 1))
 def test_two_steps_add_up_to_one(make_boxes, first_s, second_s):
     tracks = born(make_boxes((0, 0, 0)))
-    twice = predict(predict(tracks, first_s, CONFIG), second_s, CONFIG)
-    once = predict(tracks, first_s + second_s, CONFIG)
+    # noise that depends on the speed is that of the speed at the start of a step
+    config = replace(CONFIG, acceleration_per_speed=0.0)
+    twice = predict(predict(tracks, first_s, config), second_s, config)
+    once = predict(tracks, first_s + second_s, config)
     np.testing.assert_allclose(twice["center_m"], once["center_m"], atol=1e-12)
     np.testing.assert_allclose(twice["quat_xyzw"], once["quat_xyzw"], atol=1e-12)
     np.testing.assert_allclose(twice["covariance"], once["covariance"], rtol=1e-9, atol=1e-12)
@@ -80,15 +93,15 @@ def test_update_is_that_of_the_textbook(make_boxes):
     passage = Passage(stamp_ns=0, dt_s=0.1, looked_s=0.1, vocabulary=VOCABULARY)
     after = after_frame(tracks, detection, np.array([0]), passage, PRECISE)
 
-    measure = np.hstack([np.eye(6), np.zeros((6, 6))])
+    measure = np.hstack([np.eye(6), np.zeros((6, 9))])
     prior = tracks["covariance"][0]
     gain = prior @ measure.T @ np.linalg.inv(measure @ prior @ measure.T + detection["noise"][0])
     turn = 0.3 - yaw_from_quat(tracks["quat_xyzw"])[0]
     residual = np.concatenate([detection["center_m"][0] - tracks["center_m"][0], [0, 0, turn]])
     step = gain @ residual
-    np.testing.assert_allclose(after["covariance"][0], (np.eye(12) - gain @ measure) @ prior)
+    np.testing.assert_allclose(after["covariance"][0], (np.eye(15) - gain @ measure) @ prior)
     np.testing.assert_allclose(after["center_m"][0], tracks["center_m"][0] + step[:3])
-    np.testing.assert_allclose(after["twist"][0], tracks["twist"][0] + step[6:], atol=1e-12)
+    np.testing.assert_allclose(after["twist"][0], tracks["twist"][0] + step[6:12], atol=1e-12)
     turned = yaw_from_quat(after["quat_xyzw"]) - yaw_from_quat(tracks["quat_xyzw"])
     assert turned[0] == pytest.approx(step[5])
 

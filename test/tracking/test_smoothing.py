@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy.linalg import expm
 
 from perception_stack.datatypes import Boxes3D
 from perception_stack.journal import Journal
@@ -41,24 +42,30 @@ def test_positions_are_those_of_least_squares(make_boxes):
     )
     results = run(frames, config)
     size_m = float(np.linalg.norm([4.0, 1.8, 1.5]))
-    density = (config.acceleration_per_size * size_m) ** 2
     noise = 0.1**2 + (config.position_noise_per_size * size_m) ** 2
-    num, dt = len(frames), 0.1
-    info, right = np.zeros((2 * num, 2 * num)), np.zeros(2 * num)
-    process = np.linalg.inv(density * np.array([[dt**3 / 3, dt**2 / 2], [dt**2 / 2, dt]]))
-    step = np.array([[-1.0, -dt, 1.0, 0.0], [0.0, -1.0, 0.0, 1.0]])
+    num, dt, memory_s = len(frames), 0.1, config.acceleration_memory_s
+    # Van Loan 1978
+    flow, density = np.diag([1.0, 1.0], 1), np.zeros((3, 3))
+    flow[2, 2] = -1 / memory_s
+    density[2, 2] = 2 / memory_s * (config.acceleration_per_size * size_m) ** 2
+    both = expm(dt * np.block([[-flow, density], [np.zeros((3, 3)), flow.T]]))
+    transition = both[3:, 3:].T
+    process = np.linalg.inv(transition @ both[:3, 3:])
+    step = np.hstack([-transition, np.eye(3)])
+    info, right = np.zeros((3 * num, 3 * num)), np.zeros(3 * num)
     for i in range(num - 1):
-        info[2 * i : 2 * i + 4, 2 * i : 2 * i + 4] += step.T @ process @ step
+        info[3 * i : 3 * i + 6, 3 * i : 3 * i + 6] += step.T @ process @ step
     for i, boxes in enumerate(frames):
-        info[2 * i, 2 * i] += 1 / noise
-        right[2 * i] += boxes.center_m[0, 0] / noise
+        info[3 * i, 3 * i] += 1 / noise
+        right[3 * i] += boxes.center_m[0, 0] / noise
     info[1, 1] += 1 / (config.speed_per_size * size_m) ** 2
+    info[2, 2] += 1 / (config.acceleration_per_size * size_m) ** 2
     expected = np.linalg.solve(info, right)
     got = [objects.boxes.center_m[0, 0] for objects in results]
-    np.testing.assert_allclose(got, expected[::2], atol=1e-6)
-    variance = np.linalg.inv(info).diagonal()[::2]
+    np.testing.assert_allclose(got, expected[::3], atol=1e-6)
+    variance = np.linalg.inv(info).diagonal()[::3]
     np.testing.assert_allclose(
-        [objects.boxes.covariance[0, 0, 0] for objects in results], variance, rtol=1e-5
+        [objects.boxes.covariance[0, 0, 0] for objects in results], variance, rtol=1e-4
     )
 
 

@@ -52,6 +52,24 @@ def test_what_is_predicted_is_what_the_model_says(make_boxes):
     assert variance > 10 * np.trace(objects.boxes.covariance[0, :3, :3])
 
 
+def lasting_accelerations(
+    rng: np.random.Generator, deviation_mps2: float, memory_s: float, *, num: int = 50
+) -> np.ndarray:
+    """Places [num, 2] every 0.1 s of something whose acceleration is kept for a while."""
+    fine_s = 0.01
+    left = np.exp(-fine_s / memory_s)
+    acceleration = rng.normal(0, deviation_mps2, 2)
+    velocity, place, places = rng.normal(0, 3.0, 2), np.zeros(2), []
+    for i in range(10 * num):
+        if i % 10 == 0:
+            places.append(place)
+        place = place + fine_s * velocity
+        velocity = velocity + fine_s * acceleration
+        kick = rng.normal(0, deviation_mps2 * np.sqrt(1 - left**2), 2)
+        acceleration = left * acceleration + kick
+    return np.array(places)
+
+
 def test_predictions_lie_in_their_ellipse_as_often_as_they_should(make_boxes):
     # things that accelerate as the model says, measured as stated
     config = TrackerConfig(acceleration_per_speed=0.0, position_noise_per_size=1e-4)
@@ -59,9 +77,9 @@ def test_predictions_lie_in_their_ellipse_as_often_as_they_should(make_boxes):
     size_m = float(np.linalg.norm([4.0, 1.8, 1.5]))
     inside = []
     for _ in range(60):
-        drift = rng.normal(0, config.acceleration_per_size * size_m * np.sqrt(0.1), (50, 2))
-        velocity = np.cumsum(drift, axis=0) + rng.normal(0, 3.0, 2)
-        place = np.cumsum(velocity, axis=0) * 0.1
+        place = lasting_accelerations(
+            rng, config.acceleration_per_size * size_m, config.acceleration_memory_s
+        )
         tracker = Tracker(config, Journal())
         for i in range(30):
             seen = [*(place[i] + rng.normal(0, 0.1, 2)), rng.normal(0, 0.1)]

@@ -10,7 +10,7 @@ from perception_stack.geometry.compiled import machine_code
 from perception_stack.tracking.found import FoundTable
 from perception_stack.tracking.kernels.assignment import cheapest
 from perception_stack.tracking.kernels.classes import compatibility
-from perception_stack.tracking.kernels.clock import blur
+from perception_stack.tracking.kernels.clock import blurred
 from perception_stack.tracking.kernels.precision import mixture
 from perception_stack.tracking.tracks import NUM_LEVELS, Row, TrackTable
 
@@ -36,25 +36,29 @@ def _sides(t: Row, f: Row, size_noise: float) -> float:
 
 @machine_code
 def pair_costs(
-    tracks: TrackTable,
-    track_like: FloatArray,
-    found: FoundTable,
-    found_like: FloatArray,
+    tracks_and_like: tuple[TrackTable, FloatArray],
+    found_and_like: tuple[FoundTable, FloatArray],
+    stamp_variance_s2: float,
     p: Row,
 ) -> Costs:
-    """Pairs within the gate, without a look at those far apart; see :mod:`association`.
+    """Pairs within the gate and what each costs, without a look at those far apart.
+
+    The cost is minus twice the log odds of the detection being that of the track and not of
+    something new: the existence of the track; a density normal in place and sides, the latter
+    with a bound, since of a thing partly hidden any part may show; and how well the classes
+    agree. A track that could be anywhere or is hardly there thus loses against something new.
 
     Args:
-        tracks: [N], predicted.
-        track_like: float64 [N, V], of their classes.
-        found: [M], with rising x.
-        found_like: float64 [M, V].
+        tracks_and_like: N predicted tracks; float64 [N, V], of their classes.
+        found_and_like: M detections, with rising x; float64 [M, V].
+        stamp_variance_s2: Of when the detections were made.
         p: Parameters.
     """
+    (tracks, track_like), (found, found_like) = tracks_and_like, found_and_like
     num = len(found)
     rows, columns, costs = [0][:0], [0][:0], [0.0][:0]
     x_m, noise_m2, most_m2, offset = np.empty(num), np.empty(num), 0.0, np.empty(3)
-    level_probs = np.empty(NUM_LEVELS)
+    level_probs, place = np.empty(NUM_LEVELS), np.empty((3, 3))
     for m in range(num):
         x_m[m] = found[m].center_m[0]
         noise = found[m].noise
@@ -63,7 +67,8 @@ def pair_costs(
     for n in range(len(tracks)):
         t = tracks[n]
         # a trace is more than the variance in any direction
-        spread_m2 = t.covariance[0, 0] + t.covariance[1, 1] + t.covariance[2, 2]
+        blurred(t, stamp_variance_s2, place)
+        spread_m2 = place[0, 0] + place[1, 1] + place[2, 2]
         reach_m = np.sqrt(p.gate * (spread_m2 + most_m2))
         log_size = 0.5 * np.log(np.sum(t.size_lwh_m**2))
         log_new = np.log(p.new_density * (2 * np.pi) ** 1.5) - 3 * log_size
@@ -78,7 +83,7 @@ def pair_costs(
             if distance2 > p.gate * (spread_m2 + noise_m2[m]):
                 continue
             level_probs[:] = t.level_probs
-            log_density, squared = mixture(t.covariance, found[m].noise, offset, level_probs, p)
+            log_density, squared = mixture(place, found[m].noise, offset, level_probs, p)
             if squared > p.gate:
                 continue
             same_class = compatibility(track_like[n], found_like[m])
@@ -153,12 +158,9 @@ def associate(
     p: Row,
 ) -> IntArray:
     """Detection of each track, -1 for none; see :func:`association.associate`."""
-    found, found_like = found_and_like
-    tracks = tracks_and_like[0].copy()
-    for n in range(len(tracks)):
-        blur(tracks[n], stamp_variance_s2)
-    pairs = pair_costs(tracks, tracks_and_like[1], found, found_like, p)
+    found = found_and_like[0]
+    pairs = pair_costs(tracks_and_like, found_and_like, stamp_variance_s2, p)
     score = np.empty(len(found))
     for m in range(len(found)):
         score[m] = found[m].score
-    return assign_in_stages(pairs, score, p.strong_score, len(tracks))
+    return assign_in_stages(pairs, score, p.strong_score, len(tracks_and_like[0]))

@@ -29,12 +29,14 @@ def bear(found: FoundTable, tracks: TrackTable, stamp_ns: int, p: Row) -> None:
     for m in range(len(found)):
         f, t = found[m], tracks[m]
         write_upright(f.quat_xyzw, p.vertical_share, upright)
-        speed_mps = p.speed_per_size * np.sqrt(np.sum(f.size_lwh_m**2))
+        scale_m = np.sqrt(np.sum(f.size_lwh_m**2))
+        speed_mps, lasting_mps2 = p.speed_per_size * scale_m, p.acceleration_per_size * scale_m
         for i in range(3):
             t.center_m[i], t.size_lwh_m[i] = f.center_m[i], f.size_lwh_m[i]
             t.size_variance_m2[i] = f.ends_noise_m2[i] + (p.size_noise * f.size_lwh_m[i]) ** 2
             for j in range(3):
                 t.covariance[6 + i, 6 + j] = speed_mps**2 * upright[i, j]
+                t.covariance[12 + i, 12 + j] = lasting_mps2**2 * upright[i, j]
             t.covariance[9 + i, 9 + i] = p.turn_rate_radps**2
         for i in range(4):
             t.quat_xyzw[i] = f.quat_xyzw[i]

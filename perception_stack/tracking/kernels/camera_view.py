@@ -17,7 +17,7 @@ from perception_stack.tracking.kernels.frame import Step, is_kept, note_detectio
 from perception_stack.tracking.kernels.rectangles import overlap as overlap_of
 from perception_stack.tracking.kernels.sight import write_seen_share
 from perception_stack.tracking.kernels.turns import cholesky, turned_quat, write_axes
-from perception_stack.tracking.tracks import Row, TrackTable
+from perception_stack.tracking.tracks import NUM_STATES, Row, TrackTable
 
 View = tuple[FloatArray, FloatArray, FloatArray]
 """Rotation [3, 3] and translation [3] from the fixed frame to the camera; borders of the image
@@ -201,24 +201,25 @@ def _correct(
     residual, _ = _innovation(t, seen_as, measured, p)
     edges, slopes, noise = seen_as
     high = edges[3] - edges[1]
-    gain, moved = np.empty(12), np.zeros(12)
+    gain, moved = np.empty(NUM_STATES), np.zeros(NUM_STATES)
     for a in range(4):
         if not inside[a]:
             continue
         variance, off = p.edge_noise**2 + noise[a] / high**2, residual[a]
-        for i in range(12):
+        for i in range(NUM_STATES):
             gain[i] = 0.0
             for j in range(3):
                 gain[i] += t.covariance[i, j] * slopes[a, j] / high
         for i in range(3):
             variance += slopes[a, i] / high * gain[i]
             off -= slopes[a, i] / high * moved[i]
-        for i in range(12):
+        for i in range(NUM_STATES):
             moved[i] += gain[i] / variance * off
-            for j in range(12):
+            for j in range(NUM_STATES):
                 t.covariance[i, j] -= gain[i] * gain[j] / variance
     for i in range(3):
         t.center_m[i] += moved[i]
+        t.acceleration_mps2[i] += moved[12 + i]
     for i in range(6):
         t.twist[i] += moved[6 + i]
     x, y, z, w = turned_quat(t.quat_xyzw, moved[3:6])

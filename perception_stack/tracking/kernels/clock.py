@@ -5,11 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
 from perception_stack.tracking.found import FoundTable
 from perception_stack.tracking.kernels.precision import expected_scale2, mixture
 from perception_stack.tracking.kernels.turns import cholesky
 from perception_stack.tracking.tracks import Row, TrackTable
+
+# Share of an offset that is not followed. Nothing but the stamps says what time it is: tracks that
+# were set to a wrong time all agree on it, and with accelerations of their own would drift away.
+_PULL = 0.15
 
 
 @machine_code
@@ -38,11 +43,11 @@ def _information(t: Row, f: Row, p: Row) -> tuple[float, float]:
 
 
 @machine_code
-def blur(t: Row, variance_s2: float) -> None:
-    """Add to the covariance of a place what an uncertain time means for what moves, in place."""
+def blurred(t: Row, variance_s2: float, place: FloatArray) -> None:
+    """Write the covariance [3, 3] of the place of a track at a time that is uncertain."""
     for i in range(3):
         for j in range(3):
-            t.covariance[i, j] += variance_s2 * t.twist[i] * t.twist[j]
+            place[i, j] = t.covariance[i, j] + variance_s2 * t.twist[i] * t.twist[j]
 
 
 @machine_code
@@ -67,11 +72,12 @@ def set_to_detections(
             one, says = _information(table[n], found[chosen[n]], p)
             total += one
             told += says
-    offset_s, left_s2 = told / total, 1.0 / total
+    offset_s, left_s2, place = (1 - _PULL) * told / total, 1.0 / total, np.empty((3, 3))
     for n in range(len(table)):
         for i in range(3):
             table[n].center_m[i] += offset_s * table[n].twist[i]
         if chosen[n] >= 0:
             # of the others no detection says when they were where
-            blur(table[n], left_s2)
+            blurred(table[n], left_s2, place)
+            table[n].covariance[:3, :3] = place
     return offset_s, left_s2

@@ -1,13 +1,12 @@
-"""The Kalman filter of pose, twist and size, one track at a time."""
+"""The correction of pose, motion and size by a detection, one track at a time."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
-from perception_stack.tracking.kernels.precision import expected_scale2, forget, mixture
+from perception_stack.tracking.kernels.precision import expected_scale2, mixture
 from perception_stack.tracking.kernels.turns import (
     cholesky,
     swap_sides,
@@ -15,75 +14,17 @@ from perception_stack.tracking.kernels.turns import (
     turned_quat,
     write_axes,
     write_turn_between,
-    write_upright,
 )
-from perception_stack.tracking.tracks import Row, TrackTable
+from perception_stack.tracking.tracks import Row
 
 _MOST_SURPRISE = 4.0  # squared distance from which on a size counts as an outlier
-
-
-@machine_code
-def predict(table: TrackTable, dt_s: float, p: Row) -> NDArray[np.bool_]:
-    """Carry tracks on by a time step, in place; see :mod:`motion`.
-
-    Returns:
-        Which could be anywhere by now, bool [N].
-    """
-    density, lost = np.empty((3, 3)), np.empty(len(table), dtype=np.bool_)
-    for n in range(len(table)):
-        t = table[n]
-        forget(t.level_probs, dt_s, p)
-        speed2, scale2 = 0.0, 0.0
-        for i in range(3):
-            speed2 += t.twist[i] ** 2
-            scale2 += t.size_lwh_m[i] ** 2
-            t.center_m[i] += dt_s * t.twist[i]
-            t.size_variance_m2[i] += (p.size_change * t.size_lwh_m[i]) ** 2 * dt_s
-        a, b, c, d = turned_quat(t.quat_xyzw, dt_s * t.twist[3:])
-        t.quat_xyzw[0], t.quat_xyzw[1], t.quat_xyzw[2], t.quat_xyzw[3] = a, b, c, d
-        acceleration_mps2 = p.acceleration_per_size * np.sqrt(scale2)
-        acceleration_mps2 += p.acceleration_per_speed * np.sqrt(speed2)
-        write_upright(t.quat_xyzw, p.vertical_share, density)
-        density *= acceleration_mps2**2
-        _spread(t.covariance, dt_s, density, p.turn_acceleration_radps)
-        variance_m2 = (t.covariance[0, 0] + t.covariance[1, 1] + t.covariance[2, 2]) / 3
-        lost[n] = variance_m2 > p.lost_spread**2 * scale2
-    return lost
-
-
-@machine_code
-def _spread(c: FloatArray, dt_s: float, density: FloatArray, turn: float) -> None:
-    """Covariance [12, 12] after a time step of constant twist, driven by white acceleration.
-
-    Args:
-        c: Changed in place.
-        dt_s: Time step.
-        density: float64 [3, 3], of the acceleration.
-        turn: Change of turn rate in one second.
-    """
-    for i in range(6):
-        for j in range(6):
-            c[i, j] += dt_s * (c[i, j + 6] + c[i + 6, j] + dt_s * c[i + 6, j + 6])
-    for i in range(6):
-        for j in range(6):
-            c[i, j + 6] += dt_s * c[i + 6, j + 6]
-    for i in range(6):
-        for j in range(6):
-            turning = turn**2 if i == j else 0.0
-            one = density[i, j] if i < 3 and j < 3 else turning
-            c[i, j] += one * dt_s**3 / 3
-            c[i, j + 6] += one * dt_s**2 / 2
-            c[i + 6, j + 6] += one * dt_s
-    for i in range(6):
-        for j in range(6):
-            c[j + 6, i] = c[i, j + 6]
 
 
 @machine_code
 def _correct_state(
     c: FloatArray, noise: FloatArray, scale2: float, residual: FloatArray
 ) -> FloatArray:
-    """Kalman update: shrinks the covariance, whitens the residual, gives the step [12]."""
+    """Kalman update: shrinks the covariance, whitens the residual, gives the step [15]."""
     num = len(c)
     factor, whitened, step = np.empty((6, 6)), np.empty((6, num)), np.zeros(num)
     for i in range(6):
@@ -180,6 +121,7 @@ def correct(t: Row, f: Row, origin_m: FloatArray, p: Row) -> tuple[int, float]:
     step = _correct_state(t.covariance, f.noise, scale2, residual)
     for i in range(3):
         t.center_m[i] += step[i]
+        t.acceleration_mps2[i] += step[12 + i]
     for i in range(6):
         t.twist[i] += step[6 + i]
     a, b, c, d = turned_quat(t.quat_xyzw, step[3:6])

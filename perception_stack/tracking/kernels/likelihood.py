@@ -9,7 +9,8 @@ from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
 from perception_stack.tracking.found import FoundTable
 from perception_stack.tracking.kernels.births import bear
-from perception_stack.tracking.kernels.filter import correct, predict
+from perception_stack.tracking.kernels.filter import correct
+from perception_stack.tracking.kernels.motion import predict
 from perception_stack.tracking.kernels.precision import expected_scale2
 from perception_stack.tracking.kernels.turns import squared_and_volume
 from perception_stack.tracking.tracks import Row, TrackTable

@@ -12,8 +12,8 @@ from perception_stack.tracking.tracks import Row, TrackTable
 
 Pose = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 """Centres [N, 3], rotations [N, 4], sizes [N, 3], covariances of the pose [N, 6, 6]."""
-Twist = tuple[FloatArray, FloatArray, FloatArray]
-"""Velocities [N, 3], turn rates [N, 3], covariances of both [N, 6, 6]."""
+Motion = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+"""Velocities, turn rates, accelerations [N, 3]; covariances of the first two [N, 6, 6]."""
 Belief = tuple[FloatArray, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]
 """Log odds of existence [N], states [N], whether the heading is known, whether it stands."""
 Seen = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -26,7 +26,7 @@ _COASTING = int(TrackState.COASTING)
 @machine_code
 def columns(
     table: TrackTable, stamp_ns: int, with_tentative: bool, p: Row
-) -> tuple[NDArray[np.intp], Pose, Twist, FloatArray, Belief, Seen]:
+) -> tuple[NDArray[np.intp], Pose, Motion, FloatArray, Belief, Seen]:
     """What the list says of the tracks that are in it.
 
     Returns:
@@ -43,6 +43,7 @@ def columns(
     center, quat, size = np.empty((num, 3)), np.empty((num, 4)), np.empty((num, 3))
     covariance, twist_covariance = np.empty((num, 6, 6)), np.empty((num, 6, 6))
     velocity, turn_rate = np.empty((num, 3)), np.empty((num, 3))
+    acceleration = np.empty((num, 3))
     size_covariance = np.zeros((num, 3, 3))
     log_odds, state = np.empty(num), np.empty(num, dtype=np.uint8)
     known, still = np.empty(num, dtype=np.bool_), np.empty(num, dtype=np.bool_)
@@ -52,6 +53,7 @@ def columns(
         for i in range(3):
             center[n, i], size[n, i] = t.center_m[i], t.size_lwh_m[i]
             velocity[n, i], turn_rate[n, i] = t.twist[i], t.twist[3 + i]
+            acceleration[n, i] = t.acceleration_mps2[i]
             size_covariance[n, i, i] = t.size_variance_m2[i]
         for i in range(4):
             quat[n, i] = t.quat_xyzw[i]
@@ -69,7 +71,7 @@ def columns(
     return (
         shown,
         (center, quat, size, covariance),
-        (velocity, turn_rate, twist_covariance),
+        (velocity, turn_rate, acceleration, twist_covariance),
         size_covariance,
         (log_odds, state, known, still),
         (num_detections, last_ns),

@@ -26,8 +26,8 @@ def pair_costs(tracks: Tracks, num: int, found: Found, instant: Instant, model: 
     """Pairs inside of the gate.
 
     The cost is minus twice the log odds of the detection being that of the track and not of
-    something new, as in :func:`perception_stack.tracking.association.pair_costs`: existence of
-    the track, density of the four edges, agreement of the classes. Above zero it is something new.
+    something new, as in space (``tracking/kernels/association.py``): existence of the track,
+    density of the four edges, agreement of the classes. Above zero it is something new.
     """
     num_found, num_classes = len(found.score), tracks.class_probs.shape[1]
     first = np.zeros(num + 1, dtype=np.int64)
