@@ -46,7 +46,7 @@ class Block:
         residuals: float64 [N, D]: N measurements of D numbers each, all of one unit; a measurement
             is believed or doubted as a whole.
         shared: float64 [N, D, P], their derivative by the shared parameters.
-        private: float64 [N, D, Q], by the block's own; Q may be 0.
+        private: float64 [N, D, Q], by the block's own; Q may be 0, and is that of all blocks.
     """
 
     residuals: FloatArray
@@ -123,8 +123,8 @@ class Fit(Generic[StateT]):
         block_information: float64 [B, P, P], each block's share of it.
         covariance: float64 [P, P] of the shared parameters, blocks being independent, what is
             inside of them not. Huge, not infinite, along directions that the data do not fix.
-        private_covariances: float64 [Q, Q] for each block, of its own parameters, the shared
-            ones being known.
+        private_covariances: float64 [B, Q, Q], of each block's own parameters, the shared ones
+            being known.
         num_iterations: Steps taken.
         converged: False if it ended for another reason than being there.
     """
@@ -137,7 +137,7 @@ class Fit(Generic[StateT]):
     information: FloatArray
     block_information: FloatArray
     covariance: FloatArray
-    private_covariances: list[FloatArray]
+    private_covariances: FloatArray
     num_iterations: int
     converged: bool
 
@@ -184,42 +184,42 @@ def solve(
         CalibrationError: residuals that are not finite at the start, or fewer numbers than
             parameters.
     """
-    state, blocks = start, problem.linearise(start)
-    _check(blocks)
-    scale = sigma or _first_scale(blocks)
-    damping, growth, num_iterations, state_of_search = _DAMPING, 2.0, 0, "going"
-    while state_of_search == "going" and num_iterations < max_iterations:
+    state, here = start, _Stack(problem.linearise(start))
+    here.check()
+    scale = sigma or here.first_scale()
+    damping, growth, num_iterations, progress = _DAMPING, 2.0, 0, "going"
+    while progress == "going" and num_iterations < max_iterations:
         num_iterations += 1
-        normal = _Normal(blocks, _weights(blocks, scale, robust=robust))
-        cost = _cost(blocks, scale, robust=robust)
+        normal = _Normal(here, here.weights(scale, robust=robust))
+        cost = here.cost(scale, robust=robust)
         while True:
             shared, private, gain = normal.step(damping)
             if gain < (_STEP_SIGMAS * scale) ** 2:
-                state_of_search = "there"
+                progress = "there"
                 break
-            trial = problem.moved(state, shared, private)
-            there = problem.linearise(trial)
-            drop = cost - _cost(there, scale, robust=robust)
+            trial = problem.moved(state, shared, list(private))
+            there = _Stack(problem.linearise(trial))
+            drop = cost - there.cost(scale, robust=robust)
             if drop > 0:  # False for NaN
                 ratio = min(2 * drop * scale**2 / gain, 1.0)
                 damping, growth = max(damping * max(1 / 3, 1 - (2 * ratio - 1) ** 3), 1e-12), 2.0
-                state, blocks = trial, there
+                state, here = trial, there
                 break
             damping, growth = damping * growth, 2 * growth
             if damping > _MAX_DAMPING:
-                state_of_search = "stuck"
+                progress = "stuck"
                 break
         if sigma is None:
-            was, scale = scale, _scale(blocks, _weights(blocks, scale, robust=robust), least=scale)
-            if state_of_search == "there" and abs(was - scale) > _STEP_SIGMAS * scale:
-                state_of_search = "going"
+            was, scale = scale, here.scale(here.weights(scale, robust=robust), least=1e-9 * scale)
+            if progress == "there" and abs(was - scale) > _STEP_SIGMAS * scale:
+                progress = "going"
     return _fit(
         state,
-        blocks,
+        here,
         scale,
         robust=robust,
         num_iterations=num_iterations,
-        converged=state_of_search == "there",
+        converged=progress == "there",
     )
 
 
@@ -247,87 +247,138 @@ def weak_directions(
 
 
 def inverse(information: FloatArray) -> FloatArray:
-    """Covariance of an information matrix; huge where it is singular, never infinite."""
+    """Covariance of information matrices [..., N, N]; huge where they are singular."""
     white = _whitening(information)
-    return white.T @ white
+    covariance: FloatArray = np.swapaxes(white, -1, -2) @ white
+    return covariance
+
+
+class _Stack:
+    """All blocks in one array each, as long as the longest; what is missing is zero."""
+
+    def __init__(self, blocks: list[Block]) -> None:
+        if not blocks:
+            raise CalibrationError("there is nothing to calibrate with")
+        self.blocks = blocks
+        self.num = np.array([len(one.residuals) for one in blocks])
+        self.num_shared, self.num_private = blocks[0].shared.shape[2], blocks[0].private.shape[2]
+        self.dim = blocks[0].residuals.shape[1]
+        shape = len(blocks), int(self.num.max()), self.dim
+        self.there = np.arange(shape[1]) < self.num[:, None]
+        self.residuals = np.zeros(shape)
+        self.residuals[self.there] = np.concatenate([one.residuals for one in blocks])
+        jacobian = np.zeros((*shape, self.num_shared + self.num_private))
+        jacobian[..., : self.num_shared][self.there] = np.concatenate(
+            [one.shared for one in blocks]
+        )
+        jacobian[..., self.num_shared :][self.there] = np.concatenate(
+            [one.private for one in blocks]
+        )
+        self.jacobian = jacobian.reshape(shape[0], shape[1] * self.dim, -1)
+        self.square = np.einsum("bnd,bnd->bn", self.residuals, self.residuals)
+
+    def check(self) -> None:
+        """Refuse what cannot be solved."""
+        free = self.num_shared + len(self.num) * self.num_private
+        num = self.dim * int(self.num.sum())
+        if num < free:
+            raise CalibrationError(f"{num} measured numbers cannot fix {free} parameters")
+        if not np.isfinite(self.residuals).all():
+            text = "the start of the calibration explains nothing (residuals are NaN)"
+            raise CalibrationError(text)
+
+    def weights(self, scale: float, *, robust: bool) -> FloatArray:
+        """Float64 [B, N]."""
+        if not robust:
+            return self.there.astype(np.float64)
+        weights: FloatArray = self.there * (TAIL + self.dim) / (TAIL + self.square / scale**2)
+        return weights
+
+    def cost(self, scale: float, *, robust: bool) -> float:
+        """Negative log-likelihood but for constants."""
+        square = self.square / scale**2
+        if not robust:
+            return float(square.sum() / 2)
+        return float((TAIL + self.dim) / 2 * np.log1p(square / TAIL).sum())
+
+    def first_scale(self) -> float:
+        """Size of the errors from their median."""
+        per_number = _MAD_TO_STD.get(self.dim, 1 / float(np.sqrt(self.dim)))
+        return max(float(np.sqrt(np.median(self.square[self.there]))) * per_number, 1e-12)
+
+    def scale(self, weights: FloatArray, *, least: float) -> float:
+        """Width of Student's t: one step of expectation and maximisation (Lange et al. 1989)."""
+        mean = float((weights * self.square).sum()) / (int(self.num.sum()) * self.dim)
+        return float(max(np.sqrt(mean), least, 1e-12))
 
 
 class _Normal:
     """Normal equations with the private parameters of each block eliminated."""
 
-    def __init__(self, blocks: list[Block], weights: list[FloatArray]) -> None:
-        self._parts = []
-        for block, weight in zip(blocks, weights, strict=True):
-            num, dim, num_shared = block.shared.shape
-            num_private = block.private.shape[2]
-            both = np.concatenate([block.shared, block.private], axis=2)
-            both = both.reshape(num * dim, num_shared + num_private)
-            weighted = both.T * np.repeat(weight, dim)
-            matrix = weighted @ both
-            slope = weighted @ block.residuals.ravel()
-            self._parts.append((matrix, slope, num_shared))
+    def __init__(self, stack: _Stack, weights: FloatArray) -> None:
+        weighted = stack.jacobian * np.repeat(weights, stack.dim, axis=1)[..., None]
+        turned = weighted.transpose(0, 2, 1)
+        self._matrix = turned @ stack.jacobian
+        self._slope = (turned @ stack.residuals.reshape(len(weights), -1, 1))[..., 0]
+        self._split = stack.num_shared
 
-    def step(self, damping: float) -> tuple[FloatArray, list[FloatArray], float]:
-        """Damped step of the shared and private parameters, and the squared decrement."""
-        reduced, slope, rest = 0.0, 0.0, []
-        for matrix, gradient, p in self._parts:
-            damped = matrix + np.diag(damping * np.diag(matrix))
-            back = _solve_positive(damped[p:, p:], np.column_stack([damped[p:, :p], gradient[p:]]))
-            reduced = reduced + damped[:p, :p] - damped[:p, p:] @ back[:, :p]
-            slope = slope + gradient[:p] - damped[:p, p:] @ back[:, p]
-            rest.append(back)
-        shared = -_solve_positive(np.asarray(reduced), np.asarray(slope)[:, None])[:, 0]
-        private = [-(back[:, -1] + back[:, :-1] @ shared) for back in rest]
-        gain = -sum(
-            float(gradient[:p] @ shared + gradient[p:] @ own)
-            for (_, gradient, p), own in zip(self._parts, private, strict=True)
+    def step(self, damping: float) -> tuple[FloatArray, FloatArray, float]:
+        """Damped step, shared [P] and private [B, Q], and how far it goes down."""
+        p = self._split
+        diagonal = np.einsum("bii->bi", self._matrix)
+        damped = self._matrix + damping * diagonal[:, :, None] * np.eye(diagonal.shape[1])
+        back = _solve_positive(
+            damped[:, p:, p:],
+            np.concatenate([damped[:, p:, :p], self._slope[:, p:, None]], axis=2),
+        )
+        reduced = (damped[:, :p, :p] - damped[:, :p, p:] @ back[..., :p]).sum(axis=0)
+        slope = (self._slope[:, :p] - (damped[:, :p, p:] @ back[..., p:])[..., 0]).sum(axis=0)
+        shared = -_solve_positive(reduced, slope[:, None])[:, 0]
+        private = -(back[..., -1] + back[..., :-1] @ shared)
+        gain = -float(
+            self._slope[:, :p].sum(axis=0) @ shared + (self._slope[:, p:] * private).sum()
         )
         return shared, private, gain
 
-    def reduced(self) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
-        """Information [B, P, P] and score [B, P] of each block; information on private ones."""
-        information, scores, own = [], [], []
-        for matrix, gradient, p in self._parts:
-            back = inverse(matrix[p:, p:]) @ np.column_stack([matrix[p:, :p], gradient[p:]])
-            information.append(matrix[:p, :p] - matrix[:p, p:] @ back[:, :p])
-            scores.append(gradient[:p] - matrix[:p, p:] @ back[:, p])
-            own.append(matrix[p:, p:])
-        return np.stack(information), np.stack(scores), own
+    def reduced(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Information [B, P, P] and score [B, P] of each block; private information [B, Q, Q]."""
+        p, matrix = self._split, self._matrix
+        own = matrix[:, p:, p:]
+        back = inverse(own) @ np.concatenate([matrix[:, p:, :p], self._slope[:, p:, None]], axis=2)
+        information = matrix[:, :p, :p] - matrix[:, :p, p:] @ back[..., :p]
+        scores = self._slope[:, :p] - (matrix[:, :p, p:] @ back[..., p:])[..., 0]
+        return information, scores, own
 
 
 def _solve_positive(matrix: FloatArray, right: FloatArray) -> FloatArray:
-    """Solution of a positive definite system, scaled so that units do not matter."""
-    if not len(matrix):
-        return np.zeros_like(right)
-    scale = np.sqrt(np.maximum(np.diag(matrix), 1e-300))
-    scaled = matrix / np.outer(scale, scale)
+    """Solutions of positive definite systems [..., N, N], scaled so that units do not matter."""
+    scale = np.sqrt(np.maximum(np.einsum("...ii->...i", matrix), 1e-300))[..., None]
+    scaled = matrix / (scale * np.swapaxes(scale, -1, -2))
     try:
-        solution = np.linalg.solve(scaled, right / scale[:, None])
+        solution = np.linalg.solve(scaled, right / scale)
     except np.linalg.LinAlgError:
-        solution = np.linalg.lstsq(scaled, right / scale[:, None], rcond=1e-12)[0]
-    result: FloatArray = solution / scale[:, None]
+        solution = np.linalg.pinv(scaled, rcond=_SINGULAR, hermitian=True) @ (right / scale)
+    result: FloatArray = solution / scale
     return result
 
 
 def _fit(
     state: StateT,
-    blocks: list[Block],
+    stack: _Stack,
     scale: float,
     *,
     robust: bool,
     num_iterations: int,
     converged: bool,
 ) -> Fit[StateT]:
-    weights = _weights(blocks, scale, robust=robust)
-    dim = blocks[0].residuals.shape[1]
-    square = np.concatenate([_square(one) for one in blocks]) / scale**2
-    weight = np.concatenate(weights)
+    weights = stack.weights(scale, robust=robust)
+    dim, square, weight = stack.dim, stack.square[stack.there] / scale**2, weights[stack.there]
     # M-estimation: how steep the influence is on average, and how large
     steep = np.mean(weight - (2 / (TAIL + dim) * weight**2 * square / dim if robust else 0.0))
     power = np.mean(weight**2 * square) / dim
-    information, scores, own = _Normal(blocks, weights).reduced()
+    information, scores, own = _Normal(stack, weights).reduced()
     num, num_shared = scores.shape
-    num_free = dim * len(square) - num_shared - sum(len(one) for one in own)
+    num_free = dim * len(square) - num_shared - num * stack.num_private
     # a fit comes closer to the data than the truth does
     power *= dim * len(square) / max(num_free, 1)
     unit = power / np.mean(weight) * scale**2  # variance of scores per information
@@ -337,16 +388,17 @@ def _fit(
     spread, inflation = _spread(white @ information @ white.T, scores @ white.T, unit=unit)
     share = num / (num + _PRIOR_BLOCKS)
     meat = share * spread + (1 - share) * inflation * unit * np.eye(num_shared)
+    most = (TAIL + dim) / TAIL if robust else 1.0
     return Fit(
         state=state,
-        blocks=blocks,
-        weights=[one * TAIL / (TAIL + dim) if robust else one for one in weights],
+        blocks=stack.blocks,
+        weights=[one[:n] / most for one, n in zip(weights, stack.num, strict=True)],
         sigma=scale,
         inflation=inflation,
         information=total * (slope**2 / unit),
         block_information=information * (slope**2 / unit),
         covariance=white.T @ meat @ white / slope**2,
-        private_covariances=[inverse(one) * (unit / slope**2) for one in own],
+        private_covariances=inverse(own) * (unit / slope**2),
         num_iterations=num_iterations,
         converged=converged,
     )
@@ -369,6 +421,8 @@ def _spread(
     full = np.einsum("bij,bj->bi", vectors, grow * along)
     size = unit * float((values * left).sum())
     num, dim = scores.shape
+    if dim == 0:
+        return np.zeros((0, 0)), 1.0
     degrees = (num - 1) * dim
     ratio = float((scores**2).sum()) / size if size > 0 else 1.0
     # as if one block more agreed with the model
@@ -376,58 +430,12 @@ def _spread(
 
 
 def _whitening(information: FloatArray) -> FloatArray:
-    """W with W information Wᵀ = 1, so that Wᵀ W is the covariance."""
-    scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
-    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
-    white: FloatArray = (vectors / np.sqrt(np.maximum(values, _SINGULAR))).T / scale
+    """W with W information Wᵀ = 1, so that Wᵀ W is the covariance; of any stack [..., N, N]."""
+    scale = np.sqrt(np.maximum(np.einsum("...ii->...i", information), 1e-300))[..., None]
+    values, vectors = np.linalg.eigh(information / (scale * np.swapaxes(scale, -1, -2)))
+    half = vectors / np.sqrt(np.maximum(values, _SINGULAR))[..., None, :] / scale
+    white: FloatArray = np.swapaxes(half, -1, -2)
     return white
-
-
-def _square(block: Block) -> FloatArray:
-    square: FloatArray = np.einsum("nd,nd->n", block.residuals, block.residuals)
-    return square
-
-
-def _weights(blocks: list[Block], scale: float, *, robust: bool) -> list[FloatArray]:
-    if not robust:
-        return [np.ones(len(one.residuals)) for one in blocks]
-    dim = blocks[0].residuals.shape[1]
-    return [(TAIL + dim) / (TAIL + _square(one) / scale**2) for one in blocks]
-
-
-def _cost(blocks: list[Block], scale: float, *, robust: bool) -> float:
-    square = np.concatenate([_square(one) for one in blocks]) / scale**2
-    if not robust:
-        return float(square.sum() / 2)
-    dim = blocks[0].residuals.shape[1]
-    return float((TAIL + dim) / 2 * np.log1p(square / TAIL).sum())
-
-
-def _first_scale(blocks: list[Block]) -> float:
-    dim = blocks[0].residuals.shape[1]
-    square = np.concatenate([_square(one) for one in blocks])
-    per_number = _MAD_TO_STD.get(dim, 1 / float(np.sqrt(dim)))
-    return max(float(np.sqrt(np.median(square))) * per_number, 1e-12)
-
-
-def _scale(blocks: list[Block], weights: list[FloatArray], *, least: float) -> float:
-    """Width of Student's t: one step of expectation and maximisation (Lange et al. 1989)."""
-    square = np.concatenate([_square(one) for one in blocks])
-    dim = blocks[0].residuals.shape[1]
-    mean = float(np.concatenate(weights) @ square) / (len(square) * dim)
-    return float(max(np.sqrt(mean), 1e-9 * least, 1e-12))
-
-
-def _check(blocks: list[Block]) -> None:
-    if not blocks:
-        raise CalibrationError("there is nothing to calibrate with")
-    num_shared = blocks[0].shared.shape[2]
-    free = num_shared + sum(one.private.shape[2] for one in blocks)
-    num = sum(one.residuals.size for one in blocks)
-    if num < free:
-        raise CalibrationError(f"{num} measured numbers cannot fix {free} parameters")
-    if not all(np.isfinite(one.residuals).all() for one in blocks):
-        raise CalibrationError("the start of the calibration explains nothing (residuals are NaN)")
 
 
 def _words(vector: FloatArray, names: Sequence[str]) -> str:
