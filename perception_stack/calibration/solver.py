@@ -21,18 +21,20 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray, check_shape
 from perception_stack.errors import CalibrationError
 
 TAIL = 5.0
 # Blocks that count as much as the common inflation does; chosen on simulated rigs
-_PRIOR_BLOCKS = 20.0
+_PRIOR_BLOCKS = 5.0
 # Newton decrement: the next step would move the result by this share of its standard deviation
-_STEP_SIGMAS = 1e-3
+STEP_SIGMAS = 1e-3
 _DAMPING, _MAX_DAMPING = 1e-4, 1e12
 # eigenvalues below this share are rounding
 _SINGULAR = 1e-13
+_SCALE_STEPS = 20
 _MAD_TO_STD = {1: 1.4826, 2: 0.8493, 3: 0.6501}  # of the norm of 1, 2, 3 Gaussian numbers
 
 StateT = TypeVar("StateT")
@@ -61,7 +63,7 @@ class Block:
 class Problem(Protocol[StateT]):
     """What :func:`solve` needs to know of a calibration."""
 
-    def linearise(self, state: StateT) -> list[Block]:
+    def linearise(self, state: StateT) -> list[Block] | Stack:
         """Residuals and derivatives; may hold NaN where the state is impossible."""
 
     def moved(self, state: StateT, shared: FloatArray, private: list[FloatArray]) -> StateT:
@@ -113,7 +115,7 @@ class Fit(Generic[StateT]):
 
     Attributes:
         state: Where it is.
-        blocks: The observations there.
+        stack: The observations there.
         weights: float64 [N] for each block, in [0, 1]: how far each measurement was believed.
         sigma: Size of the error of one number of a measurement, doubtful ones weighing less.
         inflation: Mean factor by which blocks disagree more (in variance) than the errors inside
@@ -130,7 +132,7 @@ class Fit(Generic[StateT]):
     """
 
     state: StateT
-    blocks: list[Block]
+    stack: Stack
     weights: list[FloatArray]
     sigma: float
     inflation: float
@@ -146,6 +148,13 @@ class Fit(Generic[StateT]):
         """float64 [P], standard deviations of the shared parameters."""
         std: FloatArray = np.sqrt(np.diag(self.covariance))
         return std
+
+    @property
+    def residuals(self) -> list[FloatArray]:
+        """float64 [N, D] of each block."""
+        return [
+            one[keep] for one, keep in zip(self.stack.residuals, self.stack.there, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -169,6 +178,7 @@ def solve(
     *,
     robust: bool = True,
     sigma: float | None = None,
+    tolerance: float = STEP_SIGMAS,
     max_iterations: int = 100,
 ) -> Fit[StateT]:
     """The most likely parameters, near a start.
@@ -178,13 +188,14 @@ def solve(
         start: Where to begin.
         robust: False for plain least squares.
         sigma: Size of the errors if it is known, else it is estimated.
+        tolerance: It ends where the next step is this share of a standard deviation.
         max_iterations: After that many it ends, not converged.
 
     Raises:
         CalibrationError: residuals that are not finite at the start, or fewer numbers than
             parameters.
     """
-    state, here = start, _Stack(problem.linearise(start))
+    state, here = start, Stack.of(problem.linearise(start))
     here.check()
     scale = sigma or here.first_scale()
     damping, growth, num_iterations, progress = _DAMPING, 2.0, 0, "going"
@@ -194,11 +205,11 @@ def solve(
         cost = here.cost(scale, robust=robust)
         while True:
             shared, private, gain = normal.step(damping)
-            if gain < (_STEP_SIGMAS * scale) ** 2:
+            if gain < (tolerance * scale) ** 2:
                 progress = "there"
                 break
             trial = problem.moved(state, shared, list(private))
-            there = _Stack(problem.linearise(trial))
+            there = Stack.of(problem.linearise(trial))
             drop = cost - there.cost(scale, robust=robust)
             if drop > 0:  # False for NaN
                 ratio = min(2 * drop * scale**2 / gain, 1.0)
@@ -210,8 +221,8 @@ def solve(
                 progress = "stuck"
                 break
         if sigma is None:
-            was, scale = scale, here.scale(here.weights(scale, robust=robust), least=1e-9 * scale)
-            if progress == "there" and abs(was - scale) > _STEP_SIGMAS * scale:
+            was, scale = scale, here.scale(scale, robust=robust)
+            if progress == "there" and abs(was - scale) > tolerance * scale:
                 progress = "going"
     return _fit(
         state,
@@ -246,6 +257,43 @@ def weak_directions(
     return tuple(found)
 
 
+def held_out_residuals(fit: Fit[StateT]) -> list[FloatArray]:
+    """Residuals of each block under parameters that were found without it.
+
+    Shared parameters without a block are one Newton step from the common minimum. Private ones of
+    the block are then fitted to one half of its measurements (every other one) and judged by the
+    other half, and the other way round; so no measurement is predicted from itself. Everything
+    is linear about the minimum, which costs no further fit; for least squares only.
+
+    Returns:
+        float64 [N, D] of each block, in the order of its measurements.
+    """
+    stack, p = fit.stack, fit.stack.num_shared
+    ones = stack.weights(1.0, robust=False)
+    information, scores, _ = _Normal(stack, ones).reduced()
+    without = information.sum(axis=0) - information
+    step = np.einsum("bpq,bq->bp", inverse(without), scores)
+    shared, private = stack.jacobian[..., :p], stack.jacobian[..., p:]
+    moved = stack.residuals + np.einsum("bndp,bp->bnd", shared, step)
+    if not stack.num_private:
+        return [one[keep] for one, keep in zip(moved, stack.there, strict=True)]
+    result = np.empty_like(moved)
+    for first in (0, 1):
+        own, seen = private[:, first::2], moved[:, first::2]
+        own = own.reshape(len(own), -1, stack.num_private)
+        turned = own.transpose(0, 2, 1)
+        place = -inverse(turned @ own) @ turned @ seen.reshape(len(own), -1, 1)
+        other = slice(1 - first, None, 2)
+        result[:, other] = moved[:, other] + (private[:, other] @ place[:, None])[..., 0]
+    return [one[keep] for one, keep in zip(result, stack.there, strict=True)]
+
+
+def block_information(blocks: list[Block] | Stack) -> FloatArray:
+    """Information [B, P, P] on shared parameters that blocks would bring, for errors of size 1."""
+    stack = Stack.of(blocks)
+    return _Normal(stack, stack.weights(1.0, robust=False)).reduced()[0]
+
+
 def inverse(information: FloatArray) -> FloatArray:
     """Covariance of information matrices [..., N, N]; huge where they are singular."""
     white = _whitening(information)
@@ -253,34 +301,49 @@ def inverse(information: FloatArray) -> FloatArray:
     return covariance
 
 
-class _Stack:
-    """All blocks in one array each, as long as the longest; what is missing is zero."""
+class Stack:
+    """All blocks in one array each, as long as the longest; what is missing is zero.
 
-    def __init__(self, blocks: list[Block]) -> None:
+    Args:
+        residuals: float64 [B, N, D].
+        jacobian: float64 [B, N, D, P + Q], by the shared and then the private parameters.
+        there: bool [B, N], which rows are measurements.
+        num_shared: P.
+    """
+
+    def __init__(
+        self,
+        residuals: FloatArray,
+        jacobian: FloatArray,
+        there: NDArray[np.bool_],
+        *,
+        num_shared: int,
+    ) -> None:
+        self.residuals, self.jacobian, self.there = residuals, jacobian, there
+        self.dim = residuals.shape[2]
+        self.num_shared, self.num_private = num_shared, jacobian.shape[3] - num_shared
+        self.square = np.einsum("bnd,bnd->bn", residuals, residuals)
+
+    @classmethod
+    def of(cls, blocks: list[Block] | Stack) -> Stack:
+        """Of single blocks."""
+        if isinstance(blocks, Stack):
+            return blocks
         if not blocks:
             raise CalibrationError("there is nothing to calibrate with")
-        self.blocks = blocks
-        self.num = np.array([len(one.residuals) for one in blocks])
-        self.num_shared, self.num_private = blocks[0].shared.shape[2], blocks[0].private.shape[2]
-        self.dim = blocks[0].residuals.shape[1]
-        shape = len(blocks), int(self.num.max()), self.dim
-        self.there = np.arange(shape[1]) < self.num[:, None]
-        self.residuals = np.zeros(shape)
-        self.residuals[self.there] = np.concatenate([one.residuals for one in blocks])
-        jacobian = np.zeros((*shape, self.num_shared + self.num_private))
-        jacobian[..., : self.num_shared][self.there] = np.concatenate(
-            [one.shared for one in blocks]
-        )
-        jacobian[..., self.num_shared :][self.there] = np.concatenate(
-            [one.private for one in blocks]
-        )
-        self.jacobian = jacobian.reshape(shape[0], shape[1] * self.dim, -1)
-        self.square = np.einsum("bnd,bnd->bn", self.residuals, self.residuals)
+        num = np.array([len(one.residuals) for one in blocks])
+        there = np.arange(num.max()) < num[:, None]
+        residuals = np.zeros((*there.shape, blocks[0].residuals.shape[1]))
+        residuals[there] = np.concatenate([one.residuals for one in blocks])
+        both = [np.concatenate([one.shared, one.private], axis=2) for one in blocks]
+        jacobian = np.zeros((*residuals.shape, both[0].shape[2]))
+        jacobian[there] = np.concatenate(both)
+        return cls(residuals, jacobian, there, num_shared=blocks[0].shared.shape[2])
 
     def check(self) -> None:
         """Refuse what cannot be solved."""
-        free = self.num_shared + len(self.num) * self.num_private
-        num = self.dim * int(self.num.sum())
+        free = self.num_shared + len(self.there) * self.num_private
+        num = self.dim * int(self.there.sum())
         if num < free:
             raise CalibrationError(f"{num} measured numbers cannot fix {free} parameters")
         if not np.isfinite(self.residuals).all():
@@ -306,20 +369,31 @@ class _Stack:
         per_number = _MAD_TO_STD.get(self.dim, 1 / float(np.sqrt(self.dim)))
         return max(float(np.sqrt(np.median(self.square[self.there]))) * per_number, 1e-12)
 
-    def scale(self, weights: FloatArray, *, least: float) -> float:
-        """Width of Student's t: one step of expectation and maximisation (Lange et al. 1989)."""
-        mean = float((weights * self.square).sum()) / (int(self.num.sum()) * self.dim)
-        return float(max(np.sqrt(mean), least, 1e-12))
+    def scale(self, start: float, *, robust: bool) -> float:
+        """Width of Student's t by expectation and maximisation (Lange, Little, Taylor 1989)."""
+        square = self.square[self.there]
+        if not robust:
+            return max(float(np.sqrt(np.mean(square) / self.dim)), 1e-12)
+        now = start
+        for _ in range(_SCALE_STEPS):
+            weights = (TAIL + self.dim) / (TAIL + square / now**2)
+            was, now = now, float(np.sqrt(np.mean(weights * square) / self.dim))
+            now = max(now, 1e-9 * start, 1e-12)
+            if abs(was - now) < 0.1 * STEP_SIGMAS * now:
+                break
+        return now
 
 
 class _Normal:
     """Normal equations with the private parameters of each block eliminated."""
 
-    def __init__(self, stack: _Stack, weights: FloatArray) -> None:
-        weighted = stack.jacobian * np.repeat(weights, stack.dim, axis=1)[..., None]
+    def __init__(self, stack: Stack, weights: FloatArray) -> None:
+        num, columns = len(weights), stack.jacobian.shape[3]
+        flat = stack.jacobian.reshape(num, -1, columns)
+        weighted = (stack.jacobian * weights[..., None, None]).reshape(flat.shape)
         turned = weighted.transpose(0, 2, 1)
-        self._matrix = turned @ stack.jacobian
-        self._slope = (turned @ stack.residuals.reshape(len(weights), -1, 1))[..., 0]
+        self._matrix = turned @ flat
+        self._slope = (turned @ stack.residuals.reshape(num, -1, 1))[..., 0]
         self._split = stack.num_shared
 
     def step(self, damping: float) -> tuple[FloatArray, FloatArray, float]:
@@ -364,7 +438,7 @@ def _solve_positive(matrix: FloatArray, right: FloatArray) -> FloatArray:
 
 def _fit(
     state: StateT,
-    stack: _Stack,
+    stack: Stack,
     scale: float,
     *,
     robust: bool,
@@ -384,6 +458,8 @@ def _fit(
     unit = power / np.mean(weight) * scale**2  # variance of scores per information
     slope = steep / np.mean(weight)
     total = information.sum(axis=0)
+    if not (np.isfinite(total).all() and (np.diag(total) > 0).all()):
+        raise CalibrationError("the parameters ran away to infinity; the data do not fix them")
     white = _whitening(total)
     spread, inflation = _spread(white @ information @ white.T, scores @ white.T, unit=unit)
     share = num / (num + _PRIOR_BLOCKS)
@@ -391,8 +467,8 @@ def _fit(
     most = (TAIL + dim) / TAIL if robust else 1.0
     return Fit(
         state=state,
-        blocks=stack.blocks,
-        weights=[one[:n] / most for one, n in zip(weights, stack.num, strict=True)],
+        stack=stack,
+        weights=[one[keep] / most for one, keep in zip(weights, stack.there, strict=True)],
         sigma=scale,
         inflation=inflation,
         information=total * (slope**2 / unit),

@@ -1,0 +1,194 @@
+"""What the errors of the parameters mean in the image, and which view would lessen them most.
+
+The numbers of a calibration are judged by where they put things. A pixel's uncertainty is how far
+the image of its ray may be off; a turn of the whole camera, which no user of one camera notices,
+is taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from perception_stack.calibration.camera.bundle import RigProblem, RigState, turned
+from perception_stack.calibration.camera.lens import Lens
+from perception_stack.calibration.solver import block_information, inverse
+from perception_stack.calibration.targets.board import Board
+from perception_stack.calibration.targets.detection import Sighting
+from perception_stack.datatypes import FloatArray
+
+_COLUMNS, _ROWS = 13, 9
+_TILT_RAD = np.deg2rad(30)
+_PLACES = {
+    (0.2, 0.2): "at the upper left",
+    (0.5, 0.2): "at the top",
+    (0.8, 0.2): "at the upper right",
+    (0.2, 0.5): "at the left",
+    (0.5, 0.5): "in the middle",
+    (0.8, 0.5): "at the right",
+    (0.2, 0.8): "at the lower left",
+    (0.5, 0.8): "at the bottom",
+    (0.8, 0.8): "at the lower right",
+}
+_SIZES = {0.3: "a third", 0.5: "half", 0.8: "most"}
+_TILTS = {
+    (0.0, 0.0): "facing the camera",
+    (0.0, 1.0): "tilted 30 degrees about its vertical axis, its left edge nearer",
+    (0.0, -1.0): "tilted 30 degrees about its vertical axis, its right edge nearer",
+    (1.0, 0.0): "tilted 30 degrees about its horizontal axis, its lower edge nearer",
+    (-1.0, 0.0): "tilted 30 degrees about its horizontal axis, its upper edge nearer",
+}
+# A board with identities may stick out of the image by as much
+_LEAST_SHARE = 0.6
+_MARGIN = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Advice:
+    """A view to take next.
+
+    Attributes:
+        text: What to do.
+        gain: Share of the image's mean variance that it would take away.
+    """
+
+    text: str
+    gain: float
+
+
+def image_grid(width_px: int, height_px: int) -> FloatArray:
+    """Pixels all over an image, float64 [rows, columns, 2]."""
+    u, v = np.meshgrid(
+        np.linspace(0, width_px - 1, _COLUMNS), np.linspace(0, height_px - 1, _ROWS)
+    )
+    return np.stack([u, v], axis=-1)
+
+
+def sensitivity(lens: Lens, params: FloatArray, uv_px: FloatArray) -> FloatArray:
+    """Derivative of where rays are seen by the parameters, a common turn taken out.
+
+    Args:
+        lens: Kind of camera.
+        params: float64 [P].
+        uv_px: float64 [G, 2], where the rays are seen.
+
+    Returns:
+        float64 [G, 2, P]; NaN for pixels that no ray is seen at.
+    """
+    rays = lens.rays(uv_px, params)
+    there = np.isfinite(rays[:, 0])
+    _, by_point, by_params = lens.project(rays[there], params)
+    turn = np.cross(rays[there][:, None, :], by_point).reshape(-1, 3)
+    flat = by_params.reshape(len(turn), -1)
+    flat = flat - turn @ np.linalg.lstsq(turn, flat, rcond=None)[0]
+    result = np.full((len(uv_px), 2, len(params)), np.nan)
+    result[there] = flat.reshape(-1, 2, len(params))
+    return result
+
+
+def pixel_std(change: FloatArray, covariance: FloatArray) -> FloatArray:
+    """Standard deviation of one coordinate at each pixel, float64 [G], in pixels."""
+    variance = np.einsum("gip,pq,giq->g", change, covariance, change) / 2
+    std: FloatArray = np.sqrt(np.maximum(variance, 0.0))
+    return std
+
+
+def next_views(
+    lens: Lens,
+    state: RigState,
+    covariance: FloatArray,
+    board: Board,
+    *,
+    sigma_px: float,
+    width_px: int,
+    height_px: int,
+    num: int = 2,
+) -> list[Advice]:
+    """The views that would lessen the uncertainty over the image most, one after the other.
+
+    Args:
+        lens: Kind of camera.
+        state: What is known.
+        covariance: float64 [P, P], of the parameters.
+        board: What will be held up.
+        sigma_px: Error of a point, with what makes views disagree.
+        width_px: Of the image.
+        height_px: Of the image.
+        num: How many to tell.
+    """
+    params = state.lens_params[0]
+    texts, sightings, poses = _candidates(lens, params, board, width_px, height_px)
+    if not texts:
+        return []
+    candidates = RigState(
+        lens_params=(params,),
+        rotations=state.rotations[:1],
+        translations_m=state.translations_m[:1],
+        board_rotations=np.stack([rotation for rotation, _ in poses]),
+        board_translations_m=np.stack([translation for _, translation in poses]),
+    )
+    problem = RigProblem([lens], [[one] for one in sightings], board.points_m)
+    gains = block_information(problem.linearise(candidates)) / sigma_px**2
+    change = sensitivity(lens, params, image_grid(width_px, height_px).reshape(-1, 2))
+    change = change[np.isfinite(change).all(axis=(1, 2))].reshape(-1, len(params))
+    weight = change.T @ change
+    known = inverse(covariance)
+    found = []
+    before = float(np.sum(weight * covariance))
+    for _ in range(num):
+        after = np.einsum("pq,cpq->c", weight, inverse(known + gains))
+        best = int(np.argmin(after))
+        found.append(Advice(text=texts[best], gain=1 - float(after[best]) / before))
+        known = known + gains[best]
+        before = float(after[best])
+    return found
+
+
+def _candidates(
+    lens: Lens, params: FloatArray, board: Board, width_px: int, height_px: int
+) -> tuple[list[str], list[Sighting], list[tuple[FloatArray, FloatArray]]]:
+    """Views that can be taken: the board is in the image."""
+    texts, sightings, poses = [], [], []
+    size_px = np.array([width_px, height_px])
+    points = board.points_m
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2
+    rays = lens.rays(np.array(list(_PLACES)) * size_px, params)
+    for ray, where in zip(rays, _PLACES.values(), strict=True):
+        if not np.isfinite(ray).all():
+            continue
+        for share, much in _SIZES.items():
+            extent = float(np.max(board.extent_m / size_px)) * params[0] / share
+            for tilt, how in _TILTS.items():
+                turn = turned(np.eye(3)[None], np.array([[*tilt, 0.0]]) * _TILT_RAD)[0]
+                translation = ray / np.linalg.norm(ray) * extent - turn @ middle
+                uv_px = lens.pixels(points @ turn.T + translation, params)
+                inside = ((uv_px > _MARGIN * size_px) & (uv_px < (1 - _MARGIN) * size_px)).all(1)
+                if inside.mean() < (_LEAST_SHARE if board.has_identities else 1.0):
+                    continue
+                texts.append(f"Hold the board {where} of the image, filling {much} of it, {how}.")
+                seen = np.flatnonzero(inside)
+                sightings.append(Sighting(name=where, point_idx=seen, uv_px=uv_px[seen]))
+                poses.append((turn, translation))
+    return texts, sightings, poses
+
+
+def covered_cells(
+    sightings: Sequence[Sighting],
+    width_px: int,
+    height_px: int,
+    *,
+    columns: int = 8,
+    rows: int = 6,
+) -> FloatArray:
+    """How many points fell into each part of the image, float64 [rows, columns]."""
+    uv_px = np.concatenate([one.uv_px for one in sightings])
+    counts, _, _ = np.histogram2d(
+        uv_px[:, 1],
+        uv_px[:, 0],
+        bins=(rows, columns),
+        range=((-0.5, height_px - 0.5), (-0.5, width_px - 0.5)),
+    )
+    result: FloatArray = counts
+    return result

@@ -1,0 +1,46 @@
+"""Inner corners of a chessboard."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perception_stack.calibration.targets.board import Board
+from perception_stack.datatypes import FloatArray
+
+# The window of the sub-pixel search must not reach the next corner
+_LARGEST_WINDOW_PX, _WINDOW_SHARE = 11, 0.4
+
+
+def find(
+    gray: NDArray[np.uint8], board: Board, *, thorough: bool
+) -> tuple[NDArray[np.intp], FloatArray] | None:
+    """Indices and pixels of all corners, or None."""
+    import cv2
+
+    size = (board.columns, board.rows)
+    flags = cv2.CALIB_CB_ADAPTIVE_THRESH | cv2.CALIB_CB_NORMALIZE_IMAGE
+    quick = 0 if thorough else cv2.CALIB_CB_FAST_CHECK
+    ok, corners = cv2.findChessboardCorners(gray, size, flags=flags | quick)
+    if not ok and thorough:
+        # growing from the best corner outwards: slower, but stands blur and glare
+        slow = cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_EXHAUSTIVE
+        ok, corners = cv2.findChessboardCornersSB(gray, size, flags=slow)
+    if not ok or corners is None or len(corners) != board.columns * board.rows:
+        return None
+    grid = corners.reshape(board.rows, board.columns, 2)
+    return np.arange(board.columns * board.rows), refined(gray, grid)
+
+
+def refined(gray: NDArray[np.uint8], grid_px: FloatArray) -> FloatArray:
+    """Saddle points near the corners of a grid, float [rows, columns, 2], as [N, 2]."""
+    import cv2
+
+    nearest = min(
+        float(np.linalg.norm(np.diff(grid_px, axis=axis), axis=2).min()) for axis in (0, 1)
+    )
+    half = int(np.clip(round(_WINDOW_SHARE * nearest), 2, _LARGEST_WINDOW_PX))
+    criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 40, 1e-3)
+    corners = np.ascontiguousarray(grid_px.reshape(-1, 1, 2), dtype=np.float32)
+    found: FloatArray = cv2.cornerSubPix(gray, corners, (half, half), (-1, -1), criteria)
+    return found.reshape(-1, 2)
