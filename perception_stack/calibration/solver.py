@@ -252,7 +252,7 @@ def weak_directions(
             break
         excess = float(1 / np.sqrt(max(value, 1e-24)))
         found.append(
-            Direction(vector=vector * limits * excess, excess=excess, text=_words(vector, names))
+            Direction(vector=vector * limits * excess, excess=excess, text=in_words(vector, names))
         )
     return tuple(found)
 
@@ -514,7 +514,7 @@ def _whitening(information: FloatArray) -> FloatArray:
     return white
 
 
-def _words(vector: FloatArray, names: Sequence[str]) -> str:
+def in_words(vector: FloatArray, names: Sequence[str]) -> str:
     """The parameters that a direction is about, and whether they go with or against the first."""
     order = np.argsort(-np.abs(vector))
     told = [i for i in order if abs(vector[i]) > 0.3 * abs(vector[order[0]])][:4]

@@ -1,179 +1,169 @@
-"""The grade of a camera: from errors, covariance and coverage to a verdict and the next view."""
+"""The grade of a camera or a rig: from errors, covariance and coverage to a verdict and advice."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from perception_stack.calibration.camera.adjustment import Adjustment
+from perception_stack.calibration.camera.bundle import RigState
 from perception_stack.calibration.camera.lens import Lens
 from perception_stack.calibration.camera.uncertainty import (
     covered_cells,
     image_grid,
+    loose_directions,
     next_views,
     pixel_std,
     sensitivity,
 )
-from perception_stack.calibration.grade import (
-    Grade,
-    Observation,
-    Parameter,
-    Provenance,
-    ResidualSummary,
-    Verdict,
-)
-from perception_stack.calibration.solver import weak_directions
-from perception_stack.calibration.targets.board import Board
+from perception_stack.calibration.grade import Observation, Parameter, ResidualSummary, Verdict
+from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
+from perception_stack.geometry.board import Board
 
-# Uncertainty that 95 % of the image stays below, in widths of the image: half a pixel of 640 is good
+# Uncertainty that 95 % of the image stays below, in widths of the image: good is 0.5 px of 640
 _GOOD_SHARE, _USABLE_SHARE = 0.8e-3, 4e-3
 # Of the focal length, which no pixel shows where boards fill little of the image
 _GOOD_FOCAL, _USABLE_FOCAL = 0.004, 0.02
-# A parameter is not fixed if its error may move some pixel by this share of the width
+# A parameter is not fixed if its error alone may move some pixel by this share of the width
 _UNFIXED_SHARE = 0.02
 # Held-out over fitted error; more means that the model bends to the views it is given
 _HONEST_RATIO = 2.0
 _GOOD_VIEWS = 6
 _TILTED_RAD = np.deg2rad(12)
+_WORST_FIRST = (Verdict.NOT_ENOUGH, Verdict.USABLE, Verdict.GOOD)
 
 
-def grade_camera(
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CameraJudgement:
+    """What to think of the lens of one camera.
+
+    Attributes:
+        verdict: In one word.
+        why: Sentences, the weightiest first.
+        parameters: Of the lens.
+        coverage: By name.
+        grid_px: float64 [G, 2], pixels all over the image.
+        std_px: float64 [G], how well each is known; infinite where the model says nothing.
+    """
+
+    verdict: Verdict
+    why: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+    coverage: dict[str, float]
+    grid_px: FloatArray
+    std_px: FloatArray
+
+
+def judge_camera(
     lens: Lens,
-    adjustment: Adjustment,
-    held_out_px: Sequence[FloatArray],
-    board: Board,
+    params: FloatArray,
+    covariance: FloatArray,
+    sightings: Sequence[Sighting],
     *,
-    width_px: int,
-    height_px: int,
-    names: Sequence[str],
-    others: Sequence[Observation],
-    provenance: Provenance,
-) -> Grade:
-    """The grade of one camera.
+    camera_from_board: FloatArray,
+    size_px: tuple[int, int],
+) -> CameraJudgement:
+    """What the covariance of a lens means where boards were seen, and everywhere.
 
     Args:
         lens: Kind of camera.
-        adjustment: Its fit.
-        held_out_px: float64 [N, 2] of each kept view.
-        board: What was seen.
-        width_px: Of the image.
-        height_px: Of the image.
-        names: Of all views.
-        others: What was left out before.
-        provenance: Where the data are from.
+        params: float64 [P].
+        covariance: float64 [P, P].
+        sightings: What it was found from.
+        camera_from_board: float64 [V, 3, 3], how the boards were turned.
+        size_px: Width and height of the image.
     """
-    fit = adjustment.fit
-    params = fit.state.lens_params[0]
-    grid_px = image_grid(width_px, height_px).reshape(-1, 2)
+    grid_px = image_grid(*size_px).reshape(-1, 2)
     change = sensitivity(lens, params, grid_px)
-    std_px = np.nan_to_num(pixel_std(change, fit.covariance), nan=np.inf)
-    sightings = [one for view in adjustment.views for one in view if one is not None]
+    std_px = np.nan_to_num(pixel_std(change, covariance), nan=np.inf)
     seen_px = np.concatenate([one.uv_px for one in sightings])
-    radius_px = np.linalg.norm(seen_px - params[2:4], axis=1).max()
+    radius_px = float(np.linalg.norm(seen_px - params[2:4], axis=1).max())
     inside = np.linalg.norm(grid_px - params[2:4], axis=1) <= radius_px
-    limits = _UNFIXED_SHARE * width_px / np.nanmax(np.abs(change[inside]), axis=(0, 1))
-    weak = weak_directions(fit.information / fit.inflation, lens.names, limits)
-    fitted = ResidualSummary.of(_sizes(fit.residuals), unit="px")
-    held_out = ResidualSummary.of(_sizes(held_out_px), unit="px")
-    coverage = {
-        "image area": float((covered_cells(sightings, width_px, height_px) > 0).mean()),
-        "image radius": float(min(radius_px / np.hypot(width_px, height_px) * 2, 1.0)),
-        "tilt directions": _tilts(fit.state.board_rotations),
-    }
-    seen_std_px, all_std_px = (
+    there = inside & np.isfinite(std_px)
+    limits = _UNFIXED_SHARE * size_px[0] / np.abs(change[there]).max(axis=(0, 1))
+    loose = loose_directions(change[there], covariance, lens.names, _USABLE_SHARE * size_px[0])
+    std = np.sqrt(np.diag(covariance))
+    seen, everywhere = (
         float(np.quantile(one, 0.95, method="lower")) for one in (std_px[inside], std_px)
     )
-    focal_share = float((fit.std[:2] / np.abs(params[:2])).max())
-    verdict, why = _verdict(
-        seen_std_px / width_px,
-        all_std_px / width_px,
-        focal_share,
-        [one.text for one in weak],
-        converged=fit.converged,
-        num_views=len(adjustment.kept),
-        ratio=held_out.median / max(fitted.median, 1e-12),
-    )
+    focal = float((std[:2] / np.abs(params[:2])).max())
+    verdict, why = _verdict(seen / size_px[0], everywhere / size_px[0], focal, loose)
+    known = "is not known" if np.isinf(everywhere) else f"to {everywhere:.2g} px"
     numbers = (
-        f"Where boards were seen the image is known to {seen_std_px:.2g} px, all of it to "
-        f"{all_std_px:.2g} px, the focal length to {100 * focal_share:.2g} %."
+        f"Where boards were seen the image is known to {seen:.2g} px, all of it {known}; "
+        f"the focal length to {100 * focal:.2g} %."
     )
-    advice = []
-    if verdict is not Verdict.GOOD:
-        found = next_views(
-            lens,
-            fit.state,
-            fit.covariance,
-            board,
-            sigma_px=fit.sigma * float(np.sqrt(max(fit.inflation, 1.0))),
-            width_px=width_px,
-            height_px=height_px,
-        )
-        advice = [
-            f"{one.text} It would take away {100 * one.gain:.0f} % of the variance."
-            for one in found
-        ]
-    return Grade(
+    return CameraJudgement(
         verdict=verdict,
         why=(*why, numbers),
-        advice=tuple(advice),
-        direction="",
-        fitted=fitted,
-        held_out=held_out,
         parameters=tuple(
             Parameter(
                 name=name,
                 value=float(value),
-                std=float(std),
+                std=float(one),
                 unit="px" if i < 4 else "",
-                observable=bool(std < limit),
+                observable=bool(one < limit),
             )
-            for i, (name, value, std, limit) in enumerate(
-                zip(lens.names, params, fit.std, limits, strict=True)
+            for i, (name, value, one, limit) in enumerate(
+                zip(lens.names, params, std, limits, strict=True)
             )
         ),
-        covariance=fit.covariance,
-        observations=(*_observations(adjustment, held_out_px, names), *others),
-        coverage=coverage,
-        provenance=provenance,
+        coverage={
+            "image area": float((covered_cells(sightings, *size_px) > 0).mean()),
+            "image radius": float(min(2 * radius_px / np.hypot(*size_px), 1.0)),
+            "tilt directions": _tilts(camera_from_board),
+        },
+        grid_px=grid_px,
+        std_px=std_px,
     )
 
 
-def _verdict(
-    seen: float,
-    everywhere: float,
-    focal: float,
-    weak: Sequence[str],
-    *,
-    converged: bool,
-    num_views: int,
-    ratio: float,
-) -> tuple[Verdict, list[str]]:
-    if not converged:
-        return Verdict.NOT_ENOUGH, ["The fit did not come to rest."]
-    if weak:
-        return Verdict.NOT_ENOUGH, [f"The views do not fix {one}." for one in weak]
-    # written so that NaN fails
-    if not (seen <= _USABLE_SHARE and focal <= _USABLE_FOCAL):
-        return Verdict.NOT_ENOUGH, ["The views do not fix the camera well enough to be used."]
+def judge_fit(
+    adjustment: Adjustment, held_out_px: Sequence[FloatArray]
+) -> tuple[Verdict, list[str], ResidualSummary, ResidualSummary]:
+    """Verdict and reasons from the views' agreement; fitted and held-out errors."""
+    fitted = ResidualSummary.of(_sizes(adjustment.fit.residuals), unit="px")
+    held_out = ResidualSummary.of(_sizes(held_out_px), unit="px")
+    if not adjustment.fit.converged:
+        return Verdict.NOT_ENOUGH, ["The fit did not come to rest."], fitted, held_out
     doubts = []
-    if seen > _GOOD_SHARE or focal > _GOOD_FOCAL:
-        doubts.append("More views would make it good.")
-    elif everywhere > _GOOD_SHARE:
-        doubts.append("Near its edges, where no board was seen, the image is not known well.")
+    num_views = len(adjustment.kept)
     if num_views < _GOOD_VIEWS:
         doubts.append(f"{num_views} views are few: their errors cannot be told from chance.")
+    ratio = held_out.median / max(fitted.median, 1e-12)
     if ratio > _HONEST_RATIO:
         doubts.append(f"Held-out views are predicted {ratio:.1f} times worse than fitted ones.")
-    if doubts:
-        return Verdict.USABLE, doubts
-    return Verdict.GOOD, ["The views agree and fix every parameter."]
+    return Verdict.USABLE if doubts else Verdict.GOOD, doubts, fitted, held_out
 
 
-def _observations(
+def worst(verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict of a whole from those of its parts."""
+    return min(verdicts, key=_WORST_FIRST.index)
+
+
+def advise(
+    lens: Lens,
+    params: FloatArray,
+    covariance: FloatArray,
+    board: Board,
+    *,
+    sigma_px: float,
+    size_px: tuple[int, int],
+) -> tuple[str, ...]:
+    """The next views to take, a sentence each."""
+    found = next_views(lens, params, covariance, board, sigma_px=sigma_px, size_px=size_px)
+    return tuple(
+        f"{one.text} It would take away {100 * one.gain:.0f} % of the variance." for one in found
+    )
+
+
+def observations(
     adjustment: Adjustment, held_out_px: Sequence[FloatArray], names: Sequence[str]
 ) -> list[Observation]:
+    """What became of each view."""
     held = {
         int(v): float(np.sqrt(np.mean((one**2).sum(axis=1))))
         for v, one in zip(adjustment.kept, held_out_px, strict=True)
@@ -189,14 +179,41 @@ def _observations(
     ]
 
 
+def effective_sigma_px(state_sigma_px: float, inflation: float) -> float:
+    """Error of a point, with what makes views disagree."""
+    return state_sigma_px * float(np.sqrt(max(inflation, 1.0)))
+
+
+def boards_of(state: RigState, camera: int) -> FloatArray:
+    """float64 [V, 3, 3], boards as a camera sees them."""
+    turned: FloatArray = state.rotations[camera] @ state.board_rotations
+    return turned
+
+
+def _verdict(
+    seen: float, everywhere: float, focal: float, loose: Sequence[str]
+) -> tuple[Verdict, list[str]]:
+    if loose:
+        return Verdict.NOT_ENOUGH, [f"The views do not fix {one}." for one in loose]
+    # written so that NaN fails
+    if not (seen <= _USABLE_SHARE and focal <= _USABLE_FOCAL):
+        return Verdict.NOT_ENOUGH, ["The views do not fix the camera well enough to be used."]
+    if seen > _GOOD_SHARE or focal > _GOOD_FOCAL:
+        return Verdict.USABLE, ["More views would make it good."]
+    if everywhere > _GOOD_SHARE:
+        text = "Near its edges, where no board was seen, the image is not known well."
+        return Verdict.USABLE, [text]
+    return Verdict.GOOD, ["The views agree and fix every parameter."]
+
+
 def _sizes(errors_px: Sequence[FloatArray]) -> FloatArray:
     sizes: FloatArray = np.linalg.norm(np.concatenate(list(errors_px)), axis=1)
     return sizes
 
 
-def _tilts(board_rotations: FloatArray) -> float:
+def _tilts(camera_from_board: FloatArray) -> float:
     """Share of the four directions that boards were tilted in."""
-    normal = board_rotations[:, :, 2] * np.sign(board_rotations[:, 2, 2])[:, None]
+    normal = camera_from_board[:, :, 2] * np.sign(camera_from_board[:, 2, 2])[:, None]
     tilted = np.arccos(np.clip(normal[:, 2], -1, 1)) > _TILTED_RAD
     sector = np.round(np.arctan2(normal[:, 1], normal[:, 0]) / (np.pi / 2)).astype(int) % 4
     return len(np.unique(sector[tilted])) / 4

@@ -15,19 +15,31 @@ from perception_stack.calibration.camera.adjustment import (
     adjust,
 )
 from perception_stack.calibration.camera.bundle import RigState
-from perception_stack.calibration.camera.grading import grade_camera
+from perception_stack.calibration.camera.grading import (
+    CameraJudgement,
+    advise,
+    boards_of,
+    effective_sigma_px,
+    judge_camera,
+    judge_fit,
+    observations,
+    worst,
+)
 from perception_stack.calibration.camera.lens import LENSES, PLUMB_BOB, RATIONAL, Lens
 from perception_stack.calibration.camera.start import plane_poses, start_params
-from perception_stack.calibration.grade import Grade, Observation, Provenance
+from perception_stack.calibration.camera.uncertainty import image_grid
+from perception_stack.calibration.grade import Grade, Observation, Provenance, Verdict
 from perception_stack.calibration.solver import TAIL, held_out_residuals
-from perception_stack.calibration.targets.board import Board
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
+from perception_stack.geometry.board import Board
 from perception_stack.geometry.camera import CameraModel
 
 # With fewer points a view fixes its own pose and says little more
 LEAST_POINTS = 8
+# By how many standard errors a model must predict better to be worth its coefficients
+_STANDARD_ERRORS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,6 +53,7 @@ class CameraCalibration:
         adjustment: The fit and which views it rests on.
         sightings: The views that were tried, in the order of the adjustment's.
         held_out_px: float64 [N, 2] for each kept view: errors under the others' calibration.
+        judgement: What the covariance means in the image.
         grade: What to think of it.
     """
 
@@ -50,14 +63,18 @@ class CameraCalibration:
     adjustment: Adjustment
     sightings: tuple[Sighting, ...]
     held_out_px: tuple[FloatArray, ...]
+    judgement: CameraJudgement
     grade: Grade
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Candidate:
+    """A lens that was tried; whole if it says of every pixel where it looks."""
+
     lens: Lens
     adjustment: Adjustment
     held_out_px: list[FloatArray]
+    is_whole: bool
 
 
 def calibrate_camera(
@@ -103,28 +120,52 @@ def calibrate_camera(
             f"a dozen are good; is it '{board}'?"
         )
     best = _best(good, board, width_px, height_px, [lens] if lens else list(LENSES.values()))
-    params = best.adjustment.fit.state.lens_params[0]
-    camera = best.lens.model(params, frame_id=frame_id, width_px=width_px, height_px=height_px)
-    arrays = [
-        board.points_m,
-        *(array for one in sightings for array in (one.point_idx, one.uv_px)),
-    ]
+    fit = best.adjustment.fit
+    params = fit.state.lens_params[0]
+    arrays = [board.points_m, *(one.uv_px for one in sightings)]
+    verdict, doubts, fitted, held_out = judge_fit(best.adjustment, best.held_out_px)
+    judgement = judge_camera(
+        best.lens,
+        params,
+        fit.covariance,
+        [one for view in best.adjustment.views for one in view if one is not None],
+        camera_from_board=boards_of(fit.state, 0),
+        size_px=(width_px, height_px),
+    )
+    verdict = worst([verdict, judgement.verdict])
+    sigma_px = effective_sigma_px(fit.sigma, fit.inflation)
     return CameraCalibration(
-        camera=camera,
+        camera=best.lens.model(params, frame_id=frame_id, width_px=width_px, height_px=height_px),
         lens=best.lens,
         params=params,
         adjustment=best.adjustment,
         sightings=tuple(good),
         held_out_px=tuple(best.held_out_px),
-        grade=grade_camera(
-            best.lens,
-            best.adjustment,
-            best.held_out_px,
-            board,
-            width_px=width_px,
-            height_px=height_px,
-            names=[one.name for one in good],
-            others=[*few, *left_out],
+        judgement=judgement,
+        grade=Grade(
+            verdict=verdict,
+            why=(*doubts, *judgement.why),
+            advice=()
+            if verdict is Verdict.GOOD
+            else advise(
+                best.lens,
+                params,
+                fit.covariance,
+                board,
+                sigma_px=sigma_px,
+                size_px=(width_px, height_px),
+            ),
+            direction="",
+            fitted=fitted,
+            held_out=held_out,
+            parameters=judgement.parameters,
+            covariance=fit.covariance,
+            observations=(
+                *observations(best.adjustment, best.held_out_px, [one.name for one in good]),
+                *few,
+                *left_out,
+            ),
+            coverage=judgement.coverage,
             provenance=Provenance.of(
                 f"bundle adjustment of {board}, {best.lens.distortion_model}", *arrays, now=now
             ),
@@ -144,8 +185,8 @@ def _best(
     problems = []
     for lens in lenses:
         try:
-            start = _start(sightings, board, width_px, height_px, lens, best)
-            one = _candidate(sightings, board, lens, start)
+            start = _start(sightings, board, lens, best, size_px=(width_px, height_px))
+            one = _candidate(sightings, board, lens, start, size_px=(width_px, height_px))
         except CalibrationError as error:
             problems.append(str(error))
             continue
@@ -159,10 +200,10 @@ def _best(
 def _start(
     sightings: Sequence[Sighting],
     board: Board,
-    width_px: int,
-    height_px: int,
     lens: Lens,
     simpler: _Candidate | None,
+    *,
+    size_px: tuple[int, int],
 ) -> RigState:
     """From the planes of the boards; the model with more coefficients from that with fewer."""
     points = board.points_m
@@ -170,7 +211,7 @@ def _start(
         found = simpler.adjustment.fit.state.lens_params[0]
         params = np.pad(found, (0, len(lens.names) - len(found)))
     else:
-        params = start_params(sightings, points, lens, width_px=width_px, height_px=height_px)
+        params = start_params(sightings, points, lens, width_px=size_px[0], height_px=size_px[1])
     rotations, translations, _ = plane_poses(sightings, points, lens, params)
     return RigState(
         lens_params=(params,),
@@ -182,23 +223,37 @@ def _start(
 
 
 def _candidate(
-    sightings: Sequence[Sighting], board: Board, lens: Lens, start: RigState
+    sightings: Sequence[Sighting],
+    board: Board,
+    lens: Lens,
+    start: RigState,
+    *,
+    size_px: tuple[int, int],
 ) -> _Candidate:
     adjustment = adjust([lens], [[one] for one in sightings], board.points_m, start)
+    rays = lens.rays(image_grid(*size_px).reshape(-1, 2), adjustment.fit.state.lens_params[0])
     return _Candidate(
-        lens=lens, adjustment=adjustment, held_out_px=held_out_residuals(adjustment.fit)
+        lens=lens,
+        adjustment=adjustment,
+        held_out_px=held_out_residuals(adjustment.fit),
+        is_whole=bool(np.isfinite(rays).all()),
     )
 
 
 def _is_better(one: _Candidate, other: _Candidate) -> bool:
-    """Whether views that both use are predicted better, by more than the views disagree on it."""
+    """Whether views that both use are predicted better, by more than the views disagree on it.
+
+    A polynomial that folds back inside of the image is worse than one that does not.
+    """
+    if one.is_whole != other.is_whole:
+        return one.is_whole
     if len(one.adjustment.kept) < len(other.adjustment.kept):
         return False
     sigma = min(one.adjustment.fit.sigma, other.adjustment.fit.sigma)
     both = np.intersect1d(one.adjustment.kept, other.adjustment.kept)
     gains = np.array([_cost(other, v, sigma) - _cost(one, v, sigma) for v in both])
     chance = gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else np.inf
-    return bool(gains.mean() > chance)
+    return bool(gains.mean() > _STANDARD_ERRORS * chance)
 
 
 def _cost(one: _Candidate, view: int, sigma: float) -> float:

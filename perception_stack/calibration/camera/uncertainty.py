@@ -14,10 +14,10 @@ import numpy as np
 
 from perception_stack.calibration.camera.bundle import RigProblem, RigState, turned
 from perception_stack.calibration.camera.lens import Lens
-from perception_stack.calibration.solver import block_information, inverse
-from perception_stack.calibration.targets.board import Board
+from perception_stack.calibration.solver import block_information, in_words, inverse
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
+from perception_stack.geometry.board import Board
 
 _COLUMNS, _ROWS = 13, 9
 _TILT_RAD = np.deg2rad(30)
@@ -95,43 +95,64 @@ def pixel_std(change: FloatArray, covariance: FloatArray) -> FloatArray:
     return std
 
 
+def loose_directions(
+    change: FloatArray, covariance: FloatArray, names: Sequence[str], limit_px: float
+) -> list[str]:
+    """Combinations of parameters whose errors move the image by more than a limit, in words.
+
+    Args:
+        change: float64 [G, 2, P], from :func:`sensitivity`, without NaN.
+        covariance: float64 [P, P].
+        names: Of the parameters.
+        limit_px: Root mean square over the pixels.
+    """
+    weight = np.einsum("gip,giq->pq", change, change) / (2 * len(change))
+    scale = np.sqrt(np.diag(covariance))
+    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+    half = scale[:, None] * vectors * np.sqrt(np.maximum(values, 0.0))
+    variances, axes = np.linalg.eigh(half.T @ weight @ half)
+    effect = np.sqrt(np.diag(weight))
+    return [
+        in_words(half @ axis * effect, names)
+        for variance, axis in zip(variances[::-1], axes.T[::-1], strict=True)
+        if variance > limit_px**2
+    ]
+
+
 def next_views(
     lens: Lens,
-    state: RigState,
+    params: FloatArray,
     covariance: FloatArray,
     board: Board,
     *,
     sigma_px: float,
-    width_px: int,
-    height_px: int,
+    size_px: tuple[int, int],
     num: int = 2,
 ) -> list[Advice]:
     """The views that would lessen the uncertainty over the image most, one after the other.
 
     Args:
         lens: Kind of camera.
-        state: What is known.
+        params: float64 [P], what is known.
         covariance: float64 [P, P], of the parameters.
         board: What will be held up.
         sigma_px: Error of a point, with what makes views disagree.
-        width_px: Of the image.
-        height_px: Of the image.
+        size_px: Width and height of the image.
         num: How many to tell.
     """
-    params = state.lens_params[0]
-    texts, sightings, poses = _candidates(lens, params, board, width_px, height_px)
+    texts, sightings, poses = _candidates(lens, params, board, size_px)
     if not texts:
         return []
     candidates = RigState(
         lens_params=(params,),
-        rotations=state.rotations[:1],
-        translations_m=state.translations_m[:1],
+        rotations=np.eye(3)[None],
+        translations_m=np.zeros((1, 3)),
         board_rotations=np.stack([rotation for rotation, _ in poses]),
         board_translations_m=np.stack([translation for _, translation in poses]),
     )
     problem = RigProblem([lens], [[one] for one in sightings], board.points_m)
     gains = block_information(problem.linearise(candidates)) / sigma_px**2
-    change = sensitivity(lens, params, image_grid(width_px, height_px).reshape(-1, 2))
+    change = sensitivity(lens, params, image_grid(*size_px).reshape(-1, 2))
     change = change[np.isfinite(change).all(axis=(1, 2))].reshape(-1, len(params))
     weight = change.T @ change
     known = inverse(covariance)
@@ -147,11 +168,11 @@ def next_views(
 
 
 def _candidates(
-    lens: Lens, params: FloatArray, board: Board, width_px: int, height_px: int
+    lens: Lens, params: FloatArray, board: Board, image_px: tuple[int, int]
 ) -> tuple[list[str], list[Sighting], list[tuple[FloatArray, FloatArray]]]:
     """Views that can be taken: the board is in the image."""
     texts, sightings, poses = [], [], []
-    size_px = np.array([width_px, height_px])
+    size_px = np.array(image_px)
     points = board.points_m
     middle = (points.min(axis=0) + points.max(axis=0)) / 2
     rays = lens.rays(np.array(list(_PLACES)) * size_px, params)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.targets.board import Board, BoardKind
 from perception_stack.datatypes import FloatArray
+from perception_stack.geometry.board import Board, BoardKind
 
 
 def find(

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.calibration.targets import charuco, circles, grids_of_tags, squares
-from perception_stack.calibration.targets.board import Board, BoardKind
 from perception_stack.datatypes import FloatArray, check_shape
+from perception_stack.geometry.board import Board, BoardKind
 
 _FINDERS = {
     BoardKind.CHESSBOARD: squares.find,

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.targets.board import Board
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import ConfigError
+from perception_stack.geometry.board import Board
 
 LEAST_TAGS = 3
 _BORDERS_BITS = (2, 1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.targets.board import Board
 from perception_stack.datatypes import FloatArray
+from perception_stack.geometry.board import Board
 
 # The window of the sub-pixel search must not reach the next corner
 _LARGEST_WINDOW_PX, _WINDOW_SHARE = 11, 0.4
