@@ -11,7 +11,7 @@ time grows linearly with the number of views.
 * Covariance: errors inside one view are not independent (the board is not flat, its corners are
   found with a common bias), so it is estimated from how the blocks disagree, with the
   correction of Bell and McCaffrey (2002) for few blocks, drawn towards the model with one common
-  inflation by as much as blocks are few.
+  inflation the more, the fewer blocks there are and the less they disagree.
 """
 
 from __future__ import annotations
@@ -462,14 +462,15 @@ def _fit(
         raise CalibrationError("the parameters ran away to infinity; the data do not fix them")
     white = _whitening(total)
     spread, inflation = _spread(white @ information @ white.T, scores @ white.T, unit=unit)
-    share = num / (num + _PRIOR_BLOCKS)
+    # where blocks disagree no more than chance has it, how they do so says nothing
+    share = (1 - inflation**-2) * num / (num + _PRIOR_BLOCKS)
     meat = share * spread + (1 - share) * inflation * unit * np.eye(num_shared)
     most = (TAIL + dim) / TAIL if robust else 1.0
     return Fit(
         state=state,
         stack=stack,
         weights=[one[keep] / most for one, keep in zip(weights, stack.there, strict=True)],
-        sigma=scale,
+        sigma=scale if robust else scale * float(np.sqrt(dim * len(square) / max(num_free, 1))),
         inflation=inflation,
         information=total * (slope**2 / unit),
         block_information=information * (slope**2 / unit),
@@ -501,8 +502,8 @@ def _spread(
         return np.zeros((0, 0)), 1.0
     degrees = (num - 1) * dim
     ratio = float((scores**2).sum()) / size if size > 0 else 1.0
-    # as if one block more agreed with the model
-    return full.T @ full, (degrees * ratio + dim) / (degrees + dim)
+    # as if one block more agreed with the model; blocks cannot agree better than their errors do
+    return full.T @ full, max((degrees * ratio + dim) / (degrees + dim), 1.0)
 
 
 def _whitening(information: FloatArray) -> FloatArray:

@@ -5,9 +5,10 @@ A board is written ``KIND:COLUMNSxROWS:SPACING[:SIZE[:DICTIONARY]]``, lengths in
 * ``chessboard:9x6:0.025``: inner corners, side of a square;
 * ``charuco:8x5:0.04:0.03:DICT_5X5_100``: squares, their side, side of a marker, its dictionary;
 * ``aprilgrid:6x6:0.088:0.3``: tags (36h11), their side, gap between them over it, as for Kalibr;
-* ``circles:7x5:0.03``: circles, distance of their centres;
-* ``asymmetric-circles:4x11:0.02``: circles a row and rows as OpenCV counts them, and half the
-  distance of neighbours in a row.
+* ``circles:7x5:0.03:0.018``: circles, distance of their centres, diameter;
+* ``asymmetric-circles:4x11:0.02:0.02``: circles a row and rows as OpenCV counts them, half the
+  distance of neighbours in a row, diameter. Without a diameter, circles seen at a slant are taken
+  for where the middles of their images are, which is a few tenths of a pixel off.
 
 The frame of a board has x along its columns, y along its rows and z as right hands have it; its
 origin is the first point.
@@ -28,8 +29,8 @@ EXAMPLES = (
     "chessboard:9x6:0.025",
     "charuco:8x5:0.04:0.03:DICT_5X5_100",
     "aprilgrid:6x6:0.088:0.3",
-    "circles:7x5:0.03",
-    "asymmetric-circles:4x11:0.02",
+    "circles:7x5:0.03:0.018",
+    "asymmetric-circles:4x11:0.02:0.02",
 )
 _LARGEST_M = 10.0
 
@@ -53,7 +54,8 @@ class Board:
         columns: Points, squares or tags along x, see the module.
         rows: Along y.
         spacing_m: Side of a square or tag, or distance of circles.
-        size: Side of a marker [m] (ChArUco), gap over side (AprilGrid), else 0.
+        size: Side of a marker [m] (ChArUco), gap over side (AprilGrid), diameter of a circle [m]
+            or 0 where it is not known, else 0.
         dictionary: Of the markers (ChArUco), as OpenCV calls it, else empty.
     """
 
@@ -72,6 +74,9 @@ class Board:
             raise ConfigError(text)
         if self.kind is BoardKind.CHARUCO and not 0 < self.size < self.spacing_m:
             raise ConfigError(f"markers of {self.size} m do not fit squares of {self.spacing_m} m")
+        circles = (BoardKind.CIRCLES, BoardKind.ASYMMETRIC_CIRCLES)
+        if self.kind in circles and not 0 <= self.size < 1.5 * self.spacing_m:
+            raise ConfigError(f"circles of {self.size} m overlap at {self.spacing_m} m")
         if self.kind is BoardKind.APRILGRID and not 0 < self.size < 10:
             raise ConfigError(f"the gap of tags is {self.size} of their side; expected about 0.3")
 

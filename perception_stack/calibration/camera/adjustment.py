@@ -1,9 +1,9 @@
 """Fits a rig to its views, leaves out the views that cannot be right, and predicts held-out ones.
 
 A camera alone is a rig of one. A robust fit, on which a bad view pulls little, tells what is
-wrong: single points are left out, and whole views whose board, placed anew under the lenses that the
-others agree on, fits several times worse than theirs. What remains is fitted by least squares,
-which on real boards predicts held-out views as well as the robust fit or better.
+wrong: single points are left out, and whole views whose board, placed anew under the lenses that
+the others agree on, fits several times worse than theirs. What remains is fitted by least
+squares, which on real boards predicts held-out views as well as the robust fit or better.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +98,7 @@ class RigProblem:
     ) -> RigState:
         """The state after a step."""
         own = np.asarray(private)
-        changes = {
+        changes: dict[str, Any] = {
             "board_rotations": turned(state.board_rotations, own[:, :3]),
             "board_translations_m": state.board_translations_m + own[:, 3:],
         }

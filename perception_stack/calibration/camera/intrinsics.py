@@ -15,6 +15,7 @@ from perception_stack.calibration.camera.adjustment import (
     adjust,
 )
 from perception_stack.calibration.camera.bundle import RigState
+from perception_stack.calibration.camera.discs import has_discs, straightened
 from perception_stack.calibration.camera.grading import (
     CameraJudgement,
     advise,
@@ -120,6 +121,9 @@ def calibrate_camera(
             f"a dozen are good; is it '{board}'?"
         )
     best = _best(good, board, width_px, height_px, [lens] if lens else list(LENSES.values()))
+    if has_discs(board):
+        good = straightened(good, board, best.lens, best.adjustment)
+        best = _best(good, board, width_px, height_px, [best.lens])
     fit = best.adjustment.fit
     params = fit.state.lens_params[0]
     arrays = [board.points_m, *(one.uv_px for one in sightings)]

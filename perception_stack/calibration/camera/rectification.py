@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -27,29 +29,12 @@ def rectified(
         return first, second
     rotation = first_from_second.rotation.T
     shift_m = -rotation @ first_from_second.translation_m
+    pair = first.k, first.distortion, second.k, second.distortion, size, rotation, shift_m
+    found: Sequence[Any]
     if first.distortion_model == "equidistant":
-        found = cv2.fisheye.stereoRectify(
-            first.k,
-            first.distortion,
-            second.k,
-            second.distortion,
-            size,
-            rotation,
-            shift_m,
-            flags=cv2.CALIB_ZERO_DISPARITY,
-        )
+        found = cv2.fisheye.stereoRectify(*pair, flags=cv2.CALIB_ZERO_DISPARITY)
     else:
-        found = cv2.stereoRectify(
-            first.k,
-            first.distortion,
-            second.k,
-            second.distortion,
-            size,
-            rotation,
-            shift_m,
-            flags=cv2.CALIB_ZERO_DISPARITY,
-            alpha=0.0,
-        )
+        found = cv2.stereoRectify(*pair, flags=cv2.CALIB_ZERO_DISPARITY, alpha=0.0)
     turn_1, turn_2, projection_1, projection_2 = (np.asarray(one, np.float64) for one in found[:4])
     return (
         replace(first, rectification=turn_1, projection=projection_1),

@@ -156,12 +156,12 @@ def calibrate_rig(
         turned=turned,
         grade=_grade(
             adjustment,
-            held_out_px,
-            judgements,
-            placements,
-            cameras,
-            lenses,
-            board,
+            held_out_px=held_out_px,
+            judgements=judgements,
+            placements=placements,
+            cameras=cameras,
+            lenses=lenses,
+            board=board,
             seen=(*observations(adjustment, held_out_px, names), *others),
             turned=turned,
             provenance=Provenance.of(
@@ -363,13 +363,13 @@ def _judgements(
 
 def _grade(
     adjustment: Adjustment,
+    *,
     held_out_px: Sequence[FloatArray],
     judgements: Sequence[CameraJudgement],
     placements: Sequence[Placement],
     cameras: Sequence[CameraOnRig],
     lenses: Sequence[Lens],
     board: Board,
-    *,
     seen: Sequence[Observation],
     turned: Sequence[tuple[str, str]],
     provenance: Provenance,

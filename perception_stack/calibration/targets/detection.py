@@ -60,7 +60,7 @@ def find_board(
 
 
 def edge_width_px(gray: NDArray[np.uint8], sighting: Sighting) -> float:
-    """How blurred the board is: over how many pixels black turns to white, the median of its points.
+    """How blurred the board is: over how many pixels black turns to white, the median of points.
 
     About 2 for a sharp image. Motion and defocus make it larger.
     """

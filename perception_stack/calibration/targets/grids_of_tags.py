@@ -19,7 +19,7 @@ from perception_stack.geometry.board import Board
 LEAST_TAGS = 3
 _BORDERS_BITS = (2, 1)
 # The search for a corner must stay near it: the black squares between tags touch there
-_WINDOW_SHARE, _LARGEST_WINDOW_PX = 0.12, 6
+_WINDOW_SHARE, _LARGEST_WINDOW_PX = 0.18, 8
 
 
 def find(
@@ -47,9 +47,10 @@ def find(
     half = int(np.clip(round(_WINDOW_SHARE * side), 2, _LARGEST_WINDOW_PX))
     criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 40, 1e-3)
     flat = np.ascontiguousarray(tags_px.reshape(-1, 1, 2), dtype=np.float32)
-    uv_px = cv2.cornerSubPix(gray, flat, (half, half), (-1, -1), criteria).reshape(-1, 4, 2)
-    order = _first_corner(board, ids, uv_px)
-    return (4 * ids[:, None] + order).ravel(), uv_px.reshape(-1, 2)
+    uv_px = cv2.cornerSubPix(gray, flat, (half, half), (-1, -1), criteria)
+    tags_px = uv_px.reshape(-1, 4, 2).astype(np.float64)
+    order = _first_corner(board, ids, tags_px)
+    return (4 * ids[:, None] + order).ravel(), tags_px.reshape(-1, 2)
 
 
 def _first_corner(board: Board, ids: NDArray[np.intp], uv_px: FloatArray) -> NDArray[np.intp]:
@@ -63,9 +64,6 @@ def _first_corner(board: Board, ids: NDArray[np.intp], uv_px: FloatArray) -> NDA
     for order in orders:
         on_board = points[(4 * ids[:, None] + order).ravel()]
         homography, _ = cv2.findHomography(on_board, uv_px.reshape(-1, 2), 0)
-        if homography is None:
-            misses.append(np.inf)
-            continue
         there = cv2.perspectiveTransform(on_board[:, None], homography)[:, 0]
         misses.append(float(np.median(np.linalg.norm(there - uv_px.reshape(-1, 2), axis=1))))
     return orders[int(np.argmin(misses))]

@@ -28,7 +28,7 @@ def find(
         ok, corners = cv2.findChessboardCornersSB(gray, size, flags=slow)
     if not ok or corners is None or len(corners) != board.columns * board.rows:
         return None
-    grid = corners.reshape(board.rows, board.columns, 2)
+    grid = corners.reshape(board.rows, board.columns, 2).astype(np.float64)
     return np.arange(board.columns * board.rows), refined(gray, grid)
 
 
@@ -42,5 +42,5 @@ def refined(gray: NDArray[np.uint8], grid_px: FloatArray) -> FloatArray:
     half = int(np.clip(round(_WINDOW_SHARE * nearest), 2, _LARGEST_WINDOW_PX))
     criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 40, 1e-3)
     corners = np.ascontiguousarray(grid_px.reshape(-1, 1, 2), dtype=np.float32)
-    found: FloatArray = cv2.cornerSubPix(gray, corners, (half, half), (-1, -1), criteria)
-    return found.reshape(-1, 2)
+    found = cv2.cornerSubPix(gray, corners, (half, half), (-1, -1), criteria)
+    return found.reshape(-1, 2).astype(np.float64)
