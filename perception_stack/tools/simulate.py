@@ -26,8 +26,8 @@ EXAMPLES = """examples:
 
 The recording has /points (road) or /depth (table), /image, /camera_info, /tf, /tf_static, /clock,
 /detections of a simulated image detector and /ground_truth, where a score of 0 marks an object
-that is too hidden to be asked for. A board is held before two cameras, /image and /right/image, for
-perception-stack calibrate; the truth is in /camera_info, /right/camera_info and /tf_static.
+that is too hidden to be asked for. A board is held before two cameras, /image and /right/image,
+for perception-stack calibrate; the truth is in /camera_info, /right/camera_info and /tf_static.
 """
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from perception_stack.calibration.targets.detection import Sighting, edge_width_px
 from perception_stack.datatypes import FloatArray
+from perception_stack.journal import Reason
 
 # Of the width of the image: how far points must have moved since any view kept, and how far they
 # may move from frame to frame at most
@@ -20,13 +21,21 @@ _LONGEST_GAP_S = 0.5
 
 
 class Answer(str, Enum):
-    """What became of a frame."""
+    """What became of a frame, and the reason under which it is counted if it was not taken."""
 
-    TAKEN = "taken"
-    NO_BOARD = "no board found"
-    BLURRED = "the board is blurred"
-    MOVING = "the board moves"
-    KNOWN = "as a view that was taken"
+    TAKEN = "taken", None
+    NO_BOARD = "no board found", Reason.NO_BOARD
+    BLURRED = "the board is blurred", Reason.BLURRED_BOARD
+    MOVING = "the board moves", Reason.MOVING_BOARD
+    KNOWN = "as a view that was taken", Reason.KNOWN_VIEW
+
+    reason: Reason | None
+
+    def __new__(cls, value: str, reason: Reason | None) -> Answer:  # noqa: D102
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.reason = reason
+        return member
 
 
 @dataclass(slots=True)
