@@ -110,6 +110,9 @@ def adjust(
         fitted = solve(some, _some(state, kept), tolerance=_ROUGH).state
         state = _with_boards(state, fitted, kept)
         errors = _errors(problem, state)
+    right = _right(errors, kept)
+    reasons = _reasons(errors, right)
+    good = tuple(_only(*pair) for pair in zip(views, right, strict=True))
     kept = np.array([v for v in range(len(views)) if v not in reasons])
     if len(kept) < LEAST_VIEWS:
         raise TooFewViewsError(len(kept), reasons)
@@ -142,9 +145,7 @@ def place_boards(
             continue
         sightings = [views[v][camera] for v in mine]
         seen = [one for one in sightings if one is not None]
-        rotation, translation, _ = plane_poses(
-            seen, board_points_m, lens, state.lens_params[camera]
-        )
+        rotation, translation = plane_poses(seen, board_points_m, lens, state.lens_params[camera])
         back = state.rotations[camera].T
         rotations[mine] = back @ rotation
         translations[mine] = (translation - state.translations_m[camera]) @ back.T

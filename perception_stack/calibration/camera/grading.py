@@ -86,9 +86,7 @@ def judge_camera(
     limits = _UNFIXED_SHARE * size_px[0] / np.abs(change[there]).max(axis=(0, 1))
     loose = loose_directions(change[there], covariance, lens.names, _USABLE_SHARE * size_px[0])
     std = np.sqrt(np.diag(covariance))
-    seen, everywhere = (
-        float(np.quantile(one, 0.95, method="lower")) for one in (std_px[inside], std_px)
-    )
+    seen, everywhere = (_most(one) for one in (std_px[inside], std_px))
     focal = float((std[:2] / np.abs(params[:2])).max())
     verdict, why = _verdict(seen / size_px[0], everywhere / size_px[0], focal, loose)
     known = "is not known" if np.isinf(everywhere) else f"to {everywhere:.2g} px"
@@ -204,6 +202,11 @@ def _verdict(
         text = "Near its edges, where no board was seen, the image is not known well."
         return Verdict.USABLE, [text]
     return Verdict.GOOD, ["The views agree and fix every parameter."]
+
+
+def _most(std_px: FloatArray) -> float:
+    """What 95 % stay below; some may be infinite."""
+    return float(np.sort(std_px)[int(0.95 * (len(std_px) - 1))])
 
 
 def _sizes(errors_px: Sequence[FloatArray]) -> FloatArray:

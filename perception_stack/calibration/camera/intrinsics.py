@@ -216,7 +216,7 @@ def _start(
         params = np.pad(found, (0, len(lens.names) - len(found)))
     else:
         params = start_params(sightings, points, lens, width_px=size_px[0], height_px=size_px[1])
-    rotations, translations, _ = plane_poses(sightings, points, lens, params)
+    rotations, translations = plane_poses(sightings, points, lens, params)
     return RigState(
         lens_params=(params,),
         rotations=np.eye(3)[None],

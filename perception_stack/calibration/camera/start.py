@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from perception_stack.calibration.camera.lens import Lens
+from perception_stack.calibration.camera.lens import EQUIDISTANT, Lens
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
 
@@ -19,7 +20,7 @@ _FOCAL_SHARES = np.geomspace(0.25, 8.0, 12)
 # So many points of a view tell its focal length well enough
 _NUM_POINTS = 20
 # Rays farther off the axis are not looked at as points of a plane
-_STEEPEST = 6.0
+_STEEPEST, _WIDEST_RAD = 6.0, 1.4
 
 
 def start_params(
@@ -33,28 +34,33 @@ def start_params(
     """Parameters without distortion, the centre in the middle of the image, float64 [P]."""
     centre = np.array([(width_px - 1) / 2, (height_px - 1) / 2])
     focal_px = _FOCAL_SHARES * max(width_px, height_px)
-    few = [_thinned(one) for one in sightings]
-    misses = [
-        plane_poses(few, board_points_m, lens, _params(lens, focal, centre))[2]
-        for focal in focal_px
-    ]
-    middle = np.median(np.stack(misses), axis=1)
+    board, seen, there = _stacked([_thinned(one) for one in sightings], board_points_m)
+    # every view under every focal length: [F * V, N]
+    bent = ((seen - centre) / focal_px[:, None, None, None]).reshape(-1, *seen.shape[1:])
+    boards, theres = (
+        np.tile(one, (len(focal_px), *[1] * (one.ndim - 1))) for one in (board, there)
+    )
+    flat = _flattened(bent, lens)
+    rotation, translation = _poses(boards, flat, theres, board_points_m)
+    points = np.einsum("vij,vnj->vni", rotation[:, :, :2], boards) + translation[:, None]
+    miss = np.linalg.norm(_bent(points[..., :2] / points[..., 2:], lens) - bent, axis=2)
+    size = np.sqrt((theres * miss**2).sum(axis=1) / theres.sum(axis=1)).reshape(len(focal_px), -1)
+    middle = np.median(size * focal_px[:, None], axis=1)
     best = int(np.argmin(middle))
+    focal = float(focal_px[best])
     if 0 < best < len(focal_px) - 1:
         # the vertex of a parabola through three points, on a logarithmic scale
         left, here, right = middle[best - 1 : best + 2]
         bend = left - 2 * here + right
         shift = 0.5 * (left - right) / bend if bend > 0 else 0.0
         step = float(np.log(_FOCAL_SHARES[1] / _FOCAL_SHARES[0]))
-        focal = focal_px[best] * np.exp(np.clip(shift, -1, 1) * step)
-    else:
-        focal = focal_px[best]
-    return _params(lens, float(focal), centre)
+        focal *= float(np.exp(np.clip(shift, -1, 1) * step))
+    return np.array([focal, focal, *centre, *np.zeros(len(lens.coefficients))])
 
 
 def plane_poses(
     sightings: Sequence[Sighting], board_points_m: FloatArray, lens: Lens, params: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+) -> tuple[FloatArray, FloatArray]:
     """Pose of a flat board in each view, by its homography.
 
     Args:
@@ -64,40 +70,61 @@ def plane_poses(
         params: float64 [P].
 
     Returns:
-        camera_from_board rotations float64 [V, 3, 3] and translations [V, 3]; the root mean
-        square error of each view [V] in pixels, as far as a pose explains it.
+        camera_from_board rotations float64 [V, 3, 3] and translations [V, 3]; all points of the
+        board are in front of the camera, whatever was seen.
     """
-    longest = max(len(one.point_idx) for one in sightings)
-    there = np.zeros((len(sightings), longest), dtype=bool)
-    board, seen = np.zeros((len(sightings), longest, 2)), np.zeros((len(sightings), longest, 2))
-    for i, one in enumerate(sightings):
-        num = len(one.point_idx)
-        there[i, :num] = True
-        board[i, :num] = board_points_m[one.point_idx, :2]
-        seen[i, :num] = one.uv_px
+    board, seen, there = _stacked(sightings, board_points_m)
     flat = lens.rays(seen.reshape(-1, 2), params)[:, :2].reshape(seen.shape)
-    inside = np.linalg.norm(flat, axis=2) < _STEEPEST  # False for NaN
+    return _poses(board, flat, there, board_points_m)
+
+
+def _stacked(
+    sightings: Sequence[Sighting], board_points_m: FloatArray
+) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Board points and pixels of views, [V, N, 2], as long as the longest; which are there."""
+    num = np.array([len(one.point_idx) for one in sightings])
+    there = np.arange(num.max()) < num[:, None]
+    board, seen = np.zeros((*there.shape, 2)), np.zeros((*there.shape, 2))
+    board[there] = board_points_m[np.concatenate([one.point_idx for one in sightings]), :2]
+    seen[there] = np.concatenate([one.uv_px for one in sightings])
+    return board, seen, there
+
+
+def _poses(
+    board: FloatArray, flat: FloatArray, there: NDArray[np.bool_], board_points_m: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Poses of planes seen at ``flat``, where rays cross the plane at depth 1."""
+    inside = there & (np.linalg.norm(flat, axis=2) < _STEEPEST)  # False for NaN
     flat = np.where(inside[..., None], flat, 0.0)
-    weight = (there & inside).astype(np.float64)
+    weight = inside.astype(np.float64)
     scale = max(float(np.abs(board_points_m[:, :2]).max()), 1e-9)
     middle = board_points_m[:, :2].mean(axis=0)
     rotation, translation = _decomposed(_homographies((board - middle) / scale, flat, weight))
-    translation = translation * scale
-    translation -= rotation[:, :, :2] @ middle
-    points = np.einsum("vij,vnj->vni", rotation[:, :, :2], board) + translation[:, None]
-    lost = ((points[..., 2] <= 0) & there).any(axis=1) | ~np.isfinite(points).all(axis=(1, 2))
+    translation = translation * scale - rotation[:, :, :2] @ middle
+    depth = np.einsum("vj,vnj->vn", rotation[:, 2, :2], board) + translation[:, 2:]
+    lost = ((depth <= 0) & there).any(axis=1) | ~np.isfinite(depth).all(axis=1)
     if lost.any():
         rotation[lost], translation[lost] = _face_on(board[lost], flat[lost], weight[lost])
-        points = np.einsum("vij,vnj->vni", rotation[:, :, :2], board) + translation[:, None]
-    uv_px = lens.pixels(points.reshape(-1, 3), params)
-    miss = np.linalg.norm(uv_px.reshape(seen.shape) - seen, axis=2)
-    miss = np.where(np.isfinite(miss), miss, 1e4)
-    rms = np.sqrt((there * miss**2).sum(axis=1) / there.sum(axis=1))
-    return rotation, translation, rms
+    return rotation, translation
 
 
-def _params(lens: Lens, focal_px: float, centre_px: FloatArray) -> FloatArray:
-    return np.array([focal_px, focal_px, *centre_px, *np.zeros(len(lens.coefficients))])
+def _flattened(bent: FloatArray, lens: Lens) -> FloatArray:
+    """Where rays cross the plane at depth 1, without distortion; NaN where they do not."""
+    if lens is not EQUIDISTANT:
+        return bent
+    angle = np.linalg.norm(bent, axis=-1)
+    safe = np.where(angle < _WIDEST_RAD, np.maximum(angle, 1e-9), np.nan)
+    flat: FloatArray = bent * (np.tan(safe) / safe)[..., None]
+    return flat
+
+
+def _bent(flat: FloatArray, lens: Lens) -> FloatArray:
+    """Its inverse."""
+    if lens is not EQUIDISTANT:
+        return flat
+    radius = np.maximum(np.linalg.norm(flat, axis=-1), 1e-9)
+    bent: FloatArray = flat * (np.arctan(radius) / radius)[..., None]
+    return bent
 
 
 def _face_on(

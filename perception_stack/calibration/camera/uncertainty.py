@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.calibration.camera.bundle import RigProblem, RigState, turned
 from perception_stack.calibration.camera.lens import Lens
@@ -140,16 +141,9 @@ def next_views(
         size_px: Width and height of the image.
         num: How many to tell.
     """
-    texts, sightings, poses = _candidates(lens, params, board, size_px)
+    texts, sightings, candidates = _candidates(lens, params, board, size_px)
     if not texts:
         return []
-    candidates = RigState(
-        lens_params=(params,),
-        rotations=np.eye(3)[None],
-        translations_m=np.zeros((1, 3)),
-        board_rotations=np.stack([rotation for rotation, _ in poses]),
-        board_translations_m=np.stack([translation for _, translation in poses]),
-    )
     problem = RigProblem([lens], [[one] for one in sightings], board.points_m)
     gains = block_information(problem.linearise(candidates)) / sigma_px**2
     change = sensitivity(lens, params, image_grid(*size_px).reshape(-1, 2))
@@ -169,30 +163,50 @@ def next_views(
 
 def _candidates(
     lens: Lens, params: FloatArray, board: Board, image_px: tuple[int, int]
-) -> tuple[list[str], list[Sighting], list[tuple[FloatArray, FloatArray]]]:
+) -> tuple[list[str], list[Sighting], RigState]:
     """Views that can be taken: the board is in the image."""
-    texts, sightings, poses = [], [], []
     size_px = np.array(image_px)
     points = board.points_m
     middle = (points.min(axis=0) + points.max(axis=0)) / 2
     rays = lens.rays(np.array(list(_PLACES)) * size_px, params)
-    for ray, where in zip(rays, _PLACES.values(), strict=True):
-        if not np.isfinite(ray).all():
-            continue
-        for share, much in _SIZES.items():
-            extent = float(np.max(board.extent_m / size_px)) * params[0] / share
-            for tilt, how in _TILTS.items():
-                turn = turned(np.eye(3)[None], np.array([[*tilt, 0.0]]) * _TILT_RAD)[0]
-                translation = ray / np.linalg.norm(ray) * extent - turn @ middle
-                uv_px = lens.pixels(points @ turn.T + translation, params)
-                inside = ((uv_px > _MARGIN * size_px) & (uv_px < (1 - _MARGIN) * size_px)).all(1)
-                if inside.mean() < (_LEAST_SHARE if board.has_identities else 1.0):
-                    continue
-                texts.append(f"Hold the board {where} of the image, filling {much} of it, {how}.")
-                seen = np.flatnonzero(inside)
-                sightings.append(Sighting(name=where, point_idx=seen, uv_px=uv_px[seen]))
-                poses.append((turn, translation))
-    return texts, sightings, poses
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    extent_px = float((board.extent_m / size_px).max()) * params[0]
+    distances = extent_px / np.array(list(_SIZES))
+    vectors = np.column_stack([np.array(list(_TILTS)), np.zeros(len(_TILTS))]) * _TILT_RAD
+    turns = turned(np.broadcast_to(np.eye(3), (len(_TILTS), 3, 3)), vectors)
+    # place, size, tilt
+    shape = len(_PLACES), len(_SIZES), len(_TILTS)
+    shifts = rays[:, None, None] * distances[:, None, None] - turns @ middle
+    seen = points @ turns.transpose(0, 2, 1) + shifts[..., None, :]
+    uv_px = lens.pixels(seen.reshape(-1, 3), params).reshape(*shape, -1, 2)
+    within = (uv_px > _MARGIN * size_px) & (uv_px < (1 - _MARGIN) * size_px)
+    inside: NDArray[np.bool_] = np.logical_and(within[..., 0], within[..., 1])
+    least = _LEAST_SHARE if board.has_identities else 1.0
+    chosen = np.argwhere(inside.mean(axis=-1) >= least)
+    places, sizes, tilts = (list(one.values()) for one in (_PLACES, _SIZES, _TILTS))
+    texts = [
+        f"Hold the board {places[p]} of the image, filling {sizes[s]} of it, {tilts[t]}."
+        for p, s, t in chosen
+    ]
+    sightings = [
+        Sighting(
+            name=texts[i],
+            point_idx=np.flatnonzero(inside[p, s, t]),
+            uv_px=uv_px[p, s, t][inside[p, s, t]],
+        )
+        for i, (p, s, t) in enumerate(chosen)
+    ]
+    return (
+        texts,
+        sightings,
+        RigState(
+            lens_params=(params,),
+            rotations=np.eye(3)[None],
+            translations_m=np.zeros((1, 3)),
+            board_rotations=turns[chosen[:, 2]],
+            board_translations_m=shifts[tuple(chosen.T)],
+        ),
+    )
 
 
 def covered_cells(
