@@ -95,18 +95,21 @@ def random_pose(
         camera: Who looks.
         rng: Random numbers.
         filled: Which share of the image it spans, least and most.
-        whole: Whether all of its points must be in the image.
+        whole: Whether all that is printed must be in the image, or half of its points.
     """
     points = board.points_m
     middle = (points.min(axis=0) + points.max(axis=0)) / 2
     size_px = np.array([camera.width_px, camera.height_px])
+    # what is printed reaches about a spacing beyond the points
+    grown = 1 + 2 * board.spacing_m / float(board.extent_m.min())
+    margin = middle + grown * (points - middle)
     for _ in range(_ATTEMPTS):
         rotation = _turn(rng.uniform(-1, 1, 3) * _LARGEST_TILT_RAD) @ _facing(board)
         (ray,) = camera.rays(rng.uniform(0.15, 0.85, (1, 2)) * size_px)
         extent_m = float((board.extent_m / size_px).max())
         distance_m = extent_m * camera.k[0, 0] / rng.uniform(*filled)
         shift = ray / np.linalg.norm(ray) * distance_m - rotation @ middle
-        seen = camera.project(points @ rotation.T + shift)
+        seen = camera.project((points if not whole else margin) @ rotation.T + shift)
         if seen.visible.all() or (not whole and seen.visible.mean() > 0.5):
             return RigidTransform(
                 target=camera.frame_id, source="board", rotation=rotation, translation_m=shift

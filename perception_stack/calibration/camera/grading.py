@@ -29,6 +29,8 @@ _GOOD_SHARE, _USABLE_SHARE = 0.8e-3, 4e-3
 _GOOD_FOCAL, _USABLE_FOCAL = 0.004, 0.02
 # A parameter is not fixed if its error alone may move some pixel by this share of the width
 _UNFIXED_SHARE = 0.02
+# Median error that a board and a model can leave, in widths of the image
+_FITTING_SHARE = 0.005
 # Held-out over fitted error; more means that the model bends to the views it is given
 _HONEST_RATIO = 2.0
 _GOOD_VIEWS = 6
@@ -120,13 +122,16 @@ def judge_camera(
 
 
 def judge_fit(
-    adjustment: Adjustment, held_out_px: Sequence[FloatArray]
+    adjustment: Adjustment, held_out_px: Sequence[FloatArray], *, width_px: int
 ) -> tuple[Verdict, list[str], ResidualSummary, ResidualSummary]:
     """Verdict and reasons from the views' agreement; fitted and held-out errors."""
     fitted = ResidualSummary.of(_sizes(adjustment.fit.residuals), unit="px")
     held_out = ResidualSummary.of(_sizes(held_out_px), unit="px")
     if not adjustment.fit.converged:
         return Verdict.NOT_ENOUGH, ["The fit did not come to rest."], fitted, held_out
+    if not fitted.median <= _FITTING_SHARE * width_px:
+        text = f"Points are {fitted.median:.1f} px off: the views do not show the board named."
+        return Verdict.NOT_ENOUGH, [text], fitted, held_out
     doubts = []
     num_views = len(adjustment.kept)
     if num_views < _GOOD_VIEWS:

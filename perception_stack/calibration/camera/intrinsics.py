@@ -39,6 +39,8 @@ from perception_stack.geometry.camera import CameraModel
 
 # With fewer points a view fixes its own pose and says little more
 LEAST_POINTS = 8
+# And points must be spread by so much across, as standard deviation
+LEAST_SPREAD_PX = 2.0
 # By how many standard errors a model must predict better to be worth its coefficients
 _STANDARD_ERRORS = 2.0
 
@@ -104,16 +106,11 @@ def calibrate_camera(
     Raises:
         CalibrationError: fewer than three views, or none that agree.
     """
-    good = [one for one in sightings if len(one.point_idx) >= LEAST_POINTS]
+    good = [one for one in sightings if not _unfit(one)]
     few = [
-        Observation(
-            name=one.name,
-            used=False,
-            error=np.nan,
-            reason=f"{len(one.point_idx)} points are too few, {LEAST_POINTS} are needed",
-        )
+        Observation(name=one.name, used=False, error=np.nan, reason=reason)
         for one in sightings
-        if len(one.point_idx) < LEAST_POINTS
+        if (reason := _unfit(one))
     ]
     if len(good) < LEAST_VIEWS:
         raise CalibrationError(
@@ -127,7 +124,9 @@ def calibrate_camera(
     fit = best.adjustment.fit
     params = fit.state.lens_params[0]
     arrays = [board.points_m, *(one.uv_px for one in sightings)]
-    verdict, doubts, fitted, held_out = judge_fit(best.adjustment, best.held_out_px)
+    verdict, doubts, fitted, held_out = judge_fit(
+        best.adjustment, best.held_out_px, width_px=width_px
+    )
     judgement = judge_camera(
         best.lens,
         params,
@@ -175,6 +174,18 @@ def calibrate_camera(
             ),
         ),
     )
+
+
+def _unfit(one: Sighting) -> str:
+    """Why a view says nothing, whatever the camera; empty if it may."""
+    if len(one.point_idx) < LEAST_POINTS:
+        return f"{len(one.point_idx)} points are too few, {LEAST_POINTS} are needed"
+    if not np.isfinite(one.uv_px).all():
+        return "some points are NaN or infinite"
+    spread_px = np.linalg.svd(one.uv_px - one.uv_px.mean(axis=0), compute_uv=False)
+    if spread_px[1] < LEAST_SPREAD_PX * np.sqrt(len(one.uv_px)):
+        return "its points lie on one line, or in one place"
+    return ""
 
 
 def _best(

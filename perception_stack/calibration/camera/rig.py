@@ -375,7 +375,9 @@ def _grade(
     provenance: Provenance,
 ) -> Grade:
     fit = adjustment.fit
-    verdict, doubts, fitted, held_out = judge_fit(adjustment, held_out_px)
+    verdict, doubts, fitted, held_out = judge_fit(
+        adjustment, held_out_px, width_px=min(one.width_px for one in cameras)
+    )
     distance_m = float(np.median(np.linalg.norm(fit.state.board_translations_m, axis=1)))
     placed, reasons = zip(*(_judge_placement(one, distance_m) for one in placements), strict=True)
     verdict = worst([verdict, *(one.verdict for one in judgements), *placed])

@@ -37,13 +37,12 @@ def start_params(
     board, seen, there = _stacked([_thinned(one) for one in sightings], board_points_m)
     # every view under every focal length: [F * V, N]
     bent = ((seen - centre) / focal_px[:, None, None, None]).reshape(-1, *seen.shape[1:])
-    boards, theres = (
-        np.tile(one, (len(focal_px), *[1] * (one.ndim - 1))) for one in (board, there)
-    )
+    boards, theres = np.tile(board, (len(focal_px), 1, 1)), np.tile(there, (len(focal_px), 1))
     flat = _flattened(bent, lens)
     rotation, translation = _poses(boards, flat, theres, board_points_m)
     points = np.einsum("vij,vnj->vni", rotation[:, :, :2], boards) + translation[:, None]
-    miss = np.linalg.norm(_bent(points[..., :2] / points[..., 2:], lens) - bent, axis=2)
+    depth = np.where(theres & (points[..., 2] > 0), points[..., 2], 1.0)[..., None]
+    miss = np.linalg.norm(_bent(points[..., :2] / depth, lens) - bent, axis=2)
     size = np.sqrt((theres * miss**2).sum(axis=1) / theres.sum(axis=1)).reshape(len(focal_px), -1)
     middle = np.median(size * focal_px[:, None], axis=1)
     best = int(np.argmin(middle))

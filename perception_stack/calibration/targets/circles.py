@@ -63,6 +63,6 @@ def _blobs(shape: tuple[int, ...]) -> Any:
 
     settings = cv2.SimpleBlobDetector.Params()
     # the usual limits are for small images
-    settings.minArea, settings.maxArea = 12.0, shape[0] * shape[1] / 50
+    settings.minArea, settings.maxArea = 12.0, max(shape[0] * shape[1] / 50, 13.0)
     settings.minDistBetweenBlobs = 4.0
     return settings
