@@ -133,7 +133,7 @@ def test_motion_blur_widens_edges():
     import cv2
 
     board, rng = Board.parse("chessboard:7x5:0.03"), np.random.default_rng(0)
-    pose = random_pose(board, SMALL, rng, filled=(0.6, 0.7))
+    pose = random_pose(board, SMALL, rng, filled=(0.4, 0.5))
     image = BoardCamera(board, SMALL).picture(pose, rng)
     found = find_board(image, board, name="")
     sharp = edge_width_px(image, found)

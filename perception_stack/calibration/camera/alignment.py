@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.board import Board
 
-# Two views agree on where a camera is if they differ by less: angle, and way over distance
-_AGREE = 0.1
+# Two views agree on where a camera is if they differ by no more than this many times what is usual
+# (angle, and way over distance), within limits: a board read in another order is off by 1.5 or more
+_TIMES, _LEAST, _MOST = 6.0, 0.1, 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,10 +71,10 @@ def align_pair(first: BoardPoses, second: BoardPoses, board: Board) -> PairAlign
     flat = relative.reshape(-1, 3, 3), where.reshape(-1, 3)
     # every view in every order is asked, how well the others agree with it in their best order
     apart = np.stack([_apart(*flat, relative[k], where[k], depth[k]) for k in range(len(view))])
-    nearest = np.minimum(apart.min(axis=1), _AGREE)
-    best = int(np.argmin(nearest.sum(axis=0)))
+    nearest = apart.min(axis=1)
+    best = int(np.argmin(np.minimum(nearest, _MOST).sum(axis=0)))
     order = apart[:, :, best].argmin(axis=1)
-    agrees = apart[:, :, best].min(axis=1) < _AGREE
+    agrees = nearest[:, best] < np.clip(_TIMES * np.median(nearest[:, best]), _LEAST, _MOST)
     chosen = np.flatnonzero(agrees)
     middle = np.mean([relative[k, order[k]] for k in chosen], axis=0)
     left, _, right = np.linalg.svd(middle)

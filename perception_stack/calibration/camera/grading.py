@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.calibration.camera.adjustment import Adjustment
 from perception_stack.calibration.camera.bundle import RigState
@@ -33,6 +34,8 @@ _UNFIXED_SHARE = 0.02
 _FITTING_SHARE = 0.005
 # Held-out over fitted error; more means that the model bends to the views it is given
 _HONEST_RATIO = 2.0
+# Of all points lie inside of what counts as seen: the last few fix nothing there
+_SEEN_SHARE = 0.97
 _GOOD_VIEWS = 6
 _TILTED_RAD = np.deg2rad(12)
 _WORST_FIRST = (Verdict.NOT_ENOUGH, Verdict.USABLE, Verdict.GOOD)
@@ -49,6 +52,7 @@ class CameraJudgement:
         coverage: By name.
         grid_px: float64 [G, 2], pixels all over the image.
         std_px: float64 [G], how well each is known; infinite where the model says nothing.
+        seen: bool [G], as far from the centre boards were seen.
     """
 
     verdict: Verdict
@@ -57,6 +61,7 @@ class CameraJudgement:
     coverage: dict[str, float]
     grid_px: FloatArray
     std_px: FloatArray
+    seen: NDArray[np.bool_]
 
 
 def judge_camera(
@@ -79,11 +84,11 @@ def judge_camera(
         size_px: Width and height of the image.
     """
     grid_px = image_grid(*size_px).reshape(-1, 2)
-    change = sensitivity(lens, params, grid_px)
-    std_px = np.nan_to_num(pixel_std(change, covariance), nan=np.inf)
     seen_px = np.concatenate([one.uv_px for one in sightings])
-    radius_px = float(np.linalg.norm(seen_px - params[2:4], axis=1).max())
+    radius_px = float(np.quantile(np.linalg.norm(seen_px - params[2:4], axis=1), _SEEN_SHARE))
     inside = np.linalg.norm(grid_px - params[2:4], axis=1) <= radius_px
+    change = sensitivity(lens, params, grid_px, inside)
+    std_px = np.nan_to_num(pixel_std(change, covariance), nan=np.inf)
     there = inside & np.isfinite(std_px)
     limits = _UNFIXED_SHARE * size_px[0] / np.abs(change[there]).max(axis=(0, 1))
     loose = loose_directions(change[there], covariance, lens.names, _USABLE_SHARE * size_px[0])
@@ -118,6 +123,7 @@ def judge_camera(
         },
         grid_px=grid_px,
         std_px=std_px,
+        seen=inside,
     )
 
 
@@ -155,9 +161,12 @@ def advise(
     *,
     sigma_px: float,
     size_px: tuple[int, int],
+    seen: NDArray[np.bool_],
 ) -> tuple[str, ...]:
     """The next views to take, a sentence each."""
-    found = next_views(lens, params, covariance, board, sigma_px=sigma_px, size_px=size_px)
+    found = next_views(
+        lens, params, covariance, board, sigma_px=sigma_px, size_px=size_px, seen=seen
+    )
     return tuple(
         f"{one.text} It would take away {100 * one.gain:.0f} % of the variance." for one in found
     )

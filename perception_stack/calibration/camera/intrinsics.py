@@ -157,6 +157,7 @@ def calibrate_camera(
                 board,
                 sigma_px=sigma_px,
                 size_px=(width_px, height_px),
+                seen=judgement.seen,
             ),
             direction="",
             fitted=fitted,

@@ -8,7 +8,13 @@ from datetime import datetime
 
 import numpy as np
 
-from perception_stack.calibration.camera.adjustment import Adjustment, adjust, place_boards
+from perception_stack.calibration.camera.adjustment import (
+    LEAST_VIEWS,
+    Adjustment,
+    TooFewViewsError,
+    adjust,
+    place_boards,
+)
 from perception_stack.calibration.camera.alignment import (
     BoardPoses,
     PairAlignment,
@@ -291,6 +297,8 @@ def _in_one_order(
         for v, view in enumerate(kept)
         if v not in refused and any(one is not None for one in view)
     ]
+    if len(rest) < LEAST_VIEWS:
+        raise TooFewViewsError(len(rest), refused)
     return rest, aligned, tuple(turned), told
 
 
@@ -415,6 +423,7 @@ def _grade(
                 board,
                 sigma_px=effective_sigma_px(fit.sigma, fit.inflation),
                 size_px=(cameras[loosest].width_px, cameras[loosest].height_px),
+                seen=judgements[loosest].seen,
             ),
         )
     flips = [f"'{camera}' had read '{name}' turned; it was put right." for name, camera in turned]

@@ -67,13 +67,16 @@ def image_grid(width_px: int, height_px: int) -> FloatArray:
     return np.stack([u, v], axis=-1)
 
 
-def sensitivity(lens: Lens, params: FloatArray, uv_px: FloatArray) -> FloatArray:
+def sensitivity(
+    lens: Lens, params: FloatArray, uv_px: FloatArray, seen: NDArray[np.bool_]
+) -> FloatArray:
     """Derivative of where rays are seen by the parameters, a common turn taken out.
 
     Args:
         lens: Kind of camera.
         params: float64 [P].
         uv_px: float64 [G, 2], where the rays are seen.
+        seen: bool [G], where boards were seen; there the turn is taken out as well as it can be.
 
     Returns:
         float64 [G, 2, P]; NaN for pixels that no ray is seen at.
@@ -83,7 +86,8 @@ def sensitivity(lens: Lens, params: FloatArray, uv_px: FloatArray) -> FloatArray
     _, by_point, by_params = lens.project(rays[there], params)
     turn = np.cross(rays[there][:, None, :], by_point).reshape(-1, 3)
     flat = by_params.reshape(len(turn), -1)
-    flat = flat - turn @ np.linalg.lstsq(turn, flat, rcond=None)[0]
+    rows = np.repeat(seen[there], 2)
+    flat = flat - turn @ np.linalg.lstsq(turn[rows], flat[rows], rcond=None)[0]
     result = np.full((len(uv_px), 2, len(params)), np.nan)
     result[there] = flat.reshape(-1, 2, len(params))
     return result
@@ -128,6 +132,7 @@ def next_views(
     *,
     sigma_px: float,
     size_px: tuple[int, int],
+    seen: NDArray[np.bool_],
     num: int = 2,
 ) -> list[Advice]:
     """The views that would lessen the uncertainty over the image most, one after the other.
@@ -139,6 +144,7 @@ def next_views(
         board: What will be held up.
         sigma_px: Error of a point, with what makes views disagree.
         size_px: Width and height of the image.
+        seen: bool [G], where on :func:`image_grid` boards were seen.
         num: How many to tell.
     """
     texts, sightings, candidates = _candidates(lens, params, board, size_px)
@@ -146,7 +152,7 @@ def next_views(
         return []
     problem = RigProblem([lens], [[one] for one in sightings], board.points_m)
     gains = block_information(problem.linearise(candidates)) / sigma_px**2
-    change = sensitivity(lens, params, image_grid(*size_px).reshape(-1, 2))
+    change = sensitivity(lens, params, image_grid(*size_px).reshape(-1, 2), seen)
     change = change[np.isfinite(change).all(axis=(1, 2))].reshape(-1, len(params))
     weight = change.T @ change
     known = inverse(covariance)
