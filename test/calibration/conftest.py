@@ -18,7 +18,7 @@ from perception_stack.simulation.boards import random_pose
 SIZE_PX = (640, 480)
 TRUTH = {
     PLUMB_BOB: np.array([520.0, 522, 325, 236, -0.25, 0.08, 0.001, -0.0005, -0.01]),
-    RATIONAL: np.array([230.0, 231, 322, 238, 0.02, -0.01, 5e-4, -2e-4, 0, 0.45, 0.03, 0.001]),
+    RATIONAL: np.array([330.0, 331, 322, 238, 0.02, -0.01, 5e-4, -2e-4, 0, 0.3, 0.02, 0.001]),
     EQUIDISTANT: np.array([300.0, 301, 318, 243, -0.02, 0.01, -0.01, 0.003]),
 }
 

@@ -85,8 +85,7 @@ def adjust(
         CalibrationError: fewer than three views are left.
     """
     problem = RigProblem(lenses, views, board_points_m)
-    state = solve(problem, start, tolerance=_ROUGH, max_iterations=_ROUGH_ITERATIONS).state
-    errors = _errors(problem, state)
+    state, errors = _rough(problem, start)
     kept, good, reasons = np.arange(len(views)), tuple(views), {}
     for _ in range(_ROUNDS):
         right = _right(errors, kept)
@@ -128,6 +127,29 @@ def adjust(
         num_wrong=np.array([int((~one).sum()) for one in right]),
         reasons=reasons,
     )
+
+
+def _rough(problem: RigProblem, start: RigState) -> tuple[RigState, list[FloatArray]]:
+    """A fit that is near the best, and the errors of all views.
+
+    From a start without distortion a robust fit may give up views that show the most of it, and
+    plain least squares may be led astray by bad views: the one that leaves fewer views behind is
+    taken. The second is only asked where the first leaves any.
+    """
+    everyone = np.arange(len(problem.sightings))
+    found: list[tuple[int, float, RigState, list[FloatArray]]] = []
+    for robust_first in (True, False):
+        begin = start
+        if not robust_first:
+            begin = solve(problem, start, robust=False, max_iterations=_ROUGH_ITERATIONS).state
+        state = solve(problem, begin, tolerance=_ROUGH, max_iterations=_ROUGH_ITERATIONS).state
+        errors = _errors(problem, state)
+        bad = _reasons(errors, _right(errors, everyone))
+        found.append((len(bad), float(np.median(np.concatenate(errors))), state, errors))
+        if not bad:
+            break
+    _, _, state, errors = min(found, key=lambda one: one[:2])
+    return state, errors
 
 
 def place_boards(

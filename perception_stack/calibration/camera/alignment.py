@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.board import Board
 
-# Two views agree on where a camera is if they differ by no more than this many times what is usual
-# (angle, and way over distance), within limits: a board read in another order is off by 1.5 or more
+# Two views agree on where a camera is if they differ by no more than this many times what is
+# usual (angle, and way over distance), within limits: a board read in another order is off by 1.5
+# or more
 _TIMES, _LEAST, _MOST = 6.0, 0.1, 0.5
 
 
