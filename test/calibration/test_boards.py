@@ -139,3 +139,16 @@ def test_motion_blur_widens_edges():
     sharp = edge_width_px(image, found)
     blurred = edge_width_px(cv2.blur(image, (9, 9)), found)
     assert sharp < 3 < 4.5 < blurred
+
+
+def test_large_images_lose_no_precision():
+    import cv2
+
+    board, rng = Board.parse("chessboard:7x5:0.03"), np.random.default_rng(2)
+    pose = random_pose(board, SMALL, rng, filled=(0.4, 0.5))
+    image = BoardCamera(board, SMALL).picture(pose, rng)
+    small = find_board(image, board, name="")
+    large = cv2.resize(image, None, fx=5, fy=5, interpolation=cv2.INTER_CUBIC)
+    found = find_board(large, board, name="")
+    apart = np.linalg.norm((found.uv_px + 0.5) / 5 - 0.5 - small.uv_px, axis=1)
+    assert np.quantile(apart, 0.9) < 0.15
