@@ -21,43 +21,40 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from perception_stack.datatypes import FloatArray, check_shape
+from perception_stack.calibration.normal import (
+    STEP_SIGMAS,
+    TAIL,
+    Block,
+    Normal,
+    Stack,
+    inverse,
+    whitening,
+)
+from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
 
-TAIL = 5.0
+__all__ = [
+    "TAIL",
+    "Block",
+    "Direction",
+    "Fit",
+    "NumericProblem",
+    "Problem",
+    "Stack",
+    "block_information",
+    "held_out_residuals",
+    "in_words",
+    "inverse",
+    "solve",
+    "weak_directions",
+]
+
 # Blocks that count as much as the common inflation does; chosen on simulated rigs
 _PRIOR_BLOCKS = 5.0
-# Newton decrement: the next step would move the result by this share of its standard deviation
-STEP_SIGMAS = 1e-3
 _DAMPING, _MAX_DAMPING = 1e-4, 1e12
-# eigenvalues below this share are rounding
-_SINGULAR = 1e-13
-_SCALE_STEPS = 20
-_MAD_TO_STD = {1: 1.4826, 2: 0.8493, 3: 0.6501}  # of the norm of 1, 2, 3 Gaussian numbers
 
 StateT = TypeVar("StateT")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Block:
-    """One observation at the present state: what it misses by, and how that changes.
-
-    Attributes:
-        residuals: float64 [N, D]: N measurements of D numbers each, all of one unit; a measurement
-            is believed or doubted as a whole.
-        shared: float64 [N, D, P], their derivative by the shared parameters.
-        private: float64 [N, D, Q], by the block's own; Q may be 0, and is that of all blocks.
-    """
-
-    residuals: FloatArray
-    shared: FloatArray
-    private: FloatArray
-
-    def __post_init__(self) -> None:
-        check_shape("shared", self.shared, *self.residuals.shape, None)
-        check_shape("private", self.private, *self.residuals.shape, None)
 
 
 class Problem(Protocol[StateT]):
@@ -150,6 +147,21 @@ class Fit(Generic[StateT]):
         return std
 
     @property
+    def blocks(self) -> list[Block]:
+        """The observations one by one."""
+        p = self.stack.num_shared
+        return [
+            Block(
+                residuals=residuals[keep],
+                shared=jacobian[keep][..., :p],
+                private=jacobian[keep][..., p:],
+            )
+            for residuals, jacobian, keep in zip(
+                self.stack.residuals, self.stack.jacobian, self.stack.there, strict=True
+            )
+        ]
+
+    @property
     def residuals(self) -> list[FloatArray]:
         """float64 [N, D] of each block."""
         return [
@@ -201,7 +213,7 @@ def solve(
     damping, growth, num_iterations, progress = _DAMPING, 2.0, 0, "going"
     while progress == "going" and num_iterations < max_iterations:
         num_iterations += 1
-        normal = _Normal(here, here.weights(scale, robust=robust))
+        normal = Normal(here, here.weights(scale, robust=robust))
         cost = here.cost(scale, robust=robust)
         while True:
             shared, private, gain = normal.step(damping)
@@ -270,7 +282,7 @@ def held_out_residuals(fit: Fit[StateT]) -> list[FloatArray]:
     """
     stack, p = fit.stack, fit.stack.num_shared
     ones = stack.weights(1.0, robust=False)
-    information, scores, _ = _Normal(stack, ones).reduced()
+    information, scores, _ = Normal(stack, ones).reduced()
     without = information.sum(axis=0) - information
     step = np.einsum("bpq,bq->bp", inverse(without), scores)
     shared, private = stack.jacobian[..., :p], stack.jacobian[..., p:]
@@ -291,149 +303,7 @@ def held_out_residuals(fit: Fit[StateT]) -> list[FloatArray]:
 def block_information(blocks: list[Block] | Stack) -> FloatArray:
     """Information [B, P, P] on shared parameters that blocks would bring, for errors of size 1."""
     stack = Stack.of(blocks)
-    return _Normal(stack, stack.weights(1.0, robust=False)).reduced()[0]
-
-
-def inverse(information: FloatArray) -> FloatArray:
-    """Covariance of information matrices [..., N, N]; huge where they are singular."""
-    white = _whitening(information)
-    covariance: FloatArray = np.swapaxes(white, -1, -2) @ white
-    return covariance
-
-
-class Stack:
-    """All blocks in one array each, as long as the longest; what is missing is zero.
-
-    Args:
-        residuals: float64 [B, N, D].
-        jacobian: float64 [B, N, D, P + Q], by the shared and then the private parameters.
-        there: bool [B, N], which rows are measurements.
-        num_shared: P.
-    """
-
-    def __init__(
-        self,
-        residuals: FloatArray,
-        jacobian: FloatArray,
-        there: NDArray[np.bool_],
-        *,
-        num_shared: int,
-    ) -> None:
-        self.residuals, self.jacobian, self.there = residuals, jacobian, there
-        self.dim = residuals.shape[2]
-        self.num_shared, self.num_private = num_shared, jacobian.shape[3] - num_shared
-        self.square = np.einsum("bnd,bnd->bn", residuals, residuals)
-
-    @classmethod
-    def of(cls, blocks: list[Block] | Stack) -> Stack:
-        """Of single blocks."""
-        if isinstance(blocks, Stack):
-            return blocks
-        if not blocks:
-            raise CalibrationError("there is nothing to calibrate with")
-        num = np.array([len(one.residuals) for one in blocks])
-        there = np.arange(num.max()) < num[:, None]
-        residuals = np.zeros((*there.shape, blocks[0].residuals.shape[1]))
-        residuals[there] = np.concatenate([one.residuals for one in blocks])
-        both = [np.concatenate([one.shared, one.private], axis=2) for one in blocks]
-        jacobian = np.zeros((*residuals.shape, both[0].shape[2]))
-        jacobian[there] = np.concatenate(both)
-        return cls(residuals, jacobian, there, num_shared=blocks[0].shared.shape[2])
-
-    def check(self) -> None:
-        """Refuse what cannot be solved."""
-        free = self.num_shared + len(self.there) * self.num_private
-        num = self.dim * int(self.there.sum())
-        if num < free:
-            raise CalibrationError(f"{num} measured numbers cannot fix {free} parameters")
-        if not np.isfinite(self.residuals).all():
-            text = "the start of the calibration explains nothing (residuals are NaN)"
-            raise CalibrationError(text)
-
-    def weights(self, scale: float, *, robust: bool) -> FloatArray:
-        """Float64 [B, N]."""
-        if not robust:
-            return self.there.astype(np.float64)
-        weights: FloatArray = self.there * (TAIL + self.dim) / (TAIL + self.square / scale**2)
-        return weights
-
-    def cost(self, scale: float, *, robust: bool) -> float:
-        """Negative log-likelihood but for constants."""
-        square = self.square / scale**2
-        if not robust:
-            return float(square.sum() / 2)
-        return float((TAIL + self.dim) / 2 * np.log1p(square / TAIL).sum())
-
-    def first_scale(self) -> float:
-        """Size of the errors from their median."""
-        per_number = _MAD_TO_STD.get(self.dim, 1 / float(np.sqrt(self.dim)))
-        return max(float(np.sqrt(np.median(self.square[self.there]))) * per_number, 1e-12)
-
-    def scale(self, start: float, *, robust: bool) -> float:
-        """Width of Student's t by expectation and maximisation (Lange, Little, Taylor 1989)."""
-        square = self.square[self.there]
-        if not robust:
-            return max(float(np.sqrt(np.mean(square) / self.dim)), 1e-12)
-        now = start
-        for _ in range(_SCALE_STEPS):
-            weights = (TAIL + self.dim) / (TAIL + square / now**2)
-            was, now = now, float(np.sqrt(np.mean(weights * square) / self.dim))
-            now = max(now, 1e-9 * start, 1e-12)
-            if abs(was - now) < 0.1 * STEP_SIGMAS * now:
-                break
-        return now
-
-
-class _Normal:
-    """Normal equations with the private parameters of each block eliminated."""
-
-    def __init__(self, stack: Stack, weights: FloatArray) -> None:
-        num, columns = len(weights), stack.jacobian.shape[3]
-        flat = stack.jacobian.reshape(num, -1, columns)
-        weighted = (stack.jacobian * weights[..., None, None]).reshape(flat.shape)
-        turned = weighted.transpose(0, 2, 1)
-        self._matrix = turned @ flat
-        self._slope = (turned @ stack.residuals.reshape(num, -1, 1))[..., 0]
-        self._split = stack.num_shared
-
-    def step(self, damping: float) -> tuple[FloatArray, FloatArray, float]:
-        """Damped step, shared [P] and private [B, Q], and how far it goes down."""
-        p = self._split
-        diagonal = np.einsum("bii->bi", self._matrix)
-        damped = self._matrix + damping * diagonal[:, :, None] * np.eye(diagonal.shape[1])
-        back = _solve_positive(
-            damped[:, p:, p:],
-            np.concatenate([damped[:, p:, :p], self._slope[:, p:, None]], axis=2),
-        )
-        reduced = (damped[:, :p, :p] - damped[:, :p, p:] @ back[..., :p]).sum(axis=0)
-        slope = (self._slope[:, :p] - (damped[:, :p, p:] @ back[..., p:])[..., 0]).sum(axis=0)
-        shared = -_solve_positive(reduced, slope[:, None])[:, 0]
-        private = -(back[..., -1] + back[..., :-1] @ shared)
-        gain = -float(
-            self._slope[:, :p].sum(axis=0) @ shared + (self._slope[:, p:] * private).sum()
-        )
-        return shared, private, gain
-
-    def reduced(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Information [B, P, P] and score [B, P] of each block; private information [B, Q, Q]."""
-        p, matrix = self._split, self._matrix
-        own = matrix[:, p:, p:]
-        back = inverse(own) @ np.concatenate([matrix[:, p:, :p], self._slope[:, p:, None]], axis=2)
-        information = matrix[:, :p, :p] - matrix[:, :p, p:] @ back[..., :p]
-        scores = self._slope[:, :p] - (matrix[:, :p, p:] @ back[..., p:])[..., 0]
-        return information, scores, own
-
-
-def _solve_positive(matrix: FloatArray, right: FloatArray) -> FloatArray:
-    """Solutions of positive definite systems [..., N, N], scaled so that units do not matter."""
-    scale = np.sqrt(np.maximum(np.einsum("...ii->...i", matrix), 1e-300))[..., None]
-    scaled = matrix / (scale * np.swapaxes(scale, -1, -2))
-    try:
-        solution = np.linalg.solve(scaled, right / scale)
-    except np.linalg.LinAlgError:
-        solution = np.linalg.pinv(scaled, rcond=_SINGULAR, hermitian=True) @ (right / scale)
-    result: FloatArray = solution / scale
-    return result
+    return Normal(stack, stack.weights(1.0, robust=False)).reduced()[0]
 
 
 def _fit(
@@ -450,7 +320,7 @@ def _fit(
     # M-estimation: how steep the influence is on average, and how large
     steep = np.mean(weight - (2 / (TAIL + dim) * weight**2 * square / dim if robust else 0.0))
     power = np.mean(weight**2 * square) / dim
-    information, scores, own = _Normal(stack, weights).reduced()
+    information, scores, own = Normal(stack, weights).reduced()
     num, num_shared = scores.shape
     num_free = dim * len(square) - num_shared - num * stack.num_private
     # a fit comes closer to the data than the truth does
@@ -460,7 +330,7 @@ def _fit(
     total = information.sum(axis=0)
     if not (np.isfinite(total).all() and (np.diag(total) > 0).all()):
         raise CalibrationError("the parameters ran away to infinity; the data do not fix them")
-    white = _whitening(total)
+    white = whitening(total)
     spread, inflation = _spread(white @ information @ white.T, scores @ white.T, unit=unit)
     # where blocks disagree no more than chance has it, how they do so says nothing
     share = (1 - inflation**-2) * num / (num + _PRIOR_BLOCKS)
@@ -504,15 +374,6 @@ def _spread(
     ratio = float((scores**2).sum()) / size if size > 0 else 1.0
     # as if one block more agreed with the model; blocks cannot agree better than their errors do
     return full.T @ full, max((degrees * ratio + dim) / (degrees + dim), 1.0)
-
-
-def _whitening(information: FloatArray) -> FloatArray:
-    """W with W information Wᵀ = 1, so that Wᵀ W is the covariance; of any stack [..., N, N]."""
-    scale = np.sqrt(np.maximum(np.einsum("...ii->...i", information), 1e-300))[..., None]
-    values, vectors = np.linalg.eigh(information / (scale * np.swapaxes(scale, -1, -2)))
-    half = vectors / np.sqrt(np.maximum(values, _SINGULAR))[..., None, :] / scale
-    white: FloatArray = np.swapaxes(half, -1, -2)
-    return white
 
 
 def in_words(vector: FloatArray, names: Sequence[str]) -> str:
