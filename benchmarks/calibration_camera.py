@@ -31,7 +31,8 @@ import numpy as np
 from perception_stack.calibration.camera.bundle import RigProblem, RigState, turned
 from perception_stack.calibration.camera.intrinsics import CameraCalibration, calibrate_camera
 from perception_stack.calibration.camera.lens import EQUIDISTANT, PLUMB_BOB, RATIONAL, Lens
-from perception_stack.calibration.camera.rig import CameraOnRig, calibrate_rig
+from perception_stack.calibration.camera.rig import calibrate_rig
+from perception_stack.calibration.camera.rig_grading import CameraOnRig
 from perception_stack.calibration.camera.start import plane_poses
 from perception_stack.calibration.solver import solve
 from perception_stack.calibration.targets.detection import Sighting, find_board

@@ -50,7 +50,8 @@ __all__ = [
     "weak_directions",
 ]
 
-# Blocks that count as much as the common inflation does; chosen on simulated rigs
+# Blocks that count as much as the common inflation does; of 0, 5, 10 and 20 the first three agree
+# with the spread over resampled views on three real sets, and 20 less
 _PRIOR_BLOCKS = 5.0
 _DAMPING, _MAX_DAMPING = 1e-4, 1e12
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from perception_stack.calibration.camera.figures import camera_section
 from perception_stack.calibration.camera.lens import LENSES
-from perception_stack.calibration.camera.rig import CameraOnRig, RigCalibration, calibrate_rig
+from perception_stack.calibration.camera.rig import RigCalibration, calibrate_rig
+from perception_stack.calibration.camera.rig_grading import CameraOnRig
 from perception_stack.calibration.grade import Verdict
 from perception_stack.calibration.report import write_grade
 from perception_stack.calibration.targets.detection import Sighting
