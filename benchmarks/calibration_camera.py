@@ -508,11 +508,11 @@ def _outcome_of_rig(style, views, board, size_px, *, lenses, places, shifts) -> 
 
 
 def report_simulated(num: int) -> None:
-    rows = []
     for offset, kind in enumerate(("pinhole", "fisheye", "stereo", "multi-camera")):
         first = FIRST_SEED * (offset + 1)
         found = [simulate(seed, kind) for seed in range(first, first + num)]
         done = [one for one in found if one is not None]
+        rows = []
         for verdict in ("good", "usable", "not enough"):
             some = [one for one in done if one.verdict == verdict]
             if not some:
@@ -534,18 +534,18 @@ def report_simulated(num: int) -> None:
                     float(max(lens_z.max(), place_z.max(initial=0))),
                 )
             )
-    header = (
-        "rigs",
-        "verdict",
-        "num",
-        "refused",
-        "degenerate",
-        "lens in 95 %",
-        "place in 95 %",
-        "beyond 3 sigma",
-        "worst",
-    )
-    say(table(header, rows))
+        header = (
+            "rigs",
+            "verdict",
+            "num",
+            "refused",
+            "degenerate",
+            "lens in 95 %",
+            "place in 95 %",
+            "beyond 3 sigma",
+            "worst",
+        )
+        say(table(header, rows))
 
 
 def main() -> None:

@@ -51,5 +51,16 @@ def test_no_ray_where_the_polynomial_folds_back():
     lens = LENSES["plumb_bob"]
     params = np.array([300.0, 300, 320, 240, -0.4, 0.05, 0, 0, 0])
     rays = lens.rays(np.array([[320.0, 240], [620.0, 450]]), params)
+    assert lens.covers(np.array([[320.0, 240], [620.0, 450]]), params).tolist() == [True, False]
     assert np.isfinite(rays[0]).all()
     assert np.isnan(rays[1]).all()
+
+
+def test_what_a_wide_fisheye_covers():
+    pixels = np.array([[320.0, 240], [620.0, 240], [640.0, 480]])
+    straight = np.array([150.0, 150, 320, 240, 0, 0, 0, 0])
+    # two radians off the axis: no ray ahead, but a meaning
+    assert EQUIDISTANT.covers(pixels, straight).all()
+    assert np.isnan(EQUIDISTANT.rays(pixels, straight)[1]).all()
+    folding = np.array([150.0, 150, 320, 240, -0.15, 0, 0, 0])
+    assert EQUIDISTANT.covers(pixels, folding).tolist() == [True, False, False]

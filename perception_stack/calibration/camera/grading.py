@@ -51,7 +51,8 @@ class CameraJudgement:
         parameters: Of the lens.
         coverage: By name.
         grid_px: float64 [G, 2], pixels all over the image.
-        std_px: float64 [G], how well each is known; infinite where the model says nothing.
+        std_px: float64 [G], how well each is known; infinite where the model says nothing, NaN
+            where a fisheye looks aside or back.
         seen: bool [G], as far from the centre boards were seen.
     """
 
@@ -88,7 +89,8 @@ def judge_camera(
     radius_px = float(np.quantile(np.linalg.norm(seen_px - params[2:4], axis=1), _SEEN_SHARE))
     inside = np.linalg.norm(grid_px - params[2:4], axis=1) <= radius_px
     change = sensitivity(lens, params, grid_px, inside)
-    std_px = np.nan_to_num(pixel_std(change, covariance), nan=np.inf)
+    std_px = pixel_std(change, covariance)
+    std_px[~lens.covers(grid_px, params)] = np.inf
     there = inside & np.isfinite(std_px)
     limits = _UNFIXED_SHARE * size_px[0] / np.abs(change[there]).max(axis=(0, 1))
     loose = loose_directions(change[there], covariance, lens.names, _USABLE_SHARE * size_px[0])
@@ -219,8 +221,9 @@ def _verdict(
 
 
 def _most(std_px: FloatArray) -> float:
-    """What 95 % stay below; some may be infinite."""
-    return float(np.sort(std_px)[int(0.95 * (len(std_px) - 1))])
+    """What 95 % stay below; some may be infinite, NaN does not count."""
+    known = np.sort(std_px[~np.isnan(std_px)])
+    return float(known[int(0.95 * (len(known) - 1))]) if len(known) else np.inf
 
 
 def _sizes(errors_px: Sequence[FloatArray]) -> FloatArray:

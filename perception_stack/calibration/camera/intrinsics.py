@@ -247,12 +247,12 @@ def _candidate(
     size_px: tuple[int, int],
 ) -> _Candidate:
     adjustment = adjust([lens], [[one] for one in sightings], board.points_m, start)
-    rays = lens.rays(image_grid(*size_px).reshape(-1, 2), adjustment.fit.state.lens_params[0])
+    covered = lens.covers(image_grid(*size_px).reshape(-1, 2), adjustment.fit.state.lens_params[0])
     return _Candidate(
         lens=lens,
         adjustment=adjustment,
         held_out_px=held_out_residuals(adjustment.fit),
-        is_whole=bool(np.isfinite(rays).all()),
+        is_whole=bool(covered.all()),
     )
 
 

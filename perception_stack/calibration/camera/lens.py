@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.camera import CameraModel
@@ -69,6 +70,24 @@ class Lens:
             rays = camera.rays(uv_px)
             missed = np.abs(camera.project(rays).uv_px - uv_px).max(axis=1)
         return np.where((missed < _RAY_TOLERANCE_PX)[:, None], rays, np.nan)
+
+    def covers(self, uv_px: FloatArray, params: FloatArray) -> NDArray[np.bool_]:
+        """Whether the model has a meaning at pixels [N, 2], bool [N].
+
+        A polynomial may fold back on its way to the edge of the image; beyond, it has none. What a
+        fisheye sees from the side on (:meth:`rays` knows none there) has one.
+        """
+        if self is not EQUIDISTANT:
+            covered: NDArray[np.bool_] = np.isfinite(self.rays(uv_px, params)[:, 0])
+            return covered
+        angle = np.linspace(0, np.pi, 181)[:, None]
+        radius = angle[:, 0] + angle ** np.array([3, 5, 7, 9]) @ params[4:]
+        folds = np.flatnonzero(np.diff(radius) <= 0)
+        farthest = radius[folds[0]] if len(folds) else np.inf
+        away: NDArray[np.bool_] = (
+            np.linalg.norm((uv_px - params[2:4]) / params[:2], axis=1) <= farthest
+        )
+        return away
 
     def model(
         self, params: FloatArray, *, frame_id: str, width_px: int, height_px: int

@@ -129,7 +129,7 @@ def grade_rig(
     for c, placement in enumerate(placements):
         rows = slice(num_lens + 6 * c, num_lens + 6 * (c + 1))
         covariance[rows, rows] = placement.covariance
-    loosest = int(np.argmax([np.median(one.std_px) for one in judgements]))
+    loosest = int(np.argmax([np.nanmedian(one.std_px) for one in judgements]))
     advice: tuple[str, ...] = ()
     if verdict is not Verdict.GOOD:
         start = sum(len(one) for one in fit.state.lens_params[:loosest])
