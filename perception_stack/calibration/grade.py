@@ -11,6 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -168,6 +169,7 @@ class Grade:
         check_shape("covariance", self.covariance, len(self.parameters), len(self.parameters))
 
 
+@cache
 def _tool_version() -> str:
     try:
         return version("perception_stack")

@@ -11,7 +11,7 @@ time grows linearly with the number of views.
 * Covariance: errors inside one view are not independent (the board is not flat, its corners are
   found with a common bias), so it is estimated from how the blocks disagree, with the
   correction of Bell and McCaffrey (2002) for few blocks, drawn towards the model with one common
-  inflation by as much as blocks are few.
+  inflation the more, the fewer blocks there are and the less they disagree.
 """
 
 from __future__ import annotations
@@ -22,46 +22,46 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from perception_stack.datatypes import FloatArray, check_shape
+from perception_stack.calibration.normal import (
+    STEP_SIGMAS,
+    TAIL,
+    Block,
+    Normal,
+    Stack,
+    inverse,
+    whitening,
+)
+from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
 
-TAIL = 5.0
-# Blocks that count as much as the common inflation does; chosen on simulated rigs
-_PRIOR_BLOCKS = 20.0
-# Newton decrement: the next step would move the result by this share of its standard deviation
-_STEP_SIGMAS = 1e-3
+__all__ = [
+    "TAIL",
+    "Block",
+    "Direction",
+    "Fit",
+    "NumericProblem",
+    "Problem",
+    "Stack",
+    "block_information",
+    "held_out_residuals",
+    "in_words",
+    "inverse",
+    "solve",
+    "weak_directions",
+]
+
+# Blocks that count as much as the common inflation does; of 0, 5, 10 and 20 the first three agree
+# with the spread over resampled views on three real sets, and 20 less
+_PRIOR_BLOCKS = 5.0
 _DAMPING, _MAX_DAMPING = 1e-4, 1e12
-# eigenvalues below this share are rounding
-_SINGULAR = 1e-13
-_MAD_TO_STD = {1: 1.4826, 2: 0.8493, 3: 0.6501}  # of the norm of 1, 2, 3 Gaussian numbers
 
 StateT = TypeVar("StateT")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Block:
-    """One observation at the present state: what it misses by, and how that changes.
-
-    Attributes:
-        residuals: float64 [N, D]: N measurements of D numbers each, all of one unit; a measurement
-            is believed or doubted as a whole.
-        shared: float64 [N, D, P], their derivative by the shared parameters.
-        private: float64 [N, D, Q], by the block's own; Q may be 0.
-    """
-
-    residuals: FloatArray
-    shared: FloatArray
-    private: FloatArray
-
-    def __post_init__(self) -> None:
-        check_shape("shared", self.shared, *self.residuals.shape, None)
-        check_shape("private", self.private, *self.residuals.shape, None)
 
 
 class Problem(Protocol[StateT]):
     """What :func:`solve` needs to know of a calibration."""
 
-    def linearise(self, state: StateT) -> list[Block]:
+    def linearise(self, state: StateT) -> list[Block] | Stack:
         """Residuals and derivatives; may hold NaN where the state is impossible."""
 
     def moved(self, state: StateT, shared: FloatArray, private: list[FloatArray]) -> StateT:
@@ -113,7 +113,7 @@ class Fit(Generic[StateT]):
 
     Attributes:
         state: Where it is.
-        blocks: The observations there.
+        stack: The observations there.
         weights: float64 [N] for each block, in [0, 1]: how far each measurement was believed.
         sigma: Size of the error of one number of a measurement, doubtful ones weighing less.
         inflation: Mean factor by which blocks disagree more (in variance) than the errors inside
@@ -123,21 +123,21 @@ class Fit(Generic[StateT]):
         block_information: float64 [B, P, P], each block's share of it.
         covariance: float64 [P, P] of the shared parameters, blocks being independent, what is
             inside of them not. Huge, not infinite, along directions that the data do not fix.
-        private_covariances: float64 [Q, Q] for each block, of its own parameters, the shared
-            ones being known.
+        private_covariances: float64 [B, Q, Q], of each block's own parameters, the shared ones
+            being known.
         num_iterations: Steps taken.
         converged: False if it ended for another reason than being there.
     """
 
     state: StateT
-    blocks: list[Block]
+    stack: Stack
     weights: list[FloatArray]
     sigma: float
     inflation: float
     information: FloatArray
     block_information: FloatArray
     covariance: FloatArray
-    private_covariances: list[FloatArray]
+    private_covariances: FloatArray
     num_iterations: int
     converged: bool
 
@@ -146,6 +146,28 @@ class Fit(Generic[StateT]):
         """float64 [P], standard deviations of the shared parameters."""
         std: FloatArray = np.sqrt(np.diag(self.covariance))
         return std
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The observations one by one."""
+        p = self.stack.num_shared
+        return [
+            Block(
+                residuals=residuals[keep],
+                shared=jacobian[keep][..., :p],
+                private=jacobian[keep][..., p:],
+            )
+            for residuals, jacobian, keep in zip(
+                self.stack.residuals, self.stack.jacobian, self.stack.there, strict=True
+            )
+        ]
+
+    @property
+    def residuals(self) -> list[FloatArray]:
+        """float64 [N, D] of each block."""
+        return [
+            one[keep] for one, keep in zip(self.stack.residuals, self.stack.there, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -169,6 +191,7 @@ def solve(
     *,
     robust: bool = True,
     sigma: float | None = None,
+    tolerance: float = STEP_SIGMAS,
     max_iterations: int = 100,
 ) -> Fit[StateT]:
     """The most likely parameters, near a start.
@@ -178,48 +201,49 @@ def solve(
         start: Where to begin.
         robust: False for plain least squares.
         sigma: Size of the errors if it is known, else it is estimated.
+        tolerance: It ends where the next step is this share of a standard deviation.
         max_iterations: After that many it ends, not converged.
 
     Raises:
         CalibrationError: residuals that are not finite at the start, or fewer numbers than
             parameters.
     """
-    state, blocks = start, problem.linearise(start)
-    _check(blocks)
-    scale = sigma or _first_scale(blocks)
-    damping, growth, num_iterations, state_of_search = _DAMPING, 2.0, 0, "going"
-    while state_of_search == "going" and num_iterations < max_iterations:
+    state, here = start, Stack.of(problem.linearise(start))
+    here.check()
+    scale = sigma or here.first_scale()
+    damping, growth, num_iterations, progress = _DAMPING, 2.0, 0, "going"
+    while progress == "going" and num_iterations < max_iterations:
         num_iterations += 1
-        normal = _Normal(blocks, _weights(blocks, scale, robust=robust))
-        cost = _cost(blocks, scale, robust=robust)
+        normal = Normal(here, here.weights(scale, robust=robust))
+        cost = here.cost(scale, robust=robust)
         while True:
             shared, private, gain = normal.step(damping)
-            if gain < (_STEP_SIGMAS * scale) ** 2:
-                state_of_search = "there"
+            if gain < (tolerance * scale) ** 2:
+                progress = "there"
                 break
-            trial = problem.moved(state, shared, private)
-            there = problem.linearise(trial)
-            drop = cost - _cost(there, scale, robust=robust)
+            trial = problem.moved(state, shared, list(private))
+            there = Stack.of(problem.linearise(trial))
+            drop = cost - there.cost(scale, robust=robust)
             if drop > 0:  # False for NaN
                 ratio = min(2 * drop * scale**2 / gain, 1.0)
                 damping, growth = max(damping * max(1 / 3, 1 - (2 * ratio - 1) ** 3), 1e-12), 2.0
-                state, blocks = trial, there
+                state, here = trial, there
                 break
             damping, growth = damping * growth, 2 * growth
             if damping > _MAX_DAMPING:
-                state_of_search = "stuck"
+                progress = "stuck"
                 break
         if sigma is None:
-            was, scale = scale, _scale(blocks, _weights(blocks, scale, robust=robust), least=scale)
-            if state_of_search == "there" and abs(was - scale) > _STEP_SIGMAS * scale:
-                state_of_search = "going"
+            was, scale = scale, here.scale(scale, robust=robust)
+            if progress == "there" and abs(was - scale) > tolerance * scale:
+                progress = "going"
     return _fit(
         state,
-        blocks,
+        here,
         scale,
         robust=robust,
         num_iterations=num_iterations,
-        converged=state_of_search == "there",
+        converged=progress == "there",
     )
 
 
@@ -241,112 +265,88 @@ def weak_directions(
             break
         excess = float(1 / np.sqrt(max(value, 1e-24)))
         found.append(
-            Direction(vector=vector * limits * excess, excess=excess, text=_words(vector, names))
+            Direction(vector=vector * limits * excess, excess=excess, text=in_words(vector, names))
         )
     return tuple(found)
 
 
-def inverse(information: FloatArray) -> FloatArray:
-    """Covariance of an information matrix; huge where it is singular, never infinite."""
-    white = _whitening(information)
-    return white.T @ white
+def held_out_residuals(fit: Fit[StateT]) -> list[FloatArray]:
+    """Residuals of each block under parameters that were found without it.
+
+    Shared parameters without a block are one Newton step from the common minimum. Private ones of
+    the block are then fitted to one half of its measurements (every other one) and judged by the
+    other half, and the other way round; so no measurement is predicted from itself. Everything
+    is linear about the minimum, which costs no further fit; for least squares only.
+
+    Returns:
+        float64 [N, D] of each block, in the order of its measurements.
+    """
+    stack, p = fit.stack, fit.stack.num_shared
+    ones = stack.weights(1.0, robust=False)
+    information, scores, _ = Normal(stack, ones).reduced()
+    without = information.sum(axis=0) - information
+    step = np.einsum("bpq,bq->bp", inverse(without), scores)
+    shared, private = stack.jacobian[..., :p], stack.jacobian[..., p:]
+    moved = stack.residuals + np.einsum("bndp,bp->bnd", shared, step)
+    if not stack.num_private:
+        return [one[keep] for one, keep in zip(moved, stack.there, strict=True)]
+    result = np.empty_like(moved)
+    for first in (0, 1):
+        own, seen = private[:, first::2], moved[:, first::2]
+        own = own.reshape(len(own), -1, stack.num_private)
+        turned = own.transpose(0, 2, 1)
+        place = -inverse(turned @ own) @ turned @ seen.reshape(len(own), -1, 1)
+        other = slice(1 - first, None, 2)
+        result[:, other] = moved[:, other] + (private[:, other] @ place[:, None])[..., 0]
+    return [one[keep] for one, keep in zip(result, stack.there, strict=True)]
 
 
-class _Normal:
-    """Normal equations with the private parameters of each block eliminated."""
-
-    def __init__(self, blocks: list[Block], weights: list[FloatArray]) -> None:
-        self._parts = []
-        for block, weight in zip(blocks, weights, strict=True):
-            num, dim, num_shared = block.shared.shape
-            num_private = block.private.shape[2]
-            both = np.concatenate([block.shared, block.private], axis=2)
-            both = both.reshape(num * dim, num_shared + num_private)
-            weighted = both.T * np.repeat(weight, dim)
-            matrix = weighted @ both
-            slope = weighted @ block.residuals.ravel()
-            self._parts.append((matrix, slope, num_shared))
-
-    def step(self, damping: float) -> tuple[FloatArray, list[FloatArray], float]:
-        """Damped step of the shared and private parameters, and the squared decrement."""
-        reduced, slope, rest = 0.0, 0.0, []
-        for matrix, gradient, p in self._parts:
-            damped = matrix + np.diag(damping * np.diag(matrix))
-            back = _solve_positive(damped[p:, p:], np.column_stack([damped[p:, :p], gradient[p:]]))
-            reduced = reduced + damped[:p, :p] - damped[:p, p:] @ back[:, :p]
-            slope = slope + gradient[:p] - damped[:p, p:] @ back[:, p]
-            rest.append(back)
-        shared = -_solve_positive(np.asarray(reduced), np.asarray(slope)[:, None])[:, 0]
-        private = [-(back[:, -1] + back[:, :-1] @ shared) for back in rest]
-        gain = -sum(
-            float(gradient[:p] @ shared + gradient[p:] @ own)
-            for (_, gradient, p), own in zip(self._parts, private, strict=True)
-        )
-        return shared, private, gain
-
-    def reduced(self) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
-        """Information [B, P, P] and score [B, P] of each block; information on private ones."""
-        information, scores, own = [], [], []
-        for matrix, gradient, p in self._parts:
-            back = inverse(matrix[p:, p:]) @ np.column_stack([matrix[p:, :p], gradient[p:]])
-            information.append(matrix[:p, :p] - matrix[:p, p:] @ back[:, :p])
-            scores.append(gradient[:p] - matrix[:p, p:] @ back[:, p])
-            own.append(matrix[p:, p:])
-        return np.stack(information), np.stack(scores), own
-
-
-def _solve_positive(matrix: FloatArray, right: FloatArray) -> FloatArray:
-    """Solution of a positive definite system, scaled so that units do not matter."""
-    if not len(matrix):
-        return np.zeros_like(right)
-    scale = np.sqrt(np.maximum(np.diag(matrix), 1e-300))
-    scaled = matrix / np.outer(scale, scale)
-    try:
-        solution = np.linalg.solve(scaled, right / scale[:, None])
-    except np.linalg.LinAlgError:
-        solution = np.linalg.lstsq(scaled, right / scale[:, None], rcond=1e-12)[0]
-    result: FloatArray = solution / scale[:, None]
-    return result
+def block_information(blocks: list[Block] | Stack) -> FloatArray:
+    """Information [B, P, P] on shared parameters that blocks would bring, for errors of size 1."""
+    stack = Stack.of(blocks)
+    return Normal(stack, stack.weights(1.0, robust=False)).reduced()[0]
 
 
 def _fit(
     state: StateT,
-    blocks: list[Block],
+    stack: Stack,
     scale: float,
     *,
     robust: bool,
     num_iterations: int,
     converged: bool,
 ) -> Fit[StateT]:
-    weights = _weights(blocks, scale, robust=robust)
-    dim = blocks[0].residuals.shape[1]
-    square = np.concatenate([_square(one) for one in blocks]) / scale**2
-    weight = np.concatenate(weights)
+    weights = stack.weights(scale, robust=robust)
+    dim, square, weight = stack.dim, stack.square[stack.there] / scale**2, weights[stack.there]
     # M-estimation: how steep the influence is on average, and how large
     steep = np.mean(weight - (2 / (TAIL + dim) * weight**2 * square / dim if robust else 0.0))
     power = np.mean(weight**2 * square) / dim
-    information, scores, own = _Normal(blocks, weights).reduced()
+    information, scores, own = Normal(stack, weights).reduced()
     num, num_shared = scores.shape
-    num_free = dim * len(square) - num_shared - sum(len(one) for one in own)
+    num_free = dim * len(square) - num_shared - num * stack.num_private
     # a fit comes closer to the data than the truth does
     power *= dim * len(square) / max(num_free, 1)
     unit = power / np.mean(weight) * scale**2  # variance of scores per information
     slope = steep / np.mean(weight)
     total = information.sum(axis=0)
-    white = _whitening(total)
+    if not (np.isfinite(total).all() and (np.diag(total) > 0).all()):
+        raise CalibrationError("the parameters ran away to infinity; the data do not fix them")
+    white = whitening(total)
     spread, inflation = _spread(white @ information @ white.T, scores @ white.T, unit=unit)
-    share = num / (num + _PRIOR_BLOCKS)
+    # where blocks disagree no more than chance has it, how they do so says nothing
+    share = (1 - inflation**-2) * num / (num + _PRIOR_BLOCKS)
     meat = share * spread + (1 - share) * inflation * unit * np.eye(num_shared)
+    most = (TAIL + dim) / TAIL if robust else 1.0
     return Fit(
         state=state,
-        blocks=blocks,
-        weights=[one * TAIL / (TAIL + dim) if robust else one for one in weights],
-        sigma=scale,
+        stack=stack,
+        weights=[one[keep] / most for one, keep in zip(weights, stack.there, strict=True)],
+        sigma=scale if robust else scale * float(np.sqrt(dim * len(square) / max(num_free, 1))),
         inflation=inflation,
         information=total * (slope**2 / unit),
         block_information=information * (slope**2 / unit),
         covariance=white.T @ meat @ white / slope**2,
-        private_covariances=[inverse(one) * (unit / slope**2) for one in own],
+        private_covariances=inverse(own) * (unit / slope**2),
         num_iterations=num_iterations,
         converged=converged,
     )
@@ -369,68 +369,15 @@ def _spread(
     full = np.einsum("bij,bj->bi", vectors, grow * along)
     size = unit * float((values * left).sum())
     num, dim = scores.shape
+    if dim == 0:
+        return np.zeros((0, 0)), 1.0
     degrees = (num - 1) * dim
     ratio = float((scores**2).sum()) / size if size > 0 else 1.0
-    # as if one block more agreed with the model
-    return full.T @ full, (degrees * ratio + dim) / (degrees + dim)
+    # as if one block more agreed with the model; blocks cannot agree better than their errors do
+    return full.T @ full, max((degrees * ratio + dim) / (degrees + dim), 1.0)
 
 
-def _whitening(information: FloatArray) -> FloatArray:
-    """W with W information Wᵀ = 1, so that Wᵀ W is the covariance."""
-    scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
-    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
-    white: FloatArray = (vectors / np.sqrt(np.maximum(values, _SINGULAR))).T / scale
-    return white
-
-
-def _square(block: Block) -> FloatArray:
-    square: FloatArray = np.einsum("nd,nd->n", block.residuals, block.residuals)
-    return square
-
-
-def _weights(blocks: list[Block], scale: float, *, robust: bool) -> list[FloatArray]:
-    if not robust:
-        return [np.ones(len(one.residuals)) for one in blocks]
-    dim = blocks[0].residuals.shape[1]
-    return [(TAIL + dim) / (TAIL + _square(one) / scale**2) for one in blocks]
-
-
-def _cost(blocks: list[Block], scale: float, *, robust: bool) -> float:
-    square = np.concatenate([_square(one) for one in blocks]) / scale**2
-    if not robust:
-        return float(square.sum() / 2)
-    dim = blocks[0].residuals.shape[1]
-    return float((TAIL + dim) / 2 * np.log1p(square / TAIL).sum())
-
-
-def _first_scale(blocks: list[Block]) -> float:
-    dim = blocks[0].residuals.shape[1]
-    square = np.concatenate([_square(one) for one in blocks])
-    per_number = _MAD_TO_STD.get(dim, 1 / float(np.sqrt(dim)))
-    return max(float(np.sqrt(np.median(square))) * per_number, 1e-12)
-
-
-def _scale(blocks: list[Block], weights: list[FloatArray], *, least: float) -> float:
-    """Width of Student's t: one step of expectation and maximisation (Lange et al. 1989)."""
-    square = np.concatenate([_square(one) for one in blocks])
-    dim = blocks[0].residuals.shape[1]
-    mean = float(np.concatenate(weights) @ square) / (len(square) * dim)
-    return float(max(np.sqrt(mean), 1e-9 * least, 1e-12))
-
-
-def _check(blocks: list[Block]) -> None:
-    if not blocks:
-        raise CalibrationError("there is nothing to calibrate with")
-    num_shared = blocks[0].shared.shape[2]
-    free = num_shared + sum(one.private.shape[2] for one in blocks)
-    num = sum(one.residuals.size for one in blocks)
-    if num < free:
-        raise CalibrationError(f"{num} measured numbers cannot fix {free} parameters")
-    if not all(np.isfinite(one.residuals).all() for one in blocks):
-        raise CalibrationError("the start of the calibration explains nothing (residuals are NaN)")
-
-
-def _words(vector: FloatArray, names: Sequence[str]) -> str:
+def in_words(vector: FloatArray, names: Sequence[str]) -> str:
     """The parameters that a direction is about, and whether they go with or against the first."""
     order = np.argsort(-np.abs(vector))
     told = [i for i in order if abs(vector[i]) > 0.3 * abs(vector[order[0]])][:4]

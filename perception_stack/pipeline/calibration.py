@@ -33,10 +33,10 @@ def load_rig(config: CalibrationConfig) -> Rig:
         ConfigError: no file is named, or fewer topics than cameras.
         CalibrationError: a file cannot be used, or the files contradict each other.
     """
-    if not (config.camera_info_files or config.extrinsics_files):
+    if not (config.camera_info_files or config.extrinsics_files or config.live_board):
         raise ConfigError(
             "no calibration files; name them in calibration.camera_info_files and "
-            "calibration.extrinsics_files"
+            "calibration.extrinsics_files, or a board in calibration.live_board"
         )
     if len(config.camera_info_topics) < len(config.camera_info_files):
         raise ConfigError(

@@ -26,6 +26,10 @@ _QUIET: Final = frozenset(
         Reason.CROPPED_POINTS,
         Reason.ROBOT_POINTS,
         Reason.OUT_OF_VIEW,
+        Reason.NO_BOARD,
+        Reason.BLURRED_BOARD,
+        Reason.MOVING_BOARD,
+        Reason.KNOWN_VIEW,
         Reason.UNUSED,  # a camera may be faster than the LiDAR
     }
 )
@@ -48,6 +52,7 @@ class Diagnostics:
         self._durations_ns: dict[str, deque[int]] = {
             name: deque(maxlen=_WINDOW) for name in journals
         }
+        self._notes: dict[str, str] = {}
         self._inputs: list[str] = []
         self._outputs: list[Publisher] = []
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RESULT)
@@ -62,6 +67,10 @@ class Diagnostics:
     def watch_output(self, publisher: Publisher) -> None:
         """Report how many subscribers a publisher has."""
         self._outputs.append(publisher)
+
+    def note(self, key: str, value: str) -> None:
+        """Report a value of the node until another takes its place."""
+        self._notes[key] = value
 
     def frame_done(self, step: str, duration_ns: int) -> None:
         """Note that a step has finished a frame."""
@@ -88,6 +97,7 @@ class Diagnostics:
             for percent in (50, 95, 99):
                 value = float(np.percentile(durations, percent)) / 1e6
                 values[f"processing_p{percent}_ms"] = f"{value:.2f}"
+        values |= self._notes
         for reason, num in counts.items():
             values[f"dropped.{reason.value}"] = str(num)
             values[f"last.{reason.value}"] = journal.last(reason).detail

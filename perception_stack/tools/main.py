@@ -16,6 +16,7 @@ COMMANDS = {
     "track": "run the tracker alone over published detections of a data set",
     "tune": "fit parameters to labelled recordings",
     "evaluate": "score a run against the truth and write a report",
+    "calibrate": "calibrate cameras, and grade the result",
     "live": "launch the nodes, play a recording over DDS, keep what they answer",
     "play": "publish a recording over DDS",
     "convert": "make a rosbag2 recording of a data set",
@@ -25,6 +26,8 @@ COMMANDS = {
 
 # commands of two words, whose second word is no argument of the first
 FORMATS = {
+    "calibrate camera": "find the intrinsics of a camera from views of a board, and grade them",
+    "calibrate stereo": "find lenses and places of two or more cameras from views of a board",
     "evaluate kitti-tracking": "score tracks in KITTI's format against KITTI's labels",
     "track kitti-image": "run the image tracker alone over 2-D detections of KITTI",
     "track mot": "run the image tracker alone over detections in MOTChallenge's format",

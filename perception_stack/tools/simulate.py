@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from perception_stack.geometry.board import Board
+from perception_stack.io import messages
 from perception_stack.io.bags import STORAGES, BagWriter
 from perception_stack.io.recording import write_frame, write_static
+from perception_stack.simulation.board_stream import board_stream
 from perception_stack.simulation.road import RoadConfig, road_scene
 from perception_stack.simulation.scene import Scene
 from perception_stack.simulation.table import TableConfig, table_scene
@@ -19,20 +22,25 @@ EXAMPLES = """examples:
   perception-stack simulate road --out road
   perception-stack simulate road --seed 7 --frames 100 --out road7
   perception-stack simulate table --out table --meshes table_meshes
+  perception-stack simulate board --board aprilgrid:6x6:0.03:0.3 --out board
 
 The recording has /points (road) or /depth (table), /image, /camera_info, /tf, /tf_static, /clock,
 /detections of a simulated image detector and /ground_truth, where a score of 0 marks an object
-that is too hidden to be asked for.
+that is too hidden to be asked for. A board is held before two cameras, /image and /right/image,
+for perception-stack calibrate; the truth is in /camera_info, /right/camera_info and /tf_static.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("scene", choices=("road", "table"))
+    parser.add_argument("scene", choices=("road", "table", "board"))
     parser.add_argument("--out", type=Path, required=True, help="folder of the recording")
     parser.add_argument("--seed", type=int, default=0, help="another seed, another scene")
     parser.add_argument("--frames", type=int, help="number of frames, ten a second")
     parser.add_argument("--storage", choices=STORAGES, default="mcap")
+    parser.add_argument(
+        "--board", default="chessboard:9x6:0.025", help="what is held up, see calibrate camera"
+    )
     parser.add_argument("--meshes", type=Path, help="also write the meshes of the table's objects")
 
 
@@ -42,6 +50,16 @@ def run(args: argparse.Namespace) -> int:
         from perception_stack.simulation.table_objects import write_meshes
 
         write_meshes(args.meshes)
+    if args.scene == "board":
+        num_frames = record_board(
+            Board.parse(args.board),
+            args.out,
+            seed=args.seed,
+            num_frames=25 if args.frames is None else args.frames,
+            storage=args.storage,
+        )
+        say(f"{num_frames} pairs of images written to {args.out}")
+        return 0
     scene = make_scene(args.scene, seed=args.seed, num_frames=args.frames)
     record(scene, args.out, storage=args.storage)
     say(f"{scene.num_frames} frames written to {args.out}")
@@ -88,3 +106,28 @@ def record(scene: Scene, path: Path, *, storage: str = "mcap") -> None:
                 cloud=frame.cloud,
             )
             bar.update(1)
+
+
+def record_board(
+    board: Board, path: Path, *, seed: int, num_frames: int, storage: str = "mcap"
+) -> int:
+    """Write a board before a pair of cameras into a new bag; returns the number of pairs.
+
+    Raises:
+        ConfigError: the path exists, or no frames.
+    """
+    stream = board_stream(board, seed=seed, num_frames=num_frames)
+    with (
+        BagWriter(path, storage=storage) as bag,
+        progress(num_frames, "simulate", "pair") as bar,
+    ):
+        write_static(bag, [stream.left_from_right], stamp_ns=0)
+        for stamp_ns, pair in stream.pairs():
+            for prefix, image, camera in zip(("", "/right"), pair, stream.cameras, strict=True):
+                for topic, message in (
+                    ("camera_info", messages.camera_to_msg(camera, stamp_ns=stamp_ns)),
+                    ("image", messages.image_to_msg(image)),
+                ):
+                    bag.write(f"{prefix}/{topic}", message, log_time_ns=stamp_ns)
+            bar.update(1)
+    return len(stream.poses)
