@@ -1,0 +1,76 @@
+"""By how much two clocks differ, from how fast both bodies turn.
+
+Hand and eye are one body, so both turn by the same angle in the same time, whatever lies between
+them. Angles over a while are compared, at every offset, by their correlation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perception_stack.calibration.hand_eye.streams import PoseStream
+from perception_stack.calibration.rotations import log
+from perception_stack.datatypes import FloatArray
+
+_STEP_S = 0.02
+_WINDOW_S = 0.4
+_LEAST_OVERLAP = 0.5
+
+
+def first_offset_s(hand: PoseStream, eye: PoseStream, *, farthest_s: float) -> float:
+    """Seconds to add to the eye's stamps to get those of the hand; 0 where nothing turns.
+
+    Angles are cut off at twice the largest that the hand makes, so that single wrong poses of
+    the eye do not decide.
+
+    Args:
+        hand: Any pose of the hand.
+        eye: Any pose of the eye.
+        farthest_s: Offsets beyond are not tried.
+    """
+    since = int(min(hand.stamps_ns[0], eye.stamps_ns[0]))
+    hand_deg, hand_from = _turning(hand, since)
+    eye_deg, eye_from = _turning(eye, since)
+    known = np.isfinite(hand_deg)
+    if known.sum() < 3 or np.nanmax(hand_deg) < 1e-9:
+        return 0.0
+    eye_deg = np.minimum(eye_deg, 2 * np.nanquantile(hand_deg, 0.99))
+    shift = eye_from - hand_from
+    reach = int(np.ceil(farthest_s / _STEP_S))
+    lags = np.arange(-reach, reach + 1)
+    least = _LEAST_OVERLAP * min(known.sum(), np.isfinite(eye_deg).sum())
+    scores = np.array([_alike(hand_deg, eye_deg, int(shift + lag), least) for lag in lags])
+    if not np.isfinite(scores).any():
+        return 0.0
+    return float(lags[int(np.nanargmax(scores))] * _STEP_S)
+
+
+def _turning(stream: PoseStream, since_ns: int) -> tuple[FloatArray, int]:
+    """Angle turned in the window about each tick of a common grid; and its first tick."""
+    span_s = (stream.stamps_ns[[0, -1]] - since_ns) * 1e-9
+    first, last = (round(float(one) / _STEP_S) for one in span_s)
+    times_s = np.arange(first, last + 1) * _STEP_S
+    before, after = times_s - _WINDOW_S / 2, times_s + _WINDOW_S / 2
+    turn = np.einsum(
+        "nji,njk->nik",
+        stream.at(before, since_ns=since_ns)[0],
+        stream.at(after, since_ns=since_ns)[0],
+    )
+    angle = np.linalg.norm(log(turn), axis=1)
+    known = stream.knows(before, since_ns=since_ns) & stream.knows(after, since_ns=since_ns)
+    return np.where(known, angle, np.nan), first
+
+
+def _alike(hand: FloatArray, eye: FloatArray, lag: int, least: float) -> float:
+    """Correlation of ``eye`` moved by ``lag`` ticks with ``hand``."""
+    start, stop = max(0, lag), min(len(hand), len(eye) + lag)
+    if stop - start < 3:
+        return float(np.nan)
+    one, other = hand[start:stop], eye[start - lag : stop - lag]
+    both: NDArray[np.bool_] = np.isfinite(one) & np.isfinite(other)
+    if both.sum() < max(least, 3):
+        return float(np.nan)
+    one, other = one[both] - one[both].mean(), other[both] - other[both].mean()
+    size = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float(one @ other) / size if size > 0 else float(np.nan)
