@@ -6,15 +6,13 @@ extrinsics file.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.grade import Grade, Parameter, Provenance, Verdict
+from perception_stack.calibration.grade import Grade, Parameter, Verdict
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.transforms import RigidTransform
 
@@ -188,22 +186,6 @@ def weakest(covariance: FloatArray) -> tuple[float, float]:
     return float(np.sqrt(shift)), float(np.sqrt(turn))
 
 
-def provenance_of(method: str, *arrays: NDArray[np.generic], date: str) -> Provenance:
-    """Where a result comes from.
-
-    Args:
-        method: How it was found.
-        arrays: What went in.
-        date: UTC, ISO 8601.
-    """
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return Provenance(
-        method=method, data_hash=digest.hexdigest(), date=date, tool_version=_version()
-    )
-
-
 def as_text(grade: Grade) -> str:
     """The grade in a few lines for a terminal."""
     lines = [f"verdict: {grade.verdict.value}", *(f"  because {one}" for one in grade.why)]
@@ -216,10 +198,3 @@ _ORDER = [Verdict.GOOD, Verdict.USABLE, Verdict.NOT_ENOUGH]
 
 def _size(std: float, is_turn: bool) -> str:
     return f"{np.rad2deg(std):.2f}°" if is_turn else f"{std * 1000:.1f} mm"
-
-
-def _version() -> str:
-    try:
-        return metadata.version("perception_stack")
-    except metadata.PackageNotFoundError:
-        return "unknown"

@@ -9,36 +9,39 @@ least squares over what the eye measured: the place and orientation of the targe
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from perception_stack.calibration.extrinsic import (
     Limits,
     direction_of,
     judge,
     parameters_of,
-    provenance_of,
     weaknesses_of,
     without_knowledge_of,
 )
-from perception_stack.calibration.grade import Grade, Observation, Parameter, ResidualSummary
-from perception_stack.calibration.groups import (
-    GroupFit,
-    Noise,
-    correlation_factor,
-    fit_groups,
-    refit,
+from perception_stack.calibration.grade import (
+    Grade,
+    Observation,
+    Parameter,
+    Provenance,
+    ResidualSummary,
 )
 from perception_stack.calibration.hand_eye.motion import Motion, motion_of
 from perception_stack.calibration.hand_eye.offset import first_offset_s
 from perception_stack.calibration.hand_eye.pairs import PosePairs, Poses
 from perception_stack.calibration.hand_eye.start import first_answer
 from perception_stack.calibration.hand_eye.streams import PoseStream
-from perception_stack.calibration.rotations import corrected, exp, log, mean_rotation
+from perception_stack.calibration.rotations import (
+    corrected,
+    cross_matrix,
+    log,
+    mean_rotation,
+)
+from perception_stack.calibration.whitened import Noise, WhitenedFit, fit_whitened, refit
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.transforms import RigidTransform
@@ -47,6 +50,7 @@ _MOST_POSES = 2000
 _LEAST_POSES = 3
 _NUM_BLOCKS = 20
 _NUM_FOLDS = 5
+_NUDGE_S = 1e-4
 _NOISE = Noise(kinds=(3, 3), guess=(0.003, 0.005))
 _LIMITS = Limits()
 
@@ -86,7 +90,7 @@ def calibrate_hand_eye(
     eye_from_target: PoseStream,
     *,
     setup: Setup,
-    date: str,
+    now: datetime,
     farthest_offset_s: float | None = 5.0,
     seed: int = 0,
 ) -> HandEye:
@@ -96,7 +100,7 @@ def calibrate_hand_eye(
         base_from_hand: The robot's poses.
         eye_from_target: What the eye saw, at its own rate and by its own clock.
         setup: Where the eye is.
-        date: UTC, ISO 8601, for the provenance.
+        now: For the provenance.
         farthest_offset_s: How far the clocks may differ; None: not at all, and no offset is
             looked for, as with poses that were taken at rest.
         seed: Of the search for the first answer.
@@ -108,12 +112,13 @@ def calibrate_hand_eye(
     paired = _Paired.of(fixed_from_mount, eye_from_target, farthest_offset_s)
     start = first_answer(paired.at(0.0), rng=np.random.default_rng(seed))
     problem = _Problem.of(paired, start, timed=farthest_offset_s is not None)
-    fit = fit_groups(problem.residuals, problem.num_params, _NOISE)
-
-    blocks = (np.arange(len(paired.times_s)) * _NUM_BLOCKS) // len(paired.times_s)
-    covariance = fit.covariance * correlation_factor(fit, blocks)
-    mount, fixed, offset_s = problem.answer(fit.step)
-    motion = motion_of(paired.at(offset_s).rows(fit.used), fit, paired.hand.source)
+    num = len(paired.times_s)
+    blocks = np.arange(num) * min(_NUM_BLOCKS, num) // num
+    fit = fit_whitened(problem.model, problem.num_params, noise=_NOISE, blocks=blocks)
+    covariance = fit.covariance
+    mount, fixed, further_s = problem.answer(fit.step)
+    offset_s = paired.offset_s + further_s
+    motion = motion_of(paired.at(further_s).rows(fit.used), fit, paired.hand.source)
     six = without_knowledge_of(covariance[:6, :6], motion.weak)
     weak = motion.explained(weaknesses_of(six, _LIMITS), _LIMITS)
     errors = problem.place_errors(fit.step)
@@ -139,13 +144,13 @@ def calibrate_hand_eye(
         covariance=_with_offset(six, covariance, problem.timed),
         observations=_observations(paired, fit, held_out),
         coverage=motion.coverage,
-        provenance=provenance_of(
+        provenance=Provenance.of(
             "hand-eye, robust least squares over all poses",
             base_from_hand.stamps_ns,
             base_from_hand.translation_m,
             eye_from_target.stamps_ns,
             eye_from_target.translation_m,
-            date=date,
+            now=now,
         ),
     )
     return HandEye(
@@ -166,6 +171,7 @@ class _Paired:
     hand: PoseStream
     eye: PoseStream
     since_ns: int
+    offset_s: float
     times_s: FloatArray
     seen: Poses
     notes: tuple[str, ...]
@@ -207,6 +213,7 @@ class _Paired:
             hand=hand,
             eye=eye,
             since_ns=since_ns,
+            offset_s=offset_s,
             times_s=times_s[rows],
             seen=(eye.rotation[rows], eye.translation_m[rows]),
             notes=tuple(notes),
@@ -261,15 +268,37 @@ class _Problem:
         mount = corrected(self.mount_from_eye, step[:6])
         return mount, corrected(self.fixed_from_target, step[6:12]), offset_s
 
-    def residuals(self, step: FloatArray) -> FloatArray:
-        """Of place [m] and orientation [rad] of the target in the eye, [N, 6]."""
+    def model(self, step: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Errors of place [m] and orientation [rad] of the target in the eye, [N, 6]."""
         mount, fixed, offset_s = self.answer(step)
+        hand_r = self.paired.at(offset_s).base_from_hand[0]
+        errors, in_mount = self._errors(mount, fixed, offset_s)
+        slope = np.zeros((len(errors), 6, len(step)))
+        back = mount.rotation.T
+        slope[:, :3, :3] = -back
+        slope[:, :3, 3:6] = back @ cross_matrix(in_mount - mount.translation_m)
+        slope[:, :3, 6:9] = back @ hand_r.swapaxes(1, 2)
+        # turns of the right-hand side of the orientation's error, to first order of that error
+        bent = np.eye(3) + cross_matrix(errors[:, 3:]) / 2
+        slope[:, 3:, 3:6] = -bent @ (fixed.rotation.T @ hand_r)
+        slope[:, 3:, 9:12] = bent @ fixed.rotation.T
+        if self.timed:
+            later = self._errors(mount, fixed, offset_s + _NUDGE_S)[0]
+            sooner = self._errors(mount, fixed, offset_s - _NUDGE_S)[0]
+            slope[:, :, 12] = (later - sooner) / (2 * _NUDGE_S)
+        return errors, slope
+
+    def _errors(
+        self, mount: RigidTransform, fixed: RigidTransform, offset_s: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """The errors, and the place of the target in the mount."""
         pairs = self.paired.at(offset_s)
         (hand_r, hand_t), (eye_r, eye_t) = pairs.base_from_hand, pairs.eye_from_target
-        in_mount = np.einsum("nji,nj->ni", hand_r, fixed.translation_m - hand_t)
+        in_mount = ((fixed.translation_m - hand_t)[:, None] @ hand_r)[:, 0]
         place = (in_mount - mount.translation_m) @ mount.rotation
-        turn = np.einsum("ji,nkj,kl->nil", mount.rotation, hand_r, fixed.rotation)
-        return np.concatenate([place - eye_t, log(eye_r.swapaxes(1, 2) @ turn)], axis=1)
+        turn = mount.rotation.T @ hand_r.swapaxes(1, 2) @ fixed.rotation
+        errors = np.concatenate([place - eye_t, log(eye_r.swapaxes(1, 2) @ turn)], axis=1)
+        return errors, in_mount
 
     def place_errors(self, step: FloatArray) -> FloatArray:
         """By how much each pose puts the target elsewhere in its fixed frame, [N, 3]."""
@@ -281,19 +310,19 @@ class _Problem:
         return errors
 
 
-def _held_out(problem: _Problem, fit: GroupFit) -> FloatArray:
+def _held_out(problem: _Problem, fit: WhitenedFit) -> FloatArray:
     """Errors of place of each fifth of the time under what the other four give."""
     num = len(fit.used)
     folds = (np.arange(num) * min(_NUM_FOLDS, num)) // num
     errors = np.empty((num, 3))
     for fold in np.unique(folds):
-        step = refit(problem.residuals, fit, folds != fold)
+        step = refit(problem.model, fit, folds != fold)
         errors[folds == fold] = problem.place_errors(step)[folds == fold]
     return errors
 
 
 def _observations(
-    paired: _Paired, fit: GroupFit, held_out: FloatArray
+    paired: _Paired, fit: WhitenedFit, held_out: FloatArray
 ) -> tuple[Observation, ...]:
     size_m = np.linalg.norm(held_out, axis=1)
     angle_rad = np.linalg.norm(fit.residuals[:, 3:], axis=1)

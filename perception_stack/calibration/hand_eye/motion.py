@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from perception_stack.calibration.extrinsic import Limits, Weakness, name_of_axis
-from perception_stack.calibration.groups import GroupFit
 from perception_stack.calibration.hand_eye.pairs import PosePairs
+from perception_stack.calibration.whitened import WhitenedFit
 from perception_stack.datatypes import FloatArray
 
 _ABOVE_NOISE = 4.0
@@ -59,7 +59,7 @@ class Motion:
         )
 
 
-def motion_of(pairs: PosePairs, fit: GroupFit, hand: str) -> Motion:
+def motion_of(pairs: PosePairs, fit: WhitenedFit, hand: str) -> Motion:
     """How the hand turned in the poses that were used."""
     rotation = pairs.base_from_hand[0]
     spread = rotation - rotation.mean(axis=0)
