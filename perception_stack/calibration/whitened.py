@@ -25,8 +25,6 @@ FARTHEST = 5.0
 """Observations farther off than this many standard deviations are left out."""
 _ROUNDS = 20
 _STEP = 1e-6
-_POOLED = 20.0
-"""A kind has a size of its own from about this many observations on."""
 _GUESSED = 2.0
 """The guess of the noise counts as much as so many residuals."""
 _MAD_OF_SIGMA = 0.6744897501960817
@@ -40,10 +38,16 @@ class Noise:
         kinds: How many residuals in turn share a unit, such as (3, 3); their sum is K.
         guess: Standard deviation of each kind, believed as long as there are hardly more
             residuals than parameters.
+        pooled: From about this many observations on a residual has a size of its own, else that
+            of all of its kind; infinity: never.
+        tails: Whether what was not left out still has more large errors than Gaussian ones. With
+            few observations that costs more than it saves.
     """
 
     kinds: tuple[int, ...]
     guess: tuple[float, ...]
+    pooled: float = 20.0
+    tails: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -92,6 +96,9 @@ def fit_whitened(
         if (kept == used).all() or kept.sum() * found.shape[1] <= num_params:
             break
         used = kept
+    if not noise.tails:
+        fit, width = _t_fit(model, step, sigma, used, noise, blocks, robust=False)
+        step, found, sigma = fit.state, model(fit.state)[0], width
     return WhitenedFit(
         step=step,
         residuals=found,
@@ -167,14 +174,19 @@ def _t_fit(
     used: NDArray[np.bool_],
     noise: Noise,
     blocks: NDArray[np.intp],
+    *,
+    robust: bool = True,
 ) -> tuple[Fit[FloatArray], FloatArray]:
-    """The most likely t distribution: step and widths of the kinds by turns."""
+    """The most likely t or normal distribution: step and widths of the kinds by turns."""
     for _ in range(_ROUNDS):
-        fit = solve(_Whitened(model=model, width=width, used=used, blocks=blocks), step, sigma=1.0)
+        problem = _Whitened(model=model, width=width, used=used, blocks=blocks)
+        fit = solve(problem, step, sigma=1.0, robust=robust)
         step = fit.state
         found = model(step)[0][used]
         size = found.shape[1]
-        weights = (TAIL + size) / (TAIL + ((found / width) ** 2).sum(axis=1))
+        weights = np.ones(len(found))
+        if robust:
+            weights = (TAIL + size) / (TAIL + ((found / width) ** 2).sum(axis=1))
         by_squares = np.sqrt(np.einsum("n,nk->k", weights, found**2) / len(found))
         before, width = width, _sizes(by_squares, len(found), noise, len(step))
         if np.abs(width / before - 1).max() < 0.02:
@@ -212,7 +224,8 @@ def _sizes(own: FloatArray, num: int, noise: Noise, num_params: int) -> FloatArr
     sizes, start = [], 0
     for width, guess in zip(noise.kinds, noise.guess, strict=True):
         part = own[start : start + width]
-        mixed = (num * part**2 + _POOLED * np.mean(part**2)) / (num + _POOLED)
+        own_share = 1 / (1 + noise.pooled / num)
+        mixed = own_share * part**2 + (1 - own_share) * np.mean(part**2)
         square = (num * width * mixed + _GUESSED * guess**2) / (left * width + _GUESSED)
         sizes.append(np.sqrt(square))
         start += width
