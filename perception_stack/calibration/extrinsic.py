@@ -152,9 +152,11 @@ def judge(
         known = "is not fixed by the data"
         if np.isfinite(one.std):
             known = f"is known only to {_size(one.std, one.is_turn)}"
-        why.append(f"the {kind} {name_of_axis(one.axis, target)} {known} (standard deviation)"
-                   if np.isfinite(one.std)
-                   else f"the {kind} {name_of_axis(one.axis, target)} {known}")
+        why.append(
+            f"the {kind} {name_of_axis(one.axis, target)} {known} (standard deviation)"
+            if np.isfinite(one.std)
+            else f"the {kind} {name_of_axis(one.axis, target)} {known}"
+        )
         if one.advice and one.advice not in advice:
             advice.append(one.advice)
     verdict = Verdict.NOT_ENOUGH if weak else Verdict.GOOD

@@ -87,7 +87,7 @@ def fit_whitened(
     used = np.ones(len(found), dtype=np.bool_)
     width = _sizes(_by_median(found), len(found), noise, num_params)
     while True:
-        fit, width = _t_fit(model, step, width, used, noise, blocks)
+        fit, width = _t_fit(model, step, width, used=used, noise=noise, blocks=blocks)
         step, found = fit.state, model(fit.state)[0]
         squared = ((found / width) ** 2).sum(axis=1)
         sigma = width * _sigma_of_width(squared[used], found.shape[1], num_params)
@@ -97,7 +97,9 @@ def fit_whitened(
             break
         used = kept
     if not noise.tails:
-        fit, width = _t_fit(model, step, sigma, used, noise, blocks, robust=False)
+        fit, width = _t_fit(
+            model, step, sigma, used=used, noise=noise, blocks=blocks, robust=False
+        )
         step, found, sigma = fit.state, model(fit.state)[0], width
     return WhitenedFit(
         step=step,
@@ -123,9 +125,7 @@ def numeric(residuals: Callable[[FloatArray], FloatArray]) -> Model:
 
     def model(step: FloatArray) -> tuple[FloatArray, FloatArray]:
         nudges = _STEP * np.eye(len(step))
-        columns = [
-            (residuals(step + one) - residuals(step - one)) / (2 * _STEP) for one in nudges
-        ]
+        columns = [(residuals(step + one) - residuals(step - one)) / (2 * _STEP) for one in nudges]
         return residuals(step), np.stack(columns, axis=-1)
 
     return model
@@ -146,9 +146,7 @@ class _Whitened:
         borders = np.flatnonzero(np.diff(self.blocks[self.used])) + 1
         return [
             Block(residuals=one, shared=other, private=np.zeros((*one.shape, 0)))
-            for one, other in zip(
-                np.split(found, borders), np.split(slope, borders), strict=True
-            )
+            for one, other in zip(np.split(found, borders), np.split(slope, borders), strict=True)
         ]
 
     def moved(
@@ -171,10 +169,10 @@ def _t_fit(
     model: Model,
     step: FloatArray,
     width: FloatArray,
+    *,
     used: NDArray[np.bool_],
     noise: Noise,
     blocks: NDArray[np.intp],
-    *,
     robust: bool = True,
 ) -> tuple[Fit[FloatArray], FloatArray]:
     """The most likely t or normal distribution: step and widths of the kinds by turns."""

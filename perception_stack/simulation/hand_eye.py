@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
+from perception_stack.geometry.pose_stream import PoseStream
 from perception_stack.geometry.transforms import (
     RigidTransform,
     matrix_from_quat,
@@ -28,17 +29,6 @@ class Turning(str, Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TimedPoses:
-    """Poses of ``source`` in ``target``: int64 [N], float64 [N, 4], float64 [N, 3]."""
-
-    target: str
-    source: str
-    stamps_ns: NDArray[np.int64]
-    quat_xyzw: FloatArray
-    translation_m: FloatArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class HandEyeRecording:
     """What was recorded, and what is true.
 
@@ -52,8 +42,8 @@ class HandEyeRecording:
         turning: How the hand turned.
     """
 
-    base_from_hand: TimedPoses
-    eye_from_target: TimedPoses
+    base_from_hand: PoseStream
+    eye_from_target: PoseStream
     on_base: bool
     mount_from_eye: RigidTransform
     offset_s: float
@@ -117,14 +107,14 @@ def record_hand_eye(
     repeated = np.sort(rng.integers(len(hand_s), size=len(hand_s) // 50))
     rows = np.sort(np.concatenate([np.arange(len(hand_s)), repeated]))
     return HandEyeRecording(
-        base_from_hand=TimedPoses(
+        base_from_hand=PoseStream.of(
             target=names[0],
             source=names[1],
             stamps_ns=since + np.round(hand_s[rows] * _S).astype(np.int64),
             quat_xyzw=hand_q[rows],
             translation_m=hand_t[rows],
         ),
-        eye_from_target=TimedPoses(
+        eye_from_target=PoseStream.of(
             target="eye",
             source="target",
             stamps_ns=since + np.round((eye_s - offset_s) * _S).astype(np.int64),

@@ -16,6 +16,7 @@ COMMANDS = {
     "track": "run the tracker alone over published detections of a data set",
     "tune": "fit parameters to labelled recordings",
     "evaluate": "score a run against the truth and write a report",
+    "calibrate": "calibrate cameras, LiDARs and arms, and grade the result",
     "live": "launch the nodes, play a recording over DDS, keep what they answer",
     "play": "publish a recording over DDS",
     "convert": "make a rosbag2 recording of a data set",
@@ -25,6 +26,12 @@ COMMANDS = {
 
 # commands of two words, whose second word is no argument of the first
 FORMATS = {
+    "calibrate hand-eye": "find where a camera is on a robot's hand or beside the robot",
+    "calibrate lidar-camera": "find where a camera is in a LiDAR, from a board that both saw",
+    "calibrate lidar-lidar": "find where a LiDAR is in another, from surfaces that both see",
+    "calibrate lidar-base": "find height, roll and pitch of a LiDAR above the ground",
+    "calibrate export": "write extrinsics in the format of another program",
+    "calibrate import": "read extrinsics that another program wrote",
     "evaluate kitti-tracking": "score tracks in KITTI's format against KITTI's labels",
     "track kitti-image": "run the image tracker alone over 2-D detections of KITTI",
     "track mot": "run the image tracker alone over detections in MOTChallenge's format",

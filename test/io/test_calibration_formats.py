@@ -143,7 +143,9 @@ cam1:
 
 
 def test_meaning_of_a_sensor_kit() -> None:
-    text = "kit:\n  lidar:\n    {x: 0, y: 0, z: 0, roll: 0.0, pitch: 0.0, yaw: 1.5707963267948966}\n"
+    text = (
+        "kit:\n  lidar:\n    {x: 0, y: 0, z: 0, roll: 0.0, pitch: 0.0, yaw: 1.5707963267948966}\n"
+    )
     (kit_from_lidar,) = load_autoware(text)
     np.testing.assert_allclose(kit_from_lidar.apply(np.array([1.0, 0, 0])), [0, 1, 0], atol=1e-12)
 

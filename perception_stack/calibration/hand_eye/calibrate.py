@@ -30,11 +30,10 @@ from perception_stack.calibration.grade import (
     Provenance,
     ResidualSummary,
 )
-from perception_stack.calibration.hand_eye.motion import Motion, motion_of
+from perception_stack.calibration.hand_eye.motion import motion_of
 from perception_stack.calibration.hand_eye.offset import first_offset_s
 from perception_stack.calibration.hand_eye.pairs import PosePairs, Poses
 from perception_stack.calibration.hand_eye.start import first_answer
-from perception_stack.calibration.hand_eye.streams import PoseStream
 from perception_stack.calibration.rotations import (
     corrected,
     cross_matrix,
@@ -44,6 +43,7 @@ from perception_stack.calibration.rotations import (
 from perception_stack.calibration.whitened import Noise, WhitenedFit, fit_whitened, refit
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
+from perception_stack.geometry.pose_stream import PoseStream
 from perception_stack.geometry.transforms import RigidTransform
 
 _MOST_POSES = 2000
@@ -146,9 +146,9 @@ def calibrate_hand_eye(
         coverage=motion.coverage,
         provenance=Provenance.of(
             "hand-eye, robust least squares over all poses",
-            base_from_hand.stamps_ns,
+            base_from_hand.seconds(),
             base_from_hand.translation_m,
-            eye_from_target.stamps_ns,
+            eye_from_target.seconds(),
             eye_from_target.translation_m,
             now=now,
         ),
@@ -177,9 +177,7 @@ class _Paired:
     notes: tuple[str, ...]
 
     @classmethod
-    def of(
-        cls, hand: PoseStream, eye: PoseStream, farthest_offset_s: float | None
-    ) -> _Paired:
+    def of(cls, hand: PoseStream, eye: PoseStream, farthest_offset_s: float | None) -> _Paired:
         for one in (hand, eye):
             if len(one) < _LEAST_POSES:
                 text = f"{len(one)} poses {one.target} <- {one.source}; at least 3 are needed"
@@ -188,11 +186,11 @@ class _Paired:
         if farthest_offset_s is not None:
             offset_s = first_offset_s(hand, eye, farthest_s=farthest_offset_s)
         since_ns = int(eye.stamps_ns[0])
-        times_s = (eye.stamps_ns - since_ns) * 1e-9 + offset_s
+        times_s = eye.seconds(since_ns=since_ns) + offset_s
         rows = np.flatnonzero(hand.knows(times_s, since_ns=since_ns))
         num_alone = len(eye) - len(rows)
         if len(rows) < _LEAST_POSES:
-            spans = [(one.stamps_ns[[0, -1]] - since_ns) * 1e-9 for one in (hand, eye)]
+            spans = [one.seconds(since_ns=since_ns)[[0, -1]] for one in (hand, eye)]
             text = "; ".join(f"{a:.1f} to {b:.1f} s" for a, b in spans)
             raise CalibrationError(
                 f"only {len(rows)} poses of the eye lie between poses of the hand; "

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.hand_eye.streams import PoseStream
 from perception_stack.calibration.rotations import log
 from perception_stack.datatypes import FloatArray
+from perception_stack.geometry.pose_stream import PoseStream
 
 _STEP_S = 0.02
 _WINDOW_S = 0.4
@@ -48,15 +48,12 @@ def first_offset_s(hand: PoseStream, eye: PoseStream, *, farthest_s: float) -> f
 
 def _turning(stream: PoseStream, since_ns: int) -> tuple[FloatArray, int]:
     """Angle turned in the window about each tick of a common grid; and its first tick."""
-    span_s = (stream.stamps_ns[[0, -1]] - since_ns) * 1e-9
+    span_s = stream.seconds(since_ns=since_ns)[[0, -1]]
     first, last = (round(float(one) / _STEP_S) for one in span_s)
-    times_s = np.arange(first, last + 1) * _STEP_S
+    times_s = _STEP_S * np.arange(first, last + 1, dtype=np.float64)
     before, after = times_s - _WINDOW_S / 2, times_s + _WINDOW_S / 2
-    turn = np.einsum(
-        "nji,njk->nik",
-        stream.at(before, since_ns=since_ns)[0],
-        stream.at(after, since_ns=since_ns)[0],
-    )
+    then = stream.at(before, since_ns=since_ns)[0]
+    turn = then.swapaxes(1, 2) @ stream.at(after, since_ns=since_ns)[0]
     angle = np.linalg.norm(log(turn), axis=1)
     known = stream.knows(before, since_ns=since_ns) & stream.knows(after, since_ns=since_ns)
     return np.where(known, angle, np.nan), first

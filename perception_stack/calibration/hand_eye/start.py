@@ -9,6 +9,7 @@ that needs to know no noise.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.calibration.hand_eye.pairs import PosePairs
 from perception_stack.calibration.rotations import log, nearest_rotation
@@ -19,9 +20,7 @@ _NUM_TRIED = 400
 _MOST_POSES = 250
 
 
-def first_answer(
-    pairs: PosePairs, *, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray]:
+def first_answer(pairs: PosePairs, *, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Rotation [3, 3] and translation [3] of ``hand_from_eye``.
 
     Args:
@@ -57,7 +56,7 @@ def first_answer(
 
 
 def _motions(
-    rotation: FloatArray, translation: FloatArray, triples: FloatArray
+    rotation: FloatArray, translation: FloatArray, triples: NDArray[np.int64]
 ) -> tuple[FloatArray, FloatArray]:
     """From the first of each triple to the two others: [T, 2, 3, 3] and [T, 2, 3]."""
     back = rotation[triples[:, 0]].swapaxes(1, 2)[:, None]

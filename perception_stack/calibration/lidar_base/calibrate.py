@@ -91,10 +91,9 @@ def calibrate_lidar_base(
     held_out, folds = _held_out(problem, fit)
     known = np.eye(6) * 1e-12
     known[np.ix_(_GROUND, _GROUND)] = fit.covariance
-    weak = []
     verdict, why, advice = judge(
         known,
-        weak,
+        [],
         limits=_LIMITS,
         target=initial.target,
         used=np.ones(len(folds), dtype=np.bool_),
@@ -138,9 +137,7 @@ class _Ground:
         _, index = np.unique(cell, axis=0, return_inverse=True)
         order = np.argsort(index.ravel(), kind="stable")
         borders = np.flatnonzero(np.diff(index.ravel()[order])) + 1
-        return cls(
-            points_m=points_m[order], borders=borders, start=start, ground_z_m=ground_z_m
-        )
+        return cls(points_m=points_m[order], borders=borders, start=start, ground_z_m=ground_z_m)
 
     def answer(self, state: FloatArray) -> RigidTransform:
         step = np.zeros(6)

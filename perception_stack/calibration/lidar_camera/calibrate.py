@@ -8,11 +8,12 @@ errors are is found from the data (:mod:`perception_stack.calibration.whitened`)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.calibration.extrinsic import (
     Limits,
@@ -110,12 +111,11 @@ def calibrate_lidar_camera(
     start, turned = first_answer(
         in_camera, in_lidar, turns_of(size_m), size_m, lidar=lidar, camera=camera, initial=initial
     )
-    residuals = corner_errors(start, in_camera, turned, size_m)
+    boards = _Boards(start=start, in_camera=in_camera, in_lidar=turned, size_m=size_m)
     num = len(in_camera)
-    fit = fit_whitened(numeric(residuals), 6, noise=_NOISE, blocks=np.arange(num))
+    fit = fit_whitened(numeric(boards.errors), 6, noise=_NOISE, blocks=np.arange(num))
     result = corrected(start, fit.step)
-    held_out = _held_out(start, residuals, fit, in_camera, turned, size_m)
-    fitted = _misses(result, in_camera, turned, size_m)
+    held_out, fitted = _held_out(boards, fit), boards.misses(fit.step)
     mean_m = np.linalg.norm(held_out, axis=2).mean(axis=1)
     verdict, why, advice = judge(
         fit.covariance,
@@ -127,10 +127,12 @@ def calibrate_lidar_camera(
         held_out_ratio=_rms(held_out[fit.used]) / max(_rms(fitted[fit.used]), 1e-9),
     )
     if num > 1:
-        advice.insert(0, next_view(fit.covariance, fit.sigma / levers_of(size_m), result, in_camera))
+        advice.insert(
+            0, next_view(fit.covariance, fit.sigma / levers_of(size_m), result, in_camera)
+        )
     grade = Grade(
         verdict=verdict,
-        why=(*why, *_of_range(start, in_camera, turned, size_m, fit)),
+        why=(*why, *_of_range(boards, fit)),
         advice=tuple(advice),
         direction=direction_of(result),
         fitted=ResidualSummary.of(np.linalg.norm(fitted[fit.used], axis=2), unit="m"),
@@ -165,79 +167,64 @@ def calibrate_lidar_camera(
     )
 
 
-def corner_errors(
-    start: RigidTransform,
-    in_camera: BoardPoses,
-    in_lidar: BoardPoses,
-    size_m: tuple[float, float],
-) -> Callable[[FloatArray], FloatArray]:
-    """By how much boards miss each other, [N, 6], in the board's own frame.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Boards:
+    """Boards that belong together, and how far they miss each other after a step."""
 
-    Three shifts and three turns, each times :func:`levers_of`: all have the standard deviation of
-    one coordinate of a corner.
+    start: RigidTransform
+    in_camera: BoardPoses
+    in_lidar: BoardPoses
+    size_m: tuple[float, float]
 
-    Steps may have a seventh number: what is missing from every range of the LiDAR [m].
-    """
+    def rows(self, index: NDArray[np.intp]) -> _Boards:
+        return replace(
+            self, in_camera=self.in_camera.rows(index), in_lidar=self.in_lidar.rows(index)
+        )
 
-    levers = levers_of(size_m)
+    def errors(self, step: FloatArray) -> FloatArray:
+        """Three shifts and three turns in the board's own frame, [N, 6].
 
-    def residuals(step: FloatArray) -> FloatArray:
-        transform = corrected(start, step[:6])
-        rotation = transform.rotation @ in_camera.rotation
-        measured = in_lidar.center_m
+        They are multiplied by :func:`levers_of`: all then have the standard deviation of one
+        coordinate of a corner. A seventh number of the step is added to every range of the LiDAR.
+        """
+        transform = corrected(self.start, step[:6])
+        rotation = transform.rotation @ self.in_camera.rotation
+        measured = self.in_lidar.center_m
         if len(step) > 6:
             range_m = np.linalg.norm(measured, axis=1, keepdims=True)
             measured = measured * (1 + step[6] / range_m)
-        gap = measured - transform.apply(in_camera.center_m)
+        gap = measured - transform.apply(self.in_camera.center_m)
         back = rotation.swapaxes(1, 2)
-        turn = log(back @ in_lidar.rotation)
-        return levers * np.concatenate([(back @ gap[..., None])[..., 0], turn], axis=1)
+        shift = (back @ gap[..., None])[..., 0]
+        six = np.concatenate([shift, log(back @ self.in_lidar.rotation)], axis=1)
+        errors: FloatArray = levers_of(self.size_m) * six
+        return errors
 
-    return residuals
-
-
-def _misses(
-    lidar_from_camera: RigidTransform,
-    in_camera: BoardPoses,
-    in_lidar: BoardPoses,
-    size_m: tuple[float, float],
-) -> FloatArray:
-    """From the camera's corners and centre to those of the LiDAR, [N, 5, 3]."""
-    there: FloatArray = in_lidar.corners_m(size_m)
-    missing: FloatArray = there - lidar_from_camera.apply(in_camera.corners_m(size_m))
-    return missing
+    def misses(self, step: FloatArray) -> FloatArray:
+        """From the camera's corners and centre to those of the LiDAR, [N, 5, 3]."""
+        there = self.in_lidar.corners_m(self.size_m)
+        here = corrected(self.start, step).apply(self.in_camera.corners_m(self.size_m))
+        missing: FloatArray = there - here
+        return missing
 
 
-def _held_out(
-    start: RigidTransform,
-    residuals: Callable[[FloatArray], FloatArray],
-    fit: WhitenedFit,
-    in_camera: BoardPoses,
-    in_lidar: BoardPoses,
-    size_m: tuple[float, float],
-) -> FloatArray:
-    num = len(in_camera)
+def _held_out(boards: _Boards, fit: WhitenedFit) -> FloatArray:
+    num = len(fit.used)
     folds = np.arange(num) % min(num, _MOST_FOLDS)
     missing = np.empty((num, 5, 3))
     for fold in np.unique(folds):
-        without = corrected(start, refit(numeric(residuals), fit, folds != fold))
-        missing[folds == fold] = _misses(without, in_camera, in_lidar, size_m)[folds == fold]
+        without = refit(numeric(boards.errors), fit, folds != fold)
+        missing[folds == fold] = boards.misses(without)[folds == fold]
     return missing
 
 
-def _of_range(
-    start: RigidTransform,
-    in_camera: BoardPoses,
-    in_lidar: BoardPoses,
-    size_m: tuple[float, float],
-    fit: WhitenedFit,
-) -> list[str]:
+def _of_range(boards: _Boards, fit: WhitenedFit) -> list[str]:
     """Whether ranges are all too short or too long, which no transform can mend."""
-    if fit.used.sum() < _LEAST_FOR_RANGE:
-        return []
     rows = np.flatnonzero(fit.used)
-    residuals = corner_errors(start, in_camera.rows(rows), in_lidar.rows(rows), size_m)
-    free = fit_whitened(numeric(residuals), 7, noise=_NOISE, blocks=np.arange(len(rows)))
+    if len(rows) < _LEAST_FOR_RANGE:
+        return []
+    model = numeric(boards.rows(rows).errors)
+    free = fit_whitened(model, 7, noise=_NOISE, blocks=np.arange(len(rows)))
     missing_m, std_m = float(free.step[6]), float(np.sqrt(free.covariance[6, 6]))
     if abs(missing_m) < _CLEAR * std_m:
         return []

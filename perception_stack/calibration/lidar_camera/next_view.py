@@ -47,11 +47,11 @@ def next_view(
     best, text = -np.inf, ""
     for side, height, far, turn in itertools.product((-1, 0, 1), (-1, 0, 1), (0, 1), range(5)):
         depth_m = far_m if far else near_m
-        place = depth_m * np.array([side * np.tan(across), height * np.tan(down), 1.0])
+        place = np.array([side * np.tan(across), height * np.tan(down), 1.0]) * depth_m
         tilt = np.zeros(3)
         if turn:
             tilt[(turn - 1) // 2] = _TILT_RAD * (1 if turn % 2 else -1)
-        rotation = exp(tilt) @ np.diag([1.0, -1.0, -1.0])  # facing the camera
+        rotation: FloatArray = exp(tilt) @ np.diag([1.0, -1.0, -1.0])  # facing the camera
         gain = _gain(information, sigma, lidar_from_camera, place, rotation)
         if gain > best:
             best = gain

@@ -37,9 +37,7 @@ def first_answer(
     """
     rotations, shifts = _candidates(in_camera, in_lidar, turns)
     there = in_lidar.corners_m(size_m)
-    seen = np.stack(
-        [_turned(in_camera, turn).corners_m(size_m) for turn in turns]
-    )  # [S, N, 5, 3]
+    seen = np.stack([_turned(in_camera, turn).corners_m(size_m) for turn in turns])  # [S, N, 5, 3]
     moved = np.einsum("cij,snkj->csnki", rotations, seen) + shifts[:, None, None, None]
     miss = np.sqrt(np.mean(np.sum((there - moved) ** 2, axis=-1), axis=-1))  # [C, S, N]
     median = np.median(miss.min(axis=1), axis=1)
@@ -91,9 +89,7 @@ def _candidates(
         triples = np.stack([rng.permutation(num)[:3] for _ in range(_NUM_TRIPLES)])
         one, other = in_camera.center_m[triples], in_lidar.center_m[triples]
         middle, there = one.mean(axis=1), other.mean(axis=1)
-        products = np.einsum(
-            "tki,tkj->tij", other - there[:, None], one - middle[:, None]
-        )
+        products = np.einsum("tki,tkj->tij", other - there[:, None], one - middle[:, None])
         turned = nearest_rotation(products)
         rotations.append(turned)
         shifts.append(there - np.einsum("tij,tj->ti", turned, middle))

@@ -127,10 +127,10 @@ def calibrate_lidar_lidar(
 
 
 def _usable(points_m: FloatArray, frame: str) -> FloatArray:
-    points = np.asarray(points_m, dtype=np.float64)
-    points = points[np.isfinite(points).all(axis=1)]
-    range_m = np.linalg.norm(points, axis=1)
-    points = points[(range_m > _NEAREST_M) & (range_m < _FARTHEST_M)]
+    all_points = np.asarray(points_m, dtype=np.float64)
+    finite = all_points[np.isfinite(all_points).all(axis=1)]
+    range_m = np.linalg.norm(finite, axis=1)
+    points: FloatArray = finite[(range_m > _NEAREST_M) & (range_m < _FARTHEST_M)]
     if len(points) < 100:
         text = f"the cloud of '{frame}' has {len(points)} points between 0.5 and 80 m"
         raise CalibrationError(f"{text}; are its units metres?")

@@ -64,7 +64,8 @@ class Matches:
     def gaps_m(self, target_from_source: RigidTransform) -> FloatArray:
         """Signed distances of the points from their planes, float64 [N]."""
         away = target_from_source.apply(self.points_m) - self.patches.center_m[self.patch]
-        return np.einsum("ni,ni->n", away, self.patches.normal[self.patch])
+        gaps: FloatArray = np.einsum("ni,ni->n", away, self.patches.normal[self.patch])
+        return gaps
 
     def slopes(self, target_from_source: RigidTransform) -> FloatArray:
         """Their derivatives by a shift and a turn about the target's axes, float64 [N, 6]."""
@@ -136,9 +137,7 @@ def register(
     return best, matches
 
 
-def fit_matches(
-    matches: Matches, start: RigidTransform
-) -> tuple[RigidTransform, Fit[FloatArray]]:
+def fit_matches(matches: Matches, start: RigidTransform) -> tuple[RigidTransform, Fit[FloatArray]]:
     """The most likely transform for given matches, with its covariance over patches."""
     fit = solve(_OnPatches(matches=matches, start=start), np.zeros(6))
     return corrected(start, fit.state), fit
@@ -180,8 +179,8 @@ def _align(
         information = slopes.T @ (slopes * weights[:, None])
         # directions without hold stay where they are
         information += np.eye(6) * 1e-4 * np.trace(information) / 6
-        step = -np.linalg.solve(information, slopes.T @ (weights * gaps))
-        found = corrected(found, step)
+        step = np.linalg.solve(information, slopes.T @ (weights * gaps))
+        found = corrected(found, np.asarray(-step, dtype=np.float64))
         if np.abs(step).max() < _STILL:
             break
     return found
@@ -199,9 +198,7 @@ def _share_on(
     return float(np.mean(reached * np.exp(-((gaps / 0.1) ** 2))))
 
 
-def _starts(
-    initial: RigidTransform, target: Patches, source: Patches
-) -> Iterator[RigidTransform]:
+def _starts(initial: RigidTransform, target: Patches, source: Patches) -> Iterator[RigidTransform]:
     """The given one, some turned a little, and those that lay the largest plane on the other."""
     yield initial
     for axis in np.eye(3):

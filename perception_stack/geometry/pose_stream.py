@@ -1,8 +1,8 @@
-"""Poses over time, as a robot or a target detector gives them, and poses between them."""
+"""Poses of one frame in another over time, as robots and detectors give them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -101,6 +101,14 @@ class PoseStream:
             num_invalid=self.num_invalid,
         )
 
+    def seconds(self, *, since_ns: int = 0) -> FloatArray:
+        """The stamps in seconds after another, float64 [N]."""
+        return np.asarray((self.stamps_ns - since_ns) * 1e-9, dtype=np.float64)
+
+    def renumbered(self) -> PoseStream:
+        """With a second between the samples, for those whose order alone counts."""
+        return replace(self, stamps_ns=np.arange(len(self), dtype=np.int64) * 1_000_000_000)
+
     @cached_property
     def quat_xyzw(self) -> FloatArray:
         """float64 [N, 4], each on the side of the sphere of the one before."""
@@ -122,7 +130,7 @@ class PoseStream:
         Returns:
             Rotation float64 [M, 3, 3] and translation float64 [M, 3].
         """
-        own_s = (self.stamps_ns - since_ns) * 1e-9
+        own_s = self.seconds(since_ns=since_ns)
         left = np.clip(np.searchsorted(own_s, times_s, side="right") - 1, 0, len(own_s) - 2)
         share = np.clip((times_s - own_s[left]) / (own_s[left + 1] - own_s[left]), 0, 1)[:, None]
         quats = (1 - share) * self.quat_xyzw[left] + share * self.quat_xyzw[left + 1]
@@ -131,7 +139,7 @@ class PoseStream:
 
     def knows(self, times_s: FloatArray, *, since_ns: int) -> NDArray[np.bool_]:
         """Whether times lie between two samples that are not far apart, bool [M]."""
-        own_s = (self.stamps_ns - since_ns) * 1e-9
+        own_s = self.seconds(since_ns=since_ns)
         if len(own_s) < 2:
             return np.zeros(len(times_s), dtype=np.bool_)
         gaps_s = np.diff(own_s)
