@@ -89,13 +89,13 @@ def weaknesses_of(covariance: FloatArray, limits: Limits) -> list[Weakness]:
 
 
 def without_knowledge_of(covariance: FloatArray, weak: Sequence[Weakness]) -> FloatArray:
-    """The covariance after all that is known of some directions was forgotten."""
+    """The covariance after what is known of some directions was forgotten."""
     forgotten = covariance.copy()
     for one in weak:
         row = np.zeros(len(covariance))
         row[3:6] = one.axis if one.is_turn else 0
         row[:3] = 0 if one.is_turn else one.axis
-        forgotten += UNKNOWN_VARIANCE * np.outer(row, row)
+        forgotten += min(one.std**2, UNKNOWN_VARIANCE) * np.outer(row, row)
     return forgotten
 
 

@@ -31,7 +31,7 @@ from perception_stack.calibration.grade import (
     ResidualSummary,
 )
 from perception_stack.calibration.hand_eye.motion import motion_of
-from perception_stack.calibration.hand_eye.offset import first_offset_s
+from perception_stack.calibration.hand_eye.offset import likely_offsets_s
 from perception_stack.calibration.hand_eye.pairs import PosePairs, Poses
 from perception_stack.calibration.hand_eye.start import first_answer
 from perception_stack.calibration.rotations import (
@@ -109,8 +109,7 @@ def calibrate_hand_eye(
         CalibrationError: fewer than three poses that belong together.
     """
     fixed_from_mount = base_from_hand if setup is Setup.IN_HAND else base_from_hand.inverse
-    paired = _Paired.of(fixed_from_mount, eye_from_target, farthest_offset_s)
-    start = first_answer(paired.at(0.0), rng=np.random.default_rng(seed))
+    paired, start = _first(fixed_from_mount, eye_from_target, farthest_offset_s, seed)
     problem = _Problem.of(paired, start, timed=farthest_offset_s is not None)
     num = len(paired.times_s)
     blocks = np.arange(num) * min(_NUM_BLOCKS, num) // num
@@ -118,7 +117,7 @@ def calibrate_hand_eye(
     covariance = fit.covariance
     mount, fixed, further_s = problem.answer(fit.step)
     offset_s = paired.offset_s + further_s
-    motion = motion_of(paired.at(further_s).rows(fit.used), fit, paired.hand.source)
+    motion = motion_of(paired.at(further_s).rows(fit.used), fit, paired.hand.source, _LIMITS)
     six = without_knowledge_of(covariance[:6, :6], motion.weak)
     weak = motion.explained(weaknesses_of(six, _LIMITS), _LIMITS)
     errors = problem.place_errors(fit.step)
@@ -164,6 +163,30 @@ def calibrate_hand_eye(
     )
 
 
+def _first(
+    hand: PoseStream, eye: PoseStream, farthest_offset_s: float | None, seed: int
+) -> tuple[_Paired, Poses]:
+    """Both streams at the likely offset under which the median pose fits best, and the answer.
+
+    Raises:
+        CalibrationError: see :func:`calibrate_hand_eye`.
+    """
+    for one in (hand, eye):
+        if len(one) < _LEAST_POSES:
+            text = f"{len(one)} poses {one.target} <- {one.source}; at least 3 are needed"
+            raise CalibrationError(text)
+    offsets_s = [0.0]
+    if farthest_offset_s is not None:
+        offsets_s = likely_offsets_s(hand, eye, farthest_s=farthest_offset_s)
+    tried = []
+    for offset_s in offsets_s:
+        paired = _Paired.of(hand, eye, offset_s)
+        start, miss = first_answer(paired.at(0.0), rng=np.random.default_rng(seed))
+        tried.append((miss, paired, start))
+    _, paired, start = min(tried, key=lambda one: one[0])
+    return paired, start
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Paired:
     """The eye's poses with a hand that is known at their times."""
@@ -177,14 +200,7 @@ class _Paired:
     notes: tuple[str, ...]
 
     @classmethod
-    def of(cls, hand: PoseStream, eye: PoseStream, farthest_offset_s: float | None) -> _Paired:
-        for one in (hand, eye):
-            if len(one) < _LEAST_POSES:
-                text = f"{len(one)} poses {one.target} <- {one.source}; at least 3 are needed"
-                raise CalibrationError(text)
-        offset_s = 0.0
-        if farthest_offset_s is not None:
-            offset_s = first_offset_s(hand, eye, farthest_s=farthest_offset_s)
+    def of(cls, hand: PoseStream, eye: PoseStream, offset_s: float) -> _Paired:
         since_ns = int(eye.stamps_ns[0])
         times_s = eye.seconds(since_ns=since_ns) + offset_s
         rows = np.flatnonzero(hand.knows(times_s, since_ns=since_ns))

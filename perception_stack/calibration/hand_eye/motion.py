@@ -1,7 +1,9 @@
 """Whether the hand moved enough, and if not, which motion is missing.
 
 A shift of the eye along an axis that the hand never turned away from cannot be told from the same
-shift of the target. How far the hand turned each axis away decides how well the shift is known.
+shift of the target. How far the hand turned each axis away decides how well the shift is known: if
+it was little, errors of orientation that change with the pose, as every arm and every detector has
+and no statistics of one recording shows, look like a shift.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from perception_stack.datatypes import FloatArray
 _ABOVE_NOISE = 4.0
 """An axis must be turned away by this many times the noise of an orientation."""
 _ENOUGH_RAD = np.deg2rad(20.0)
+_SYSTEMATIC_RAD = np.deg2rad(0.1)
+"""Error of orientation of a usual arm or detector that lasts as long as the pose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,19 +63,21 @@ class Motion:
         )
 
 
-def motion_of(pairs: PosePairs, fit: WhitenedFit, hand: str) -> Motion:
+def motion_of(pairs: PosePairs, fit: WhitenedFit, hand: str, limits: Limits) -> Motion:
     """How the hand turned in the poses that were used."""
     rotation = pairs.base_from_hand[0]
+    reach_m = float(np.median(np.linalg.norm(pairs.eye_from_target[1], axis=1)))
     spread = rotation - rotation.mean(axis=0)
     values, axes = np.linalg.eigh(np.einsum("nij,nik->jk", spread, spread) / len(rotation))
     noise = float(np.sqrt(np.sum(fit.sigma[3:] ** 2)))
     turned = np.sqrt(np.maximum(values, 0))
-    weak = [
-        Weakness(axis=axes[:, i], is_turn=is_turn, std=np.inf)
-        for i in range(3)
-        if turned[i] < _ABOVE_NOISE * noise
-        for is_turn in (False, True)
-        # two axes or more: the hand did not turn at all, and shifts may still fix the rotation
-        if not is_turn or turned[2] < _ABOVE_NOISE * noise
-    ]
+    weak = []
+    for axis, angle in zip(axes.T, turned, strict=True):
+        std_m = _SYSTEMATIC_RAD * reach_m / max(angle, 1e-9)
+        if angle < _ABOVE_NOISE * noise:
+            std_m = np.inf
+        if std_m > limits.usable_m:
+            weak.append(Weakness(axis=axis, is_turn=False, std=float(std_m)))
+    if turned[2] < _ABOVE_NOISE * noise:  # no turn at all
+        weak += [Weakness(axis=axis, is_turn=True, std=np.inf) for axis in axes.T]
     return Motion(hand=hand, axes=axes, turned_rad=turned, weak=tuple(weak))

@@ -16,13 +16,17 @@ from perception_stack.geometry.pose_stream import PoseStream
 _STEP_S = 0.02
 _WINDOW_S = 0.4
 _LEAST_OVERLAP = 0.5
+_MOST_PEAKS = 5
+_AS_LIKELY = 0.5
+"""Offsets with less than this share of the best correlation are not looked at."""
 
 
-def first_offset_s(hand: PoseStream, eye: PoseStream, *, farthest_s: float) -> float:
-    """Seconds to add to the eye's stamps to get those of the hand; 0 where nothing turns.
+def likely_offsets_s(hand: PoseStream, eye: PoseStream, *, farthest_s: float) -> list[float]:
+    """Seconds to add to the eye's stamps to get those of the hand, the likeliest first.
 
-    Angles are cut off at twice the largest that the hand makes, so that single wrong poses of
-    the eye do not decide.
+    Motion that repeats itself, or many wrong poses, leave several; 0 where nothing turns.
+
+    Angles of the eye far larger than any of the hand are wrong poses and left out.
 
     Args:
         hand: Any pose of the hand.
@@ -30,20 +34,25 @@ def first_offset_s(hand: PoseStream, eye: PoseStream, *, farthest_s: float) -> f
         farthest_s: Offsets beyond are not tried.
     """
     since = int(min(hand.stamps_ns[0], eye.stamps_ns[0]))
-    hand_deg, hand_from = _turning(hand, since)
-    eye_deg, eye_from = _turning(eye, since)
-    known = np.isfinite(hand_deg)
-    if known.sum() < 3 or np.nanmax(hand_deg) < 1e-9:
-        return 0.0
-    eye_deg = np.minimum(eye_deg, 2 * np.nanquantile(hand_deg, 0.99))
+    hand_rad, hand_from = _turning(hand, since)
+    eye_rad, eye_from = _turning(eye, since)
+    known = np.isfinite(hand_rad)
+    if known.sum() < 3 or np.nanmax(hand_rad) < 1e-9:
+        return [0.0]
+    eye_rad[eye_rad > 1.5 * np.nanmax(hand_rad)] = np.nan
     shift = eye_from - hand_from
     reach = int(np.ceil(farthest_s / _STEP_S))
     lags = np.arange(-reach, reach + 1)
-    least = _LEAST_OVERLAP * min(known.sum(), np.isfinite(eye_deg).sum())
-    scores = np.array([_alike(hand_deg, eye_deg, int(shift + lag), least) for lag in lags])
-    if not np.isfinite(scores).any():
-        return 0.0
-    return float(lags[int(np.nanargmax(scores))] * _STEP_S)
+    least = _LEAST_OVERLAP * min(known.sum(), np.isfinite(eye_rad).sum())
+    scores = np.array([_alike(hand_rad, eye_rad, int(shift + lag), least) for lag in lags])
+    peaks: list[float] = []
+    scores[~np.isfinite(scores)] = -np.inf
+    least_likely = _AS_LIKELY * scores.max()
+    while len(peaks) < _MOST_PEAKS and np.isfinite(scores.max()) and scores.max() >= least_likely:
+        lag = int(lags[int(np.argmax(scores))])
+        peaks.append(lag * _STEP_S)
+        scores[np.abs(lags - lag) * _STEP_S < _WINDOW_S] = -np.inf
+    return peaks or [0.0]
 
 
 def _turning(stream: PoseStream, since_ns: int) -> tuple[FloatArray, int]:

@@ -20,8 +20,10 @@ _NUM_TRIED = 400
 _MOST_POSES = 250
 
 
-def first_answer(pairs: PosePairs, *, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-    """Rotation [3, 3] and translation [3] of ``hand_from_eye``.
+def first_answer(
+    pairs: PosePairs, *, rng: np.random.Generator
+) -> tuple[tuple[FloatArray, FloatArray], float]:
+    """Rotation [3, 3] and translation [3] of ``hand_from_eye``, and how badly the median fits.
 
     Args:
         pairs: At least three.
@@ -51,8 +53,9 @@ def first_answer(pairs: PosePairs, *, rng: np.random.Generator) -> tuple[FloatAr
     lever = (hand_turn[best] - np.eye(3)).reshape(len(best), 6, 3)
     right = np.einsum("tij,tkj->tki", rotation, eye_shift[best]) - hand_shift[best]
     translation = np.einsum("tij,tj->ti", np.linalg.pinv(lever), right.reshape(len(best), 6))
-    winner = int(np.argmin(_median_miss(pairs, rotation, translation, triples[best, 0])))
-    return rotation[winner], translation[winner]
+    miss = _median_miss(pairs, rotation, translation, triples[best, 0])
+    winner = int(np.argmin(miss))
+    return (rotation[winner], translation[winner]), float(miss[winner])
 
 
 def _motions(

@@ -43,15 +43,16 @@ def next_view(
     x, y, z = in_camera.center_m.T
     near_m, far_m = float(z.min()), float(z.max()) * 1.3
     across, down = np.abs(np.arctan2(x, z)).max(), np.abs(np.arctan2(y, z)).max()
-    information = np.linalg.inv(covariance)
+    information = np.asarray(np.linalg.inv(covariance), dtype=np.float64)
     best, text = -np.inf, ""
     for side, height, far, turn in itertools.product((-1, 0, 1), (-1, 0, 1), (0, 1), range(5)):
         depth_m = far_m if far else near_m
-        place = np.array([side * np.tan(across), height * np.tan(down), 1.0]) * depth_m
+        ray = [side * np.tan(across), height * np.tan(down), 1.0]
+        place = np.array([depth_m * float(one) for one in ray])
         tilt = np.zeros(3)
         if turn:
             tilt[(turn - 1) // 2] = _TILT_RAD * (1 if turn % 2 else -1)
-        rotation: FloatArray = exp(tilt) @ np.diag([1.0, -1.0, -1.0])  # facing the camera
+        rotation = np.asarray(exp(tilt) @ np.diag([1.0, -1.0, -1.0]))  # facing the camera
         gain = _gain(information, sigma, lidar_from_camera, place, rotation)
         if gain > best:
             best = gain
