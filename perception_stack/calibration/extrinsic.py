@@ -99,6 +99,18 @@ def without_knowledge_of(covariance: FloatArray, weak: Sequence[Weakness]) -> Fl
     return forgotten
 
 
+def few_blocks_factor(num_blocks: int, num_params: int = 1) -> float:
+    """What a covariance is multiplied by so that 1.96 standard deviations hold 95 % of truths.
+
+    A spread that was estimated from few independent blocks is itself uncertain, so intervals are
+    those of Student's distribution.
+    """
+    from scipy.stats import norm, t
+
+    freedom = max(num_blocks - num_params, 1)
+    return float((t.ppf(0.975, freedom) / norm.ppf(0.975)) ** 2)
+
+
 def parameters_of(
     transform: RigidTransform, covariance: FloatArray, limits: Limits
 ) -> tuple[Parameter, ...]:

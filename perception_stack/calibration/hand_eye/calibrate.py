@@ -18,6 +18,7 @@ import numpy as np
 from perception_stack.calibration.extrinsic import (
     Limits,
     direction_of,
+    few_blocks_factor,
     judge,
     parameters_of,
     weaknesses_of,
@@ -114,7 +115,7 @@ def calibrate_hand_eye(
     num = len(paired.times_s)
     blocks = np.arange(num) * min(_NUM_BLOCKS, num) // num
     fit = fit_whitened(problem.model, problem.num_params, noise=_NOISE, blocks=blocks)
-    covariance = fit.covariance
+    covariance = fit.covariance * few_blocks_factor(len(np.unique(blocks)))
     mount, fixed, further_s = problem.answer(fit.step)
     offset_s = paired.offset_s + further_s
     motion = motion_of(paired.at(further_s).rows(fit.used), fit, paired.hand.source, _LIMITS)

@@ -1,7 +1,8 @@
 """Height, roll and pitch of a LiDAR above the ground it stands on; the rest cannot be seen.
 
 A flat ground fixes three of the six numbers of ``base_from_lidar``. x, y and yaw are kept as they
-were given and told as unknown.
+were given and told as unknown. Ground is uneven over metres, which thousands of points near the
+LiDAR do not average out: pieces of 5 x 5 m count once each.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from perception_stack.calibration.extrinsic import (
     UNKNOWN_VARIANCE,
     Limits,
     direction_of,
+    few_blocks_factor,
     judge,
     parameters_of,
 )
@@ -32,15 +34,23 @@ _LIMITS = Limits(
     usable_m=0.05,
     usable_rad=float(np.deg2rad(1.0)),
 )
-_CELL_M = 2.0
+_SQUARE_M = 1.0
+_LEAST_IN_SQUARE = 5
+_ROUGH = 1.5
+"""Squares that spread this many times more than usual hold more than ground."""
+_PIECE = 5
+"""Squares along the edge of a piece of ground, which may lie higher or lower as a whole."""
+_NEIGHBOURS_M = 6.5
+_LEAST_SQUARES = 3
+_LEAST_PIECES = 6
+_WANTED_PIECES = 20
 _FARTHEST_M = 25.0
 _NEAREST_M = 0.5
 _INLIER_M = 0.08
 _NUM_TRIED = 500
 _MOST_TILTED = np.cos(np.deg2rad(35.0))
 _LEAST_POINTS = 100
-_WANTED_CELLS = 60
-_NUM_FOLDS = 5
+_MOST_FOLDS = 20
 _GROUND = (2, 3, 4)
 """Rows of z, roll and pitch among x, y, z and the turns."""
 
@@ -86,18 +96,20 @@ def calibrate_lidar_base(
     fit = solve(problem, np.zeros(3))
     result = problem.answer(fit.state)
     covariance = np.diag(np.full(6, UNKNOWN_VARIANCE))
-    covariance[np.ix_(_GROUND, _GROUND)] = fit.covariance
-    gaps = np.concatenate([one.residuals[:, 0] for one in problem.linearise(fit.state)])
+    factor = few_blocks_factor(len(fit.blocks), len(_GROUND)) * problem.alike(fit.state)
+    three = factor * fit.covariance
+    covariance[np.ix_(_GROUND, _GROUND)] = three
+    gaps = problem.heights_m(fit.state)
     held_out, folds = _held_out(problem, fit)
     known = np.eye(6) * 1e-12
-    known[np.ix_(_GROUND, _GROUND)] = fit.covariance
+    known[np.ix_(_GROUND, _GROUND)] = three
     verdict, why, advice = judge(
         known,
         [],
         limits=_LIMITS,
         target=initial.target,
         used=np.ones(len(folds), dtype=np.bool_),
-        what="parts of the ground",
+        what="pieces of ground",
         held_out_ratio=float(np.sqrt(np.mean(held_out**2) / np.mean(gaps**2))),
     )
     base, lidar = initial.target, initial.source
@@ -116,7 +128,7 @@ def calibrate_lidar_base(
         parameters=parameters_of(result, covariance, _LIMITS),
         covariance=covariance,
         observations=folds,
-        coverage={"ground around": min(len(problem.borders) / _WANTED_CELLS, 1.0)},
+        coverage={"ground around": min(len(gaps) / _WANTED_PIECES, 1.0)},
         provenance=Provenance.of("LiDAR to base, ground plane", points, initial.matrix, now=now),
     )
     return LidarBase(base_from_lidar=result, covariance=covariance, grade=grade, ground_m=ground)
@@ -124,36 +136,63 @@ def calibrate_lidar_base(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Ground:
-    """Heights of ground points over a step of z, roll and pitch; one block a cell."""
+    """Heights of pieces of ground over a step of z, roll and pitch."""
 
     points_m: FloatArray
-    borders: NDArray[np.intp]
     start: RigidTransform
     ground_z_m: float
 
     @classmethod
     def of(cls, points_m: FloatArray, start: RigidTransform, ground_z_m: float) -> _Ground:
-        cell = np.floor(start.apply(points_m)[:, :2] / _CELL_M).astype(np.int64)
-        _, index = np.unique(cell, axis=0, return_inverse=True)
-        order = np.argsort(index.ravel(), kind="stable")
-        borders = np.flatnonzero(np.diff(index.ravel()[order])) + 1
-        return cls(points_m=points_m[order], borders=borders, start=start, ground_z_m=ground_z_m)
+        cells, means = _even_squares(start.apply(points_m))
+        pieces, index, counts = np.unique(
+            cells // _PIECE, axis=0, return_inverse=True, return_counts=True
+        )
+        full = counts >= _LEAST_SQUARES
+        if full.sum() < _LEAST_PIECES:
+            raise CalibrationError(
+                f"even ground is seen in {full.sum()} pieces of 5 x 5 m; at least "
+                f"{_LEAST_PIECES} of {len(pieces)} need 3 m² or more: stand on open, flat ground"
+            )
+        middles = _mean_by(means, index.ravel())[full]
+        return cls(points_m=start.inverse().apply(middles), start=start, ground_z_m=ground_z_m)
 
     def answer(self, state: FloatArray) -> RigidTransform:
         step = np.zeros(6)
         step[list(_GROUND)] = state
         return corrected(self.start, step)
 
+    def heights_m(self, state: FloatArray) -> FloatArray:
+        heights: FloatArray = self.answer(state).apply(self.points_m)[:, 2] - self.ground_z_m
+        return heights
+
+    def alike(self, state: FloatArray) -> float:
+        """By how much neighbours that lie high or low together make the variance larger.
+
+        The variance of a mean grows by the sum of the correlations with all others (Bartlett
+        1946); those with the four neighbours are measured, the others taken as none.
+        """
+        from scipy.spatial import cKDTree
+
+        level = self.start.apply(self.points_m)[:, :2]
+        pairs = cKDTree(level).query_pairs(_NEIGHBOURS_M, output_type="ndarray")
+        heights = self.heights_m(state)
+        square = float(np.mean(heights**2))
+        if not len(pairs) or square == 0:
+            return 1.0
+        alike = float(np.mean(heights[pairs[:, 0]] * heights[pairs[:, 1]])) / square
+        return float(np.clip(1 + 2 * len(pairs) / len(heights) * alike, 1, 3))
+
     def linearise(self, state: FloatArray) -> list[Block]:
-        transform = self.answer(state)
-        turned = self.points_m @ transform.rotation.T
-        height = turned[:, 2] + transform.translation_m[2] - self.ground_z_m
+        turned = self.points_m @ self.answer(state).rotation.T
         slopes = np.stack([np.ones(len(turned)), turned[:, 1], -turned[:, 0]], axis=1)
         return [
-            Block(residuals=one[:, None], shared=two[:, None], private=np.zeros((len(one), 1, 0)))
-            for one, two in zip(
-                np.split(height, self.borders), np.split(slopes, self.borders), strict=True
+            Block(
+                residuals=np.array([[height]]),
+                shared=slope[None, None],
+                private=np.zeros((1, 1, 0)),
             )
+            for height, slope in zip(self.heights_m(state), slopes, strict=True)
         ]
 
     def moved(
@@ -161,6 +200,26 @@ class _Ground:
     ) -> FloatArray:
         del private
         return state + shared
+
+
+def _even_squares(level_m: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
+    """Square metres that hold nothing but ground, int [S, 2], and the mean of their points."""
+    cell = np.floor(level_m[:, :2] / _SQUARE_M).astype(np.int64)
+    cells, index, counts = np.unique(cell, axis=0, return_inverse=True, return_counts=True)
+    index = index.ravel()
+    means = _mean_by(level_m, index)
+    away = (level_m[:, 2] - means[index, 2]) ** 2
+    spread = np.sqrt(np.bincount(index, weights=away) / np.maximum(counts - 1, 1))
+    even = counts >= _LEAST_IN_SQUARE
+    if even.any():  # the foot of a wall makes a square higher than its ground is
+        even &= spread <= _ROUGH * np.median(spread[even])
+    return cells[even], means[even]
+
+
+def _mean_by(rows: FloatArray, index: NDArray[np.intp]) -> FloatArray:
+    """Means of the rows of each group, [G, 3]."""
+    sums = [np.bincount(index, weights=column) for column in rows.T]
+    return np.stack(sums, axis=1) / np.bincount(index)[:, None]
 
 
 def _first_plane(
@@ -208,23 +267,16 @@ def _first_plane(
 def _held_out(
     problem: _Ground, fit: Fit[FloatArray]
 ) -> tuple[FloatArray, tuple[Observation, ...]]:
-    """Heights of each fifth of the cells under what the others give."""
-    parts = np.split(problem.points_m, problem.borders)
-    gaps, told = [], []
-    num = min(_NUM_FOLDS, len(parts))
-    for fold in range(num if num > 1 else 0):
-        mine = [part for i, part in enumerate(parts) if i % num == fold]
-        rest = [part for i, part in enumerate(parts) if i % num != fold]
-        lengths = np.cumsum([len(part) for part in rest])[:-1]
-        without = replace(problem, points_m=np.concatenate(rest), borders=lengths)
-        moved = problem.answer(solve(without, fit.state).state).apply(np.concatenate(mine))
-        height = moved[:, 2] - problem.ground_z_m
-        gaps.append(height)
-        told.append(
-            Observation(
-                name=f"part {fold + 1} of the ground",
-                used=True,
-                error=float(np.sqrt(np.mean(height**2))),
-            )
-        )
-    return np.concatenate(gaps) if gaps else np.empty(0), tuple(told)
+    """Height of each piece of ground under what the others give."""
+    num = len(problem.points_m)
+    folds = np.arange(num) % min(num, _MOST_FOLDS)
+    heights = np.empty(num)
+    for fold in np.unique(folds):
+        rest = replace(problem, points_m=problem.points_m[folds != fold])
+        state = solve(rest, fit.state).state
+        heights[folds == fold] = problem.heights_m(state)[folds == fold]
+    told = tuple(
+        Observation(name=f"ground at ({x:.0f}, {y:.0f}) m", used=True, error=abs(float(height)))
+        for (x, y, _), height in zip(problem.start.apply(problem.points_m), heights, strict=True)
+    )
+    return heights, told

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from perception_stack.calibration.extrinsic import (
     Limits,
     direction_of,
+    few_blocks_factor,
     judge,
     parameters_of,
     weaknesses_of,
@@ -115,11 +116,12 @@ def calibrate_lidar_camera(
     num = len(in_camera)
     fit = fit_whitened(numeric(boards.errors), 6, noise=_NOISE, blocks=np.arange(num))
     result = corrected(start, fit.step)
+    covariance = fit.covariance * few_blocks_factor(int(fit.used.sum()))
     held_out, fitted = _held_out(boards, fit), boards.misses(fit.step)
     mean_m = np.linalg.norm(held_out, axis=2).mean(axis=1)
     verdict, why, advice = judge(
-        fit.covariance,
-        weaknesses_of(fit.covariance, _LIMITS),
+        covariance,
+        weaknesses_of(covariance, _LIMITS),
         limits=_LIMITS,
         target=lidar,
         used=fit.used,
@@ -127,9 +129,7 @@ def calibrate_lidar_camera(
         held_out_ratio=_rms(held_out[fit.used]) / max(_rms(fitted[fit.used]), 1e-9),
     )
     if num > 1:
-        advice.insert(
-            0, next_view(fit.covariance, fit.sigma / levers_of(size_m), result, in_camera)
-        )
+        advice.insert(0, next_view(covariance, fit.sigma / levers_of(size_m), result, in_camera))
     grade = Grade(
         verdict=verdict,
         why=(*why, *_of_range(boards, fit)),
@@ -137,8 +137,8 @@ def calibrate_lidar_camera(
         direction=direction_of(result),
         fitted=ResidualSummary.of(np.linalg.norm(fitted[fit.used], axis=2), unit="m"),
         held_out=ResidualSummary.of(np.linalg.norm(held_out[fit.used], axis=2), unit="m"),
-        parameters=parameters_of(result, fit.covariance, _LIMITS),
-        covariance=fit.covariance,
+        parameters=parameters_of(result, covariance, _LIMITS),
+        covariance=covariance,
         observations=tuple(
             Observation(
                 name=name,
@@ -160,7 +160,7 @@ def calibrate_lidar_camera(
     )
     return LidarCamera(
         lidar_from_camera=result,
-        covariance=fit.covariance,
+        covariance=covariance,
         grade=grade,
         errors_m=held_out,
         sigma=fit.sigma / levers_of(size_m),

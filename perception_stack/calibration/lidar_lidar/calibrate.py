@@ -11,6 +11,7 @@ from perception_stack.calibration.extrinsic import (
     Limits,
     Weakness,
     direction_of,
+    few_blocks_factor,
     judge,
     name_of_axis,
     parameters_of,
@@ -35,7 +36,6 @@ _EDGES = (0.2, 1.0)
 _RANGE_SHARE = 0.05
 _NEAREST_M, _FARTHEST_M = 0.5, 80.0
 _NUM_FOLDS = 5
-_FOLD_M = 3.0
 _REAL = 0.5
 """Share of the hold in a direction that must be more than noise of normals makes."""
 _WANTED_OVERLAP = 0.3
@@ -174,7 +174,8 @@ def _without_false_hold(
             weak.append(
                 Weakness(axis=part / np.linalg.norm(part), is_turn=is_turn, std=float(np.inf))
             )
-    return without_knowledge_of(fit.covariance, weak), weak
+    covariance = fit.covariance * few_blocks_factor(len(fit.blocks))
+    return without_knowledge_of(covariance, weak), weak
 
 
 def _distinct(weak: list[Weakness]) -> list[Weakness]:
@@ -201,10 +202,8 @@ def _with_advice(weak: Weakness, frame: str) -> Weakness:
 def _held_out(
     matches: Matches, result: RigidTransform
 ) -> tuple[FloatArray, tuple[Observation, ...]]:
-    """Gaps of each fifth of the surroundings under what the others give."""
-    cell = np.floor(matches.patches.center_m[matches.patch] / _FOLD_M).astype(np.int64)
-    _, cell_idx = np.unique(cell, axis=0, return_inverse=True)
-    folds = cell_idx.ravel() % _NUM_FOLDS
+    """Gaps of each fifth of the scene under what the others give."""
+    folds = matches.block % _NUM_FOLDS
     gaps = np.empty(len(matches))
     told = []
     for fold in range(_NUM_FOLDS):

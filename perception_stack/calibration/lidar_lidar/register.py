@@ -36,6 +36,7 @@ _SAME_PLANE = (np.cos(np.deg2rad(10.0)), 0.3)
 _MOST_TURNED_RAD = np.deg2rad(75.0)
 _STILL = 1e-5
 _LOSS_FREEDOM = 5.0
+_BLOCK_M = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,13 +45,15 @@ class Matches:
 
     Attributes:
         points_m: float64 [N, 3], in the source.
-        patch: int [N], rising.
+        patch: int [N], on which.
+        block: int [N], rising: which few metres of the scene it is in.
         patches: Of the target.
         num_offered: Points that were looked at.
     """
 
     points_m: FloatArray
     patch: NDArray[np.intp]
+    block: NDArray[np.intp]
     patches: Patches
     num_offered: int
 
@@ -59,7 +62,9 @@ class Matches:
 
     def rows(self, index: NDArray[np.intp]) -> Matches:
         """The picked points."""
-        return replace(self, points_m=self.points_m[index], patch=self.patch[index])
+        return replace(
+            self, points_m=self.points_m[index], patch=self.patch[index], block=self.block[index]
+        )
 
     def gaps_m(self, target_from_source: RigidTransform) -> FloatArray:
         """Signed distances of the points from their planes, float64 [N]."""
@@ -76,7 +81,7 @@ class Matches:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _OnPatches:
-    """The problem as the common solver wants it: one block a patch."""
+    """The problem as the common solver wants it: one block for each few metres of the scene."""
 
     matches: Matches
     start: RigidTransform
@@ -85,7 +90,7 @@ class _OnPatches:
         here = corrected(self.start, state)
         gaps = self.matches.gaps_m(here)[:, None]
         slopes = self.matches.slopes(here)[:, None]
-        borders = np.flatnonzero(np.diff(self.matches.patch)) + 1
+        borders = np.flatnonzero(np.diff(self.matches.block)) + 1
         nothing = np.zeros((len(gaps), 1, 0))
         return [
             Block(residuals=one, shared=two, private=three)
@@ -149,15 +154,24 @@ def match(
     """The points that lie on patches under a transform."""
     if not len(patches):
         empty = np.empty(0, dtype=np.intp)
-        return Matches(points_m=points_m[:0], patch=empty, patches=patches, num_offered=0)
+        return Matches(
+            points_m=points_m[:0], patch=empty, block=empty, patches=patches, num_offered=0
+        )
     moved = transform.apply(points_m)
     patch, reached = patches.nearest(moved, reach_m=reach_m)
     gaps = np.einsum("ni,ni->n", moved - patches.center_m[patch], patches.normal[patch])
     usual = 1.4826 * float(np.median(np.abs(gaps[reached]))) if reached.any() else 0.0
     near = np.flatnonzero(reached & (np.abs(gaps) <= _NEAR * usual))
-    near = near[np.argsort(patch[near], kind="stable")]
+    cell = np.floor(patches.center_m[patch[near]] / _BLOCK_M).astype(np.int64)
+    block = np.unique(cell, axis=0, return_inverse=True)[1].ravel()
+    order = np.argsort(block, kind="stable")
+    near = near[order]
     return Matches(
-        points_m=points_m[near], patch=patch[near], patches=patches, num_offered=len(points_m)
+        points_m=points_m[near],
+        patch=patch[near],
+        block=block[order],
+        patches=patches,
+        num_offered=len(points_m),
     )
 
 
