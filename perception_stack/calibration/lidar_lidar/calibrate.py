@@ -38,6 +38,8 @@ _NEAREST_M, _FARTHEST_M = 0.5, 80.0
 _NUM_FOLDS = 5
 _REAL = 0.5
 """Share of the hold in a direction that must be more than noise of normals makes."""
+_UNEVEN_RAD = np.deg2rad(3.0)
+"""By how much normals of patches are off where surfaces are not quite flat."""
 _WANTED_OVERLAP = 0.3
 
 
@@ -148,16 +150,20 @@ def _without_false_hold(
 ) -> tuple[FloatArray, list[Weakness]]:
     """The covariance, and directions that only noise of normals seems to hold.
 
-    A floor with noisy normals seems to hold against shifts along it. What that noise adds to the
-    information in the mean is taken off (errors-in-variables regression, Fuller 1987); directions
-    of which little is left then are not known at all.
+    A floor with noisy normals seems to hold against shifts along it. What the noise of points and
+    what unevenness and corners do to normals adds to the information in the mean is taken off
+    (errors-in-variables regression, Fuller 1987); directions of which little is left then are not
+    known at all.
     """
     moved = result.apply(matches.points_m)
     lever = np.zeros((len(moved), 6, 3))
     lever[:, :3] = np.eye(3)
     lever[:, 3:] = cross_matrix(moved)
     weights = np.concatenate(fit.weights)
-    tilt = matches.patches.tilt_variance[matches.patch] * weights[:, None, None]
+    normal = matches.patches.normal[matches.patch]
+    across = np.eye(3) - normal[:, :, None] * normal[:, None]
+    tilt = matches.patches.tilt_variance[matches.patch] + _UNEVEN_RAD**2 * across
+    tilt = tilt * weights[:, None, None]
     false_hold = np.einsum("nia,nab,njb->ij", lever, tilt, lever)
     slopes = matches.slopes(result)
     hold = slopes.T @ (slopes * weights[:, None])
