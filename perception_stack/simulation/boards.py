@@ -56,13 +56,14 @@ def record_boards(
     camera = seen + rng.uniform(0.0005, 0.003) * rng.normal(size=seen.shape)
     lidar = truth.apply(seen) + rng.uniform(0.003, 0.015) * rng.normal(size=seen.shape)
     wrong = rng.random(num) < outliers
-    for i in np.flatnonzero(wrong):
+    for i in np.flatnonzero(wrong).tolist():
         middle = lidar[i].mean(axis=0)
         turned = (lidar[i] - middle) @ _random_rotation(rng, 0.5).T
         lidar[i] = turned + middle + 0.3 * rng.normal(size=3)
     for i in range(num):
         camera[i] = np.roll(camera[i], rng.integers(4), axis=0)
-        lidar[i] = np.roll(lidar[i, :: rng.choice((1, -1))], rng.integers(4), axis=0)
+        backwards = lidar[i, ::-1] if rng.random() < 0.5 else lidar[i]
+        lidar[i] = np.roll(backwards, rng.integers(4), axis=0)
     return BoardRecording(
         size_m=size_m, camera_m=camera, lidar_m=lidar, wrong=wrong, lidar_from_camera=truth
     )

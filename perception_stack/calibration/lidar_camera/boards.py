@@ -6,6 +6,7 @@ left open, a half turn about z (a quarter turn if the board is square), is decid
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,15 @@ class BoardPoses:
             center_m=self.center_m[index],
             misfit_m=self.misfit_m[index],
         )
+
+
+def joined(parts: Sequence[BoardPoses]) -> BoardPoses:
+    """All boards of some collections."""
+    return BoardPoses(
+        rotation=np.concatenate([one.rotation for one in parts]),
+        center_m=np.concatenate([one.center_m for one in parts]),
+        misfit_m=np.concatenate([one.misfit_m for one in parts]),
+    )
 
 
 def corners_of(size_m: tuple[float, float]) -> FloatArray:
