@@ -9,6 +9,8 @@ from perception_stack.errors import ConfigError
 EXAMPLES = """examples:
   perception-stack calibrate camera --help
   perception-stack calibrate stereo --help
+  perception-stack calibrate hand-eye --help
+  perception-stack calibrate lidar-camera --help
 
 Each writes its result and beside it a grade: RESULT.grade.yaml for programs and
 RESULT.report.html for people.

@@ -1,0 +1,68 @@
+"""Small turns: rotation vectors there and back, for any number at once.
+
+A transform is corrected by six numbers: a shift of its translation and a rotation vector about
+the axes of its target, so ``R = exp(turn) R_before``. Covariances of this step are over these.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from perception_stack.datatypes import FloatArray
+from perception_stack.geometry.transforms import RigidTransform, quat_from_matrix
+
+
+def exp(turn_rad: FloatArray) -> FloatArray:
+    """Rotation matrices float64 [..., 3, 3] of rotation vectors [..., 3] (Rodrigues)."""
+    angle = np.linalg.norm(turn_rad, axis=-1)[..., None, None]
+    half = angle / 2
+    cross = cross_matrix(turn_rad)
+    # sinc is smooth at zero
+    first = np.sinc(angle / np.pi)
+    second = np.sinc(half / np.pi) ** 2 / 2
+    result: FloatArray = np.eye(3) + first * cross + second * (cross @ cross)
+    return result
+
+
+def log(rotation: FloatArray) -> FloatArray:
+    """Rotation vectors float64 [..., 3], of angles in [0, pi], of rotation matrices."""
+    quat = quat_from_matrix(rotation)
+    size = np.linalg.norm(quat[..., :3], axis=-1, keepdims=True)
+    angle = 2 * np.arctan2(size, quat[..., 3:])
+    # near no turn at all the vector is twice the imaginary part
+    scale = np.where(size > 1e-12, angle / np.maximum(size, 1e-12), 2.0)
+    turns: FloatArray = scale * quat[..., :3]
+    return turns
+
+
+def cross_matrix(vector: FloatArray) -> FloatArray:
+    """Matrices [..., 3, 3] that take v to ``vector`` × v."""
+    x, y, z = np.moveaxis(np.asarray(vector, dtype=np.float64), -1, 0)
+    zero = np.zeros_like(x)
+    rows = [[zero, -z, y], [z, zero, -x], [-y, x, zero]]
+    return np.moveaxis(np.array(rows), (0, 1), (-2, -1))
+
+
+def corrected(transform: RigidTransform, step: FloatArray) -> RigidTransform:
+    """The transform after a correction: shift float64 [3], turn float64 [3]."""
+    return RigidTransform(
+        target=transform.target,
+        source=transform.source,
+        rotation=exp(step[3:]) @ transform.rotation,
+        translation_m=transform.translation_m + step[:3],
+    )
+
+
+def mean_rotation(rotations: FloatArray, weights: FloatArray) -> FloatArray:
+    """The rotation nearest to all in the sum of squared chords, float64 [3, 3]."""
+    return nearest_rotation(np.einsum("n,nij->ij", weights, rotations))
+
+
+def nearest_rotation(matrices: FloatArray) -> FloatArray:
+    """Rotations nearest to matrices, float64 [..., 3, 3] (orthogonal Procrustes)."""
+    left, _, right = np.linalg.svd(matrices)
+    sign = np.sign(np.linalg.det(left @ right))
+    left = left.copy()
+    left[..., :, 2] *= sign[..., None]
+    nearest: FloatArray = left @ right
+    return nearest
