@@ -9,11 +9,12 @@ from datetime import datetime
 import numpy as np
 
 from perception_stack.calibration.alignment.config import AlignmentConfig
+from perception_stack.calibration.alignment.image_edges import ImageEdges
 from perception_stack.calibration.alignment.scan_edges import find_edges
 from perception_stack.calibration.alignment.score import EdgeFrame, Score
 from perception_stack.calibration.alignment.search import BLURS_RAD, Found, refit, search
 from perception_stack.calibration.alignment.verdict import grade
-from perception_stack.calibration.alignment.view import look
+from perception_stack.calibration.alignment.view import Lens
 from perception_stack.calibration.grade import Grade, Provenance
 from perception_stack.datatypes import ColorImage, FloatArray, PointCloud
 from perception_stack.errors import CalibrationError, FrameMismatchError
@@ -86,7 +87,10 @@ def calibrate(
         CalibrationError: no frame, an image of another size than the camera's, or too few edges.
         FrameMismatchError: images or clouds in other frames than the start says.
     """
-    seen = [_reduced(one, camera, start, config) for one in frames]
+    lens = Lens(camera)
+    seen = [_reduced(one, lens, camera, start, config) for one in frames]
+    if not seen:
+        raise CalibrationError("no frames; give an image and a scan at least")
     num_edges = sum(len(one.edges) for one in seen)
     if num_edges < _FEWEST_EDGES:
         raise CalibrationError(
@@ -100,7 +104,7 @@ def calibrate(
     camera_from_lidar = scores[-1].pose(found[0].place)
     covariance = _covariance(scores[-1], found[0], places)
     by_chance = search(
-        _scores([replace(one, view=one.view.mirrored()) for one in seen], start, units),
+        _scores([_mirrored(one) for one in seen], start, units),
         num_samples=config.num_samples,
         seed=config.seed,
         progress=progress,
@@ -124,7 +128,11 @@ def calibrate(
 
 
 def _reduced(
-    frame: AlignedFrame, camera: CameraModel, start: RigidTransform, config: AlignmentConfig
+    frame: AlignedFrame,
+    lens: Lens,
+    camera: CameraModel,
+    start: RigidTransform,
+    config: AlignmentConfig,
 ) -> EdgeFrame:
     """Edges of the points that may come into view."""
     for what, expected, received in (
@@ -138,14 +146,18 @@ def _reduced(
     if frame.image.bgr.shape[:2] != size:
         text = f"image '{frame.name}' is {frame.image.bgr.shape[1]}x{frame.image.bgr.shape[0]} px"
         raise CalibrationError(f"{text}, its camera {size[1]}x{size[0]}")
-    view = look(frame.image, camera)
+    view = lens.look(frame.image)
     points = frame.cloud.xyz_m.astype(np.float64)
     with np.errstate(invalid="ignore"):
         real = np.isfinite(points).all(axis=1) & (np.linalg.norm(points, axis=1) > _NEAREST_M)
     cloud = frame.cloud.rows(real)
     margin_rad = _REACH_SIGMAS * 2 * config.start_rotation_rad
     near = view.holds(start.apply(cloud.xyz_m.astype(np.float64)), margin_rad=margin_rad)
-    return EdgeFrame(view=view, edges=find_edges(cloud.rows(near)))
+    return EdgeFrame(image=ImageEdges(view), edges=find_edges(cloud.rows(near)))
+
+
+def _mirrored(frame: EdgeFrame) -> EdgeFrame:
+    return replace(frame, image=ImageEdges(frame.image.view.mirrored()))
 
 
 def _scores(

@@ -29,7 +29,7 @@ _FINE_RAD = np.deg2rad(0.1)
 class EdgeFrame:
     """One image and one scan, reduced to what is compared."""
 
-    view: View
+    image: ImageEdges
     edges: ScanEdges
 
 
@@ -58,8 +58,8 @@ class Score:
         self.tiles, self.num_tiles = _tiles([one.edges for one in frames])
         self._parts = [
             _Part(
-                maps=ImageEdges(one.view).at(blur_rad),
-                view=one.view,
+                maps=one.image.at(blur_rad),
+                view=one.image.view,
                 edges=one.edges,
                 weight=one.edges.weight / (1 + one.edges.gap_rad**2 / 12 / (blur_rad**2 + _FINE_RAD**2)),
                 group=one.edges.kind * self.num_tiles + tile,

@@ -22,7 +22,8 @@ _KEPT = (16, 8, 4, 3)
 _WITHIN = 2.0  # units of the start's error that are searched
 _APART = 0.15
 _NUM_SPREAD = 128
-_SMALL_STEP = 1e-8
+_NUM_STEPS, _NUM_HALVINGS = 40, 8
+_FIRST_STEP, _LONGEST_STEP, _SMALL_GAIN = 0.05, 0.3, 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -74,22 +75,35 @@ def climb(
     prior: float = 0.0,
     resample: FloatArray | None = None,
 ) -> Found:
-    """The highest place nearby, by L-BFGS within the range that is searched."""
-    from scipy.optimize import minimize
+    """The highest place nearby, within the range that is searched.
 
-    def cost(at: FloatArray) -> tuple[float, FloatArray]:
-        value, slope = score.value_and_slope(at, resample)
-        return prior * at @ at / 2 - value, prior * at - slope
-
-    end = minimize(
-        cost,
-        np.clip(place, -_WITHIN, _WITHIN),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(-_WITHIN, _WITHIN)] * 6,
-        options={"maxiter": 40, "ftol": _SMALL_STEP},
-    )
-    return Found(place=np.asarray(end.x), value=-float(end.fun))
+    BFGS with halved steps (Nocedal and Wright, algorithm 6.1). The one of SciPy spends ten times
+    as long on its own bookkeeping as the score takes.
+    """
+    at = np.clip(place, -_WITHIN, _WITHIN)
+    value, slope = score.value_and_slope(at, resample)
+    value, slope = value - prior * at @ at / 2, slope - prior * at
+    bend = np.eye(6) * _FIRST_STEP / max(float(np.linalg.norm(slope)), 1e-12)
+    for _ in range(_NUM_STEPS):
+        way = bend @ slope
+        way *= min(1.0, _LONGEST_STEP / max(float(np.linalg.norm(way)), 1e-12))
+        for _ in range(_NUM_HALVINGS):
+            new = np.clip(at + way, -_WITHIN, _WITHIN)
+            up, new_slope = score.value_and_slope(new, resample)
+            up, new_slope = up - prior * new @ new / 2, new_slope - prior * new
+            if up > value:
+                break
+            way = way / 2
+        else:
+            break
+        step, bent = new - at, slope - new_slope
+        gain, at, value, slope = up - value, new, up, new_slope
+        if gain < _SMALL_GAIN * (1 + value):
+            break
+        if (curved := float(step @ bent)) > 1e-12:
+            keep = np.eye(6) - np.outer(step, bent) / curved
+            bend = keep @ bend @ keep.T + np.outer(step, step) / curved
+    return Found(place=at, value=value)
 
 
 def refit(

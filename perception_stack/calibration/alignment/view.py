@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import ColorImage, FloatArray
 from perception_stack.geometry.camera import CameraModel
 
-_FINEST_RAD = np.deg2rad(0.05)
+FINEST_RAD = float(np.deg2rad(0.05))
+"""No scan tells more finely."""
 _NUM_BORDER = 64
 
 
@@ -68,37 +69,48 @@ def directions(points_m: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.arctan2(x, z), np.arctan2(y, np.hypot(x, z))
 
 
-def look(image: ColorImage, camera: CameraModel) -> View:
-    """The image by direction.
+class Lens:
+    """Takes images of one camera to views.
 
-    One step is a pixel of the camera, or 0.05 degrees where pixels are finer than scans can use.
+    Args:
+        camera: Any model.
+        finest_rad: A step is a pixel of the camera, but no less than this.
     """
-    import cv2
 
-    across, down = directions(camera.rays(_border(camera)))
-    pixel_rad = 1 / float(camera.k[0, 0])
-    step_rad = max(_FINEST_RAD, pixel_rad)
-    shape = [int(np.ptp(angle) / step_rad) + 1 for angle in (down, across)]
-    azimuth = across.min() + step_rad * np.arange(shape[1])
-    elevation = down.min() + step_rad * np.arange(shape[0])
-    azimuth, elevation = np.meshgrid(azimuth, elevation)
-    flat = np.cos(elevation)
-    rays = np.stack([flat * np.sin(azimuth), np.sin(elevation), flat * np.cos(azimuth)], axis=-1)
-    pixels = camera.project(rays.reshape(-1, 3))
-    uv = np.nan_to_num(pixels.uv_px, nan=-1e4).reshape(*shape, 2).astype(np.float32)
-    gray = cv2.cvtColor(image.bgr, cv2.COLOR_BGR2GRAY).astype(np.float32)
-    if step_rad > pixel_rad:
-        gray = cv2.GaussianBlur(gray, (0, 0), 0.5 * step_rad / pixel_rad)
-    brightness = cv2.remap(
-        gray, uv[..., 0], uv[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return View(
-        brightness=np.asarray(brightness, dtype=np.float32),
-        inside=pixels.visible.reshape(shape),
-        azimuth_rad=float(across.min()),
-        elevation_rad=float(down.min()),
-        step_rad=step_rad,
-    )
+    def __init__(self, camera: CameraModel, *, finest_rad: float = FINEST_RAD) -> None:
+        across, down = directions(camera.rays(_border(camera)))
+        self._pixel_rad = 1 / float(camera.k[0, 0])
+        self._step_rad = max(finest_rad, self._pixel_rad)
+        self._first_rad = float(across.min()), float(down.min())
+        height, width = (int(np.ptp(angle) / self._step_rad) + 1 for angle in (down, across))
+        azimuth, elevation = np.meshgrid(
+            self._first_rad[0] + self._step_rad * np.arange(width),
+            self._first_rad[1] + self._step_rad * np.arange(height),
+        )
+        flat = np.cos(elevation)
+        rays = [flat * np.sin(azimuth), np.sin(elevation), flat * np.cos(azimuth)]
+        pixels = camera.project(np.stack(rays, axis=-1).reshape(-1, 3))
+        uv = np.nan_to_num(pixels.uv_px, nan=-1e4).astype(np.float32)
+        self._columns, self._rows = uv.T.reshape(2, height, width).copy()
+        self._inside = pixels.visible.reshape(height, width)
+
+    def look(self, image: ColorImage) -> View:
+        """The image by direction."""
+        import cv2
+
+        gray = cv2.cvtColor(image.bgr, cv2.COLOR_BGR2GRAY).astype(np.float32)
+        if self._step_rad > self._pixel_rad:
+            gray = cv2.GaussianBlur(gray, (0, 0), 0.5 * self._step_rad / self._pixel_rad)
+        brightness = cv2.remap(
+            gray, self._columns, self._rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        return View(
+            brightness=np.asarray(brightness, dtype=np.float32),
+            inside=self._inside,
+            azimuth_rad=self._first_rad[0],
+            elevation_rad=self._first_rad[1],
+            step_rad=self._step_rad,
+        )
 
 
 def _border(camera: CameraModel) -> FloatArray:
