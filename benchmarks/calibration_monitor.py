@@ -115,7 +115,9 @@ def _drive(street: int, frames: range, mount: Mount) -> dict[str, FloatArray]:
             ("camera-lidar", edges.read(image, cloud)),
             ("ground", ground.read(cloud)),
         ):
-            rows[name].append(one.values if not one.why_not else np.full(_WATCHES[name][0], np.nan))
+            rows[name].append(
+                one.values if not one.why_not else np.full(_WATCHES[name][0], np.nan)
+            )
     print(f"street {street} done", flush=True)
     return {name: np.array(one) for name, one in rows.items()}
 
@@ -186,7 +188,9 @@ def _bumps(readings: dict[str, FloatArray], num_streets: int) -> None:
 
 
 def _cost() -> None:
-    rig = RoadRig(RoadConfig(seed=1, num_frames=10), pinhole(width_px=1242, height_px=375, focal_px=720))
+    rig = RoadRig(
+        RoadConfig(seed=1, num_frames=10), pinhole(width_px=1242, height_px=375, focal_px=720)
+    )
     camera = pinhole(width_px=1242, height_px=375, focal_px=720)
     mount = _mount()
     image, cloud = rig.picture(0.5, mount), rig.turn(0.5, mount)

@@ -4,8 +4,8 @@
     python benchmarks/calibration_target_free.py real --starts 10
 
 ``rigs``: streets, mounts and starts drawn at random, true pose known: errors, how often 95 %
-intervals hold the truth, verdicts. ``real``: KITTI and pjlab frames in PERCEPTION_STACK_DATA against
-their reference, from random corners of +-3 degrees and +-10 cm.
+intervals hold the truth, verdicts. ``real``: KITTI and pjlab frames in PERCEPTION_STACK_DATA
+against their reference, from random corners of +-3 degrees and +-10 cm.
 """
 
 from __future__ import annotations
@@ -154,8 +154,8 @@ def _summary(scores: list[FloatArray]) -> None:
         f"{far[good].sum()}; good or usable {given.sum()}, of these 95 % ellipsoid holds the "
         f"truth {inside[given].mean() if given.any() else 1:.1%}, each 95 % interval "
         f"{each[given].mean() if given.any() else 1:.1%}; size of sigmas "
-        f"{np.sqrt(np.median(table[given, 4:] ** 2, axis=0) / 0.455).round(2).tolist()}; not close and "
-        f"not flagged {(good & ~close).sum()}",
+        f"{np.sqrt(np.median(table[given, 4:] ** 2, axis=0) / 0.455).round(2).tolist()}; "
+        f"not close and not flagged {(good & ~close).sum()}",
         flush=True,
     )
 

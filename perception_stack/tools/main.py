@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": "simulate, launch the nodes, replay over DDS, evaluate: everything at once",
     "run": "run the chain over a recording, offline and reproducibly",
     "track": "run the tracker alone over published detections of a data set",
+    "calibrate": "calibrate sensors, and grade the result",
     "tune": "fit parameters to labelled recordings",
     "evaluate": "score a run against the truth and write a report",
     "live": "launch the nodes, play a recording over DDS, keep what they answer",
@@ -25,6 +26,8 @@ COMMANDS = {
 
 # commands of two words, whose second word is no argument of the first
 FORMATS = {
+    "calibrate target-free": "find where a LiDAR is in a camera, from what both happen to see",
+    "calibrate time-offset": "find how late the stamps of a camera are against those of a LiDAR",
     "evaluate kitti-tracking": "score tracks in KITTI's format against KITTI's labels",
     "track kitti-image": "run the image tracker alone over 2-D detections of KITTI",
     "track mot": "run the image tracker alone over detections in MOTChallenge's format",

@@ -109,7 +109,9 @@ def calibrate(
         seed=config.seed,
         progress=progress,
     )
-    arrays = [array for one in frames for array in (one.image.bgr, one.cloud.xyz_m)]
+    arrays = [
+        array.astype(np.float64) for one in frames for array in (one.image.bgr, one.cloud.xyz_m)
+    ]
     return Alignment(
         camera_from_lidar=camera_from_lidar,
         covariance=covariance,
@@ -160,9 +162,7 @@ def _mirrored(frame: EdgeFrame) -> EdgeFrame:
     return replace(frame, image=ImageEdges(frame.image.view.mirrored()))
 
 
-def _scores(
-    frames: Sequence[EdgeFrame], start: RigidTransform, units: FloatArray
-) -> list[Score]:
+def _scores(frames: Sequence[EdgeFrame], start: RigidTransform, units: FloatArray) -> list[Score]:
     return [Score(frames, start=start, blur_rad=blur, units=units) for blur in BLURS_RAD]
 
 

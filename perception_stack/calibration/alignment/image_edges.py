@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,13 +53,13 @@ class ImageEdges:
         maps[..., :3] -= mean * self._blurred(self._inside, blur_rad)[..., None]
         return np.ascontiguousarray(maps)
 
-    def _blurred(self, values: NDArray[np.float32], sigma_rad: float) -> NDArray[np.float32]:
+    def _blurred(self, values: NDArray[Any], sigma_rad: float) -> NDArray[np.float32]:
         import cv2
 
         sigma_px = max(sigma_rad / self._step_rad, 0.3)
         return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma_px), dtype=np.float32)
 
-    def _mean(self, values: NDArray[np.float32], sigma_rad: float) -> NDArray[np.float32]:
+    def _mean(self, values: NDArray[Any], sigma_rad: float) -> NDArray[np.float32]:
         """Over a square as wide as a Gaussian of that sigma, at a cost that does not grow."""
         import cv2
 

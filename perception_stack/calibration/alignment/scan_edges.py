@@ -193,9 +193,7 @@ def _line_normals(
 
 
 @compiled
-def _pick_sides(
-    across: FloatArray, up: FloatArray, near: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _pick_sides(across: FloatArray, up: FloatArray, near: NDArray[np.int64]) -> NDArray[np.int64]:
     num = len(across)
     result = np.full((num, 4), -1, dtype=np.int64)
     for i in range(num):

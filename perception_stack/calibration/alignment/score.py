@@ -61,7 +61,8 @@ class Score:
                 maps=one.image.at(blur_rad),
                 view=one.image.view,
                 edges=one.edges,
-                weight=one.edges.weight / (1 + one.edges.gap_rad**2 / 12 / (blur_rad**2 + _FINE_RAD**2)),
+                weight=one.edges.weight
+                / (1 + one.edges.gap_rad**2 / 12 / (blur_rad**2 + _FINE_RAD**2)),
                 group=one.edges.kind * self.num_tiles + tile,
             )
             for one, tile in zip(frames, self.tiles, strict=True)
@@ -153,6 +154,12 @@ class _Part:
     edges: ScanEdges
     weight: FloatArray
     group: NDArray[np.int64]
+
+
+def _weights(edges: ScanEdges, blur_rad: float) -> FloatArray:
+    """Less for edges that lie anywhere in a gap wider than the blur (evenly: its square / 12)."""
+    blur2 = blur_rad**2 + _FINE_RAD**2
+    return np.asarray(edges.weight / (1 + edges.gap_rad**2 / 12 / blur2))
 
 
 def moved(start: RigidTransform, change: FloatArray) -> RigidTransform:

@@ -82,7 +82,7 @@ def climb(
     """
     at = np.clip(place, -_WITHIN, _WITHIN)
     value, slope = score.value_and_slope(at, resample)
-    value, slope = value - prior * at @ at / 2, slope - prior * at
+    value, slope = value - prior * float(at @ at) / 2, slope - prior * at
     bend = np.eye(6) * _FIRST_STEP / max(float(np.linalg.norm(slope)), 1e-12)
     for _ in range(_NUM_STEPS):
         way = bend @ slope
@@ -90,7 +90,7 @@ def climb(
         for _ in range(_NUM_HALVINGS):
             new = np.clip(at + way, -_WITHIN, _WITHIN)
             up, new_slope = score.value_and_slope(new, resample)
-            up, new_slope = up - prior * new @ new / 2, new_slope - prior * new
+            up, new_slope = up - prior * float(new @ new) / 2, new_slope - prior * new
             if up > value:
                 break
             way = way / 2

@@ -26,7 +26,7 @@ _OBSERVABLE = 0.3  # of the start's error
 _LOST_GOOD, _LOST_USABLE = 0.02, 0.1
 _CHANCE_GOOD, _CHANCE_USABLE = 2.0, 1.3
 _SHIFTS_RAD = np.deg2rad(np.linspace(-0.5, 0.5, 11))
-_FEWEST = 20
+_FEWEST, _STANDS_OUT = 20, 3.0
 _NAMES = ("x", "y", "z", "turn about x", "turn about y", "turn about z")
 
 
@@ -59,7 +59,7 @@ def grade(
     share = found[0].value / max(by_chance, 1e-9)
     verdict, why = _judged(std, lost, share)
     focal_px = float(camera.k[0, 0])
-    score = scores[-1]
+    score = scores[-2]  # with less blur, single patches are torn to and fro by chance
     fitted, by_frame = _offsets(score, found[0].place, np.ones(score.num_tiles))
     held_out = []
     even = np.arange(score.num_tiles) % 2 == 0
@@ -134,8 +134,8 @@ def _advice(std: FloatArray, verdict: Verdict, num_frames: int) -> tuple[str, ..
         "edges towards the left and right border of the image",
     )
     return (
-        f"Add frames of other scenes to the {num_frames} there are; {_NAMES[worst]} is least sure, "
-        f"so take some with {means[worst]}.",
+        f"Add frames of other scenes to the {num_frames} there are; {_NAMES[worst]} is least "
+        f"sure, so take some with {means[worst]}.",
     )
 
 
@@ -145,7 +145,7 @@ def _offsets(
     """How far each patch, and each frame, would like to move in the image, rad.
 
     Each is tried at small turns of the camera up, down, left and right, and what fits it best is
-    taken; patches with few edges say nothing.
+    taken; patches with few edges, or with nothing that fits best, say nothing.
 
     Returns:
         float64 [patches counted]; float64 [frames].
@@ -161,8 +161,10 @@ def _offsets(
     )  # [shifts, frames, tiles]
     length = np.linalg.norm(shifts, axis=1)
     num = sum(np.bincount(tile, minlength=score.num_tiles) for tile in score.tiles)
-    used = (num >= _FEWEST) & (counted > 0)
-    by_tile = length[values.sum(axis=1)[:, used].argmax(axis=0)]
+    by_tile = values.sum(axis=1)
+    peak = (by_tile.max(axis=0) - by_tile.mean(axis=0)) / (by_tile.std(axis=0) + 1e-12)
+    used = (num >= _FEWEST) & (counted > 0) & (peak > _STANDS_OUT)
+    by_tile = length[by_tile[:, used].argmax(axis=0)]
     by_frame = length[values.sum(axis=2).argmax(axis=0)]
     return by_tile, by_frame
 

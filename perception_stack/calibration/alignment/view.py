@@ -7,6 +7,7 @@ camera's distortion has been dealt with once and for all.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,8 @@ _NUM_BORDER = 64
 class View:
     """Brightness by direction.
 
-    Azimuth is atan2(x, z), to the right; elevation is atan2(y, hypot(x, z)), downwards, as pixels are counted.
+    Azimuth is atan2(x, z), to the right; elevation is atan2(y, hypot(x, z)), downwards, as pixels
+    are counted.
 
     Attributes:
         brightness: float32 [H, W].
@@ -98,7 +100,7 @@ class Lens:
         """The image by direction."""
         import cv2
 
-        gray = cv2.cvtColor(image.bgr, cv2.COLOR_BGR2GRAY).astype(np.float32)
+        gray: Any = cv2.cvtColor(image.bgr, cv2.COLOR_BGR2GRAY).astype(np.float32)
         if self._step_rad > self._pixel_rad:
             gray = cv2.GaussianBlur(gray, (0, 0), 0.5 * self._step_rad / self._pixel_rad)
         brightness = cv2.remap(
@@ -118,6 +120,11 @@ def _border(camera: CameraModel) -> FloatArray:
     along = np.linspace(0, 1, _NUM_BORDER)
     sides = [
         np.column_stack(side)
-        for side in ((along, 0 * along), (along, 0 * along + 1), (0 * along, along), (0 * along + 1, along))
+        for side in (
+            (along, 0 * along),
+            (along, 0 * along + 1),
+            (0 * along, along),
+            (0 * along + 1, along),
+        )
     ]
     return np.concatenate(sides) * [camera.width_px - 1, camera.height_px - 1]

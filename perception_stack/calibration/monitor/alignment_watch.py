@@ -54,9 +54,7 @@ class AlignmentWatch:
         with np.errstate(invalid="ignore"):
             real = np.isfinite(points).all(axis=1) & (np.linalg.norm(points, axis=1) > _NEAREST_M)
         cloud = cloud.rows(real)
-        seen = view.holds(
-            self._pose.apply(cloud.xyz_m.astype(np.float64)), margin_rad=_MARGIN_RAD
-        )
+        seen = view.holds(self._pose.apply(cloud.xyz_m.astype(np.float64)), margin_rad=_MARGIN_RAD)
         edges = find_edges(cloud.rows(seen))
         if len(edges) < _FEWEST:
             return Reading.none(f"{len(edges)} edges in the scan, {_FEWEST} are needed")

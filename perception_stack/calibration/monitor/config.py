@@ -11,6 +11,7 @@ from perception_stack.config import StepConfig, param
 class MonitorConfig(StepConfig):
     """How patient the monitor is."""
 
+    base_frame: str = param("base_link", "Level frame of the robot.")
     period_s: float = param(
         0.2, "Least time between two frames that are looked at.", unit="s", low=0.0, high=60.0
     )

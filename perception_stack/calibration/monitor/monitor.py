@@ -86,7 +86,7 @@ class CalibrationMonitor:
         if detector.state is State.BLIND:
             return f"cannot judge: {detector.why_not}"
         if detector.state is not State.MOVED:
-            return detector.state.value
+            return str(detector.state.value)
         shift, std = detector.shift, detector.std
         axis = int(np.argmax(np.abs(shift) / std))
         amount = (
@@ -104,9 +104,11 @@ class CalibrationMonitor:
         if {CAMERA_LIDAR, STEREO} <= moved:
             return "the left camera"
         if name == STEREO:
-            return "one of the cameras, more likely the right one" if (
-                CAMERA_LIDAR in self._detectors
-            ) else "one of the cameras"
+            return (
+                "one of the cameras, more likely the right one"
+                if (CAMERA_LIDAR in self._detectors)
+                else "one of the cameras"
+            )
         if name == CAMERA_LIDAR and GROUND in self._detectors:
             return "the camera, or the LiDAR in a way that the ground does not show,"
         return "camera or LiDAR"

@@ -74,7 +74,7 @@ def _matches(left: ColorImage, right: ColorImage) -> FloatArray:
     """Pixels of the same corner in both images, float64 [N, 4]."""
     import cv2
 
-    orb = cv2.ORB_create(nfeatures=_NUM_FEATURES)
+    orb = cv2.ORB.create(nfeatures=_NUM_FEATURES)
     keys, marks = zip(*(orb.detectAndCompute(one.bgr, None) for one in (left, right)), strict=True)
     if any(one is None for one in marks):
         return np.empty((0, 4))
