@@ -10,6 +10,11 @@ of whitened readings x, with slack k. As long as nothing has changed, s diffuses
 with a drift of k towards zero, so its length has a gamma density of shape P and rate 2k in the
 long run, and passes a limit h about k f(h) times per reading. The limit is the h at which that
 is the wanted rate.
+
+What is learnt from n readings is not exact, and both errors would make alarms come far too often:
+the mean is off by about sqrt(P / n) sigma, by which the slack is widened; and in the direction
+that is worst, a sample covariance is too small by up to (1 - sqrt(P / n))² (Marchenko and Pastur
+1967), by which it is divided.
 """
 
 from __future__ import annotations
@@ -62,6 +67,7 @@ class ChangeDetector:
         self._seen: list[FloatArray] = []
         self._mean, self._root = np.zeros(num_values), np.eye(num_values)
         self._sum, self._since = np.zeros(num_values), [np.zeros(num_values)]
+        self._slack = SLACK + np.sqrt(num_values / learn)
         self._num_blind, self._moved = 0, False
         self.why_not = ""
 
@@ -106,10 +112,10 @@ class ChangeDetector:
         x *= min(1.0, _LARGEST / max(float(np.linalg.norm(x)), 1e-12))
         new = self._sum + x
         length = float(np.linalg.norm(new))
-        if length <= SLACK:
+        if length <= self._slack:
             self._sum, self._since = 0 * new, []
         else:
-            self._sum = new * (1 - SLACK / length)
+            self._sum = new * (1 - self._slack / length)
         self._since.append(off)
         self._moved |= self.level >= 1
 
@@ -157,5 +163,6 @@ def usual(readings: FloatArray, floor: FloatArray) -> tuple[FloatArray, FloatArr
     batch = core[: num * _NUM_BATCH].reshape(num, _NUM_BATCH, -1).mean(axis=1)
     among = _NUM_BATCH * np.var(batch, axis=0, ddof=1) / np.maximum(np.diag(within), 1e-18)
     stretch = np.sqrt(np.maximum(among, 1.0))
-    covariance = within * np.outer(stretch, stretch) + np.diag(floor**2)
+    worst = (1 - min(np.sqrt(len(floor) / len(core)), 0.5)) ** 2
+    covariance = within * np.outer(stretch, stretch) / worst + np.diag(floor**2)
     return mean, np.asarray(np.linalg.cholesky(covariance))

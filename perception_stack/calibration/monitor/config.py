@@ -19,7 +19,7 @@ class MonitorConfig(StepConfig):
         0.02, "Farthest an image may be from a scan.", unit="s", low=0.0, high=0.5
     )
     learn_frames: int = param(
-        60, "Frames from which the usual readings are learnt.", low=20, high=10000
+        150, "Frames from which the usual readings are learnt.", low=20, high=10000
     )
     false_alarm_hours: float = param(
         100.0, "Mean time to a false alarm of each watch, by design.", unit="h", low=0.1, high=1e5
