@@ -55,7 +55,11 @@ def test_a_bumped_camera_is_told_on_diagnostics(bench: Bench) -> None:
     rig = RoadRig(RoadConfig(seed=3, num_frames=150, num_azimuths=600), camera)
     node = bench.start(
         CalibrationMonitorNode,
-        **{"calibration_monitor.learn_frames": 20, "calibration_monitor.period_s": 0.1},
+        **{
+            "calibration_monitor.learn_frames": 24,
+            "calibration_monitor.period_s": 0.1,
+            "calibration_monitor.false_alarm_hours": 0.2,
+        },
     )
     journal = node.journals["calibration_monitor"]
     told = bench.hear(DiagnosticArray, "/diagnostics")
@@ -81,10 +85,10 @@ def test_a_bumped_camera_is_told_on_diagnostics(bench: Bench) -> None:
     def status() -> dict[str, DiagnosticStatus]:
         return {one.name: one for array in told for one in array.status}
 
-    for i in range(24):
+    for i in range(26):
         send(i, believed)
     assert Reason.SENSOR_MOVED not in journal.counts
-    for i in range(24, 36):
+    for i in range(26, 40):
         send(i, mount(1.5))
     assert journal.counts[Reason.SENSOR_MOVED] == 1
     assert "the camera" in journal.last(Reason.SENSOR_MOVED).detail
