@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from perception_stack.calibration.config import CalibrationConfig
+from perception_stack.calibration.monitor.config import MonitorConfig
 from perception_stack.config import StepConfig, config_from_params, load_params_file
 from perception_stack.depth.config import DepthDetectorConfig
 from perception_stack.detection.config import DetectorConfig
@@ -27,6 +28,7 @@ class ChainConfig:
     """Every parameter of every step; the field names are the sections of a parameter file."""
 
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
+    calibration_monitor: MonitorConfig = field(default_factory=MonitorConfig)
     lidar_detector: LidarDetectorConfig = field(default_factory=LidarDetectorConfig)
     depth_detector: DepthDetectorConfig = field(default_factory=DepthDetectorConfig)
     detector: DetectorConfig = field(default_factory=DetectorConfig)

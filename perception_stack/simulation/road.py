@@ -82,6 +82,23 @@ class RoadConfig(StepConfig):
 
 def road_scene(config: RoadConfig) -> Scene:
     """The drive that a configuration describes."""
+    bodies, ego = road_world(config)
+    camera = pinhole(
+        width_px=config.image_width_px,
+        height_px=config.image_height_px,
+        focal_px=_FOCAL_PER_WIDTH * config.image_width_px,
+    )
+    drive = _Drive(config, bodies, ego, camera)
+    return Scene(
+        camera=camera,
+        static_transforms=(drive.base_from_lidar, drive.base_from_camera),
+        num_frames=config.num_frames,
+        frame=drive.frame,
+    )
+
+
+def road_world(config: RoadConfig) -> tuple[list[Body], Motion]:
+    """What there is along the drive, and the motion of ``base_link`` through it."""
     course = Course(radius_m=config.curve_radius_m)
     duration_s = time_of(config.num_frames)
     stretch = Stretch(
@@ -96,18 +113,7 @@ def road_scene(config: RoadConfig) -> Scene:
     bodies += build_street(course, start_m=stretch.start_m, end_m=stretch.end_m, rng=rng)
     if crossing_m is not None:
         bodies.append(zebra(course, crossing_m))
-    camera = pinhole(
-        width_px=config.image_width_px,
-        height_px=config.image_height_px,
-        focal_px=_FOCAL_PER_WIDTH * config.image_width_px,
-    )
-    drive = _Drive(config, bodies, _ego_motion(course, config.pace_mps), camera)
-    return Scene(
-        camera=camera,
-        static_transforms=(drive.base_from_lidar, drive.base_from_camera),
-        num_frames=config.num_frames,
-        frame=drive.frame,
-    )
+    return bodies, _ego_motion(course, config.pace_mps)
 
 
 def _ego_motion(course: Course, pace_mps: float) -> Motion:

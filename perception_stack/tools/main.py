@@ -34,6 +34,8 @@ FORMATS = {
     "calibrate lidar-base": "find height, roll and pitch of a LiDAR above the ground",
     "calibrate export": "write extrinsics in the format of another program",
     "calibrate import": "read extrinsics that another program wrote",
+    "calibrate target-free": "find where a LiDAR is in a camera, from what both happen to see",
+    "calibrate time-offset": "find how late the stamps of a camera are against those of a LiDAR",
     "evaluate kitti-tracking": "score tracks in KITTI's format against KITTI's labels",
     "track kitti-image": "run the image tracker alone over 2-D detections of KITTI",
     "track mot": "run the image tracker alone over detections in MOTChallenge's format",

@@ -3,8 +3,8 @@
 Clusters that stand free, are flat and of about the board's extent are candidates. An edge of the
 board lies between the last point of a beam on it and the next one beyond; a rectangle of the known
 size is fitted to the ends of all beams in the plane, half a step outside of them, that leaves no
-point outside. A board that hangs by a corner is fixed in both directions, one that hangs upright only as
-well as beams lie close together.
+point outside. A board that hangs by a corner is fixed in both directions, one that hangs upright
+only as well as beams lie close together.
 """
 
 from __future__ import annotations

@@ -1,0 +1,70 @@
+"""How far edges of a scan lie off those of the image, frame by frame."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from perception_stack.calibration.alignment.image_edges import ImageEdges
+from perception_stack.calibration.alignment.scan_edges import find_edges
+from perception_stack.calibration.alignment.score import EdgeFrame, Score
+from perception_stack.calibration.alignment.search import climb
+from perception_stack.calibration.alignment.view import Lens
+from perception_stack.calibration.monitor.reading import Reading
+from perception_stack.datatypes import ColorImage, FloatArray, PointCloud
+from perception_stack.geometry.camera import CameraModel
+from perception_stack.geometry.transforms import RigidTransform
+
+NAMES = ("turn about x", "turn about y", "turn about z", "shift along x", "along y", "along z")
+"""Of a reading's values, about and along the camera's axes; rad and m."""
+FLOOR: FloatArray = np.repeat([np.deg2rad(0.03), 0.004], 3)
+
+_UNITS = np.repeat([np.deg2rad(1.0), 0.1], 3)
+_BLURS_RAD = np.deg2rad([0.4, 0.2])
+_FINEST_RAD = float(np.deg2rad(0.1))
+_NUM_POSES = 32
+_MARGIN_RAD = np.deg2rad(2.0)
+_NEAREST_M, _FEWEST, _LEAST = 0.5, 150, 12.0
+
+
+class AlignmentWatch:
+    """Reads the pose of the LiDAR in the camera off single frames, starting at the calibration.
+
+    Args:
+        camera: Of the images.
+        camera_from_lidar: The calibration that is watched.
+    """
+
+    def __init__(self, camera: CameraModel, camera_from_lidar: RigidTransform) -> None:
+        from scipy.stats import qmc
+
+        self._lens = Lens(camera, finest_rad=_FINEST_RAD)
+        self._pose = camera_from_lidar
+        self._wrong = 2 * (2 * qmc.Sobol(6, seed=0).random(_NUM_POSES) - 1)
+
+    def read(self, image: ColorImage, cloud: PointCloud) -> Reading:
+        """Six numbers, by which the pose would have to be moved; see :data:`NAMES`.
+
+        The prior pulls what one frame hardly tells towards zero, one sigma being one degree or
+        10 cm.
+        """
+        view = self._lens.look(image)
+        if not view.inside.any():
+            return Reading.none("the image is empty")
+        points = cloud.xyz_m.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            real = np.isfinite(points).all(axis=1) & (np.linalg.norm(points, axis=1) > _NEAREST_M)
+        cloud = cloud.rows(real)
+        seen = view.holds(self._pose.apply(cloud.xyz_m.astype(np.float64)), margin_rad=_MARGIN_RAD)
+        edges = find_edges(cloud.rows(seen))
+        if len(edges) < _FEWEST:
+            return Reading.none(f"{len(edges)} edges in the scan, {_FEWEST} are needed")
+        place, value = np.zeros(6), 0.0
+        frame = EdgeFrame(image=ImageEdges(view), edges=edges)
+        for blur_rad in _BLURS_RAD:
+            score = Score([frame], start=self._pose, blur_rad=blur_rad, units=_UNITS)
+            score.learn_spread(self._wrong)
+            found = climb(score, place, prior=1.0)
+            place, value = found.place, found.value
+        if value < _LEAST:
+            return Reading.none(f"scan and image agree by {value:.0f}, {_LEAST:.0f} are needed")
+        return Reading(values=place * _UNITS)

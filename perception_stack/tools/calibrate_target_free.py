@@ -1,0 +1,146 @@
+"""``perception-stack calibrate target-free``: LiDAR to camera from what both happen to see."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+
+from perception_stack.calibration.alignment import AlignedFrame, AlignmentConfig, calibrate
+from perception_stack.calibration.alignment.calibrate import NUM_ROUNDS
+from perception_stack.calibration.alignment.figures import overlay_section
+from perception_stack.calibration.grade import Grade, Verdict
+from perception_stack.calibration.report import write_grade
+from perception_stack.datatypes import ColorImage, FloatArray
+from perception_stack.errors import CalibrationError, ConfigError, DataFileError
+from perception_stack.geometry.transforms import RigidTransform
+from perception_stack.io.calibration_files import (
+    Extrinsic,
+    read_camera_info,
+    read_extrinsics,
+    write_extrinsics,
+)
+from perception_stack.io.kitti.scans import read_scan
+from perception_stack.tools.console import progress, say
+
+EXAMPLES = """examples:
+  perception-stack calibrate target-free --images a.png b.png --clouds a.pcd b.pcd
+      --camera-info front.yaml --start drawing.yaml --out rig.yaml
+  perception-stack calibrate target-free --images a.png --clouds a.bin --camera-info front.yaml
+      --start drawing.yaml --rotation-deg 1 --translation-m 0.05 --out rig.yaml
+
+Clouds are PCD, or BIN as KITTI has it; image i and cloud i are of the same moment, motion within
+the scan undone. --start is an extrinsics file with the transform between the two frames, in either
+direction; it may be off by about 3 degrees and 10 cm along each axis. Take several frames of
+different scenes with things close by; best while standing.
+
+RESULT gets beside it RESULT.grade.yaml and RESULT.report.html. The exit code is 1 if the data are
+not enough.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("--images", type=Path, nargs="+", required=True, metavar="FILE")
+    parser.add_argument("--clouds", type=Path, nargs="+", required=True, metavar="FILE")
+    parser.add_argument("--camera-info", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--start", type=Path, required=True, metavar="FILE", help="extrinsics")
+    parser.add_argument("--rotation-deg", type=float, default=3.0, help="error of the start")
+    parser.add_argument("--translation-m", type=float, default=0.1, help="error of the start")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="extrinsics")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Calibrate and write."""
+    if len(args.images) != len(args.clouds):
+        raise ConfigError(f"{len(args.images)} images and {len(args.clouds)} clouds; give pairs")
+    camera = read_camera_info(args.camera_info)
+    start = _start(args.start, camera.frame_id)
+    config = AlignmentConfig(
+        start_rotation_rad=float(np.deg2rad(args.rotation_deg)),
+        start_translation_m=args.translation_m,
+    )
+    frames = [
+        _frame(image, cloud, start) for image, cloud in zip(args.images, args.clouds, strict=True)
+    ]
+    with progress(NUM_ROUNDS, "align", "round") as bar:
+        found = calibrate(
+            frames,
+            camera,
+            start=start,
+            config=config,
+            now=datetime.now(timezone.utc),
+            progress=lambda: bar.update(1),
+        )
+    pose = found.camera_from_lidar
+    lidar_from_camera = pose.inverse()
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    grade = found.grade
+    extrinsic = Extrinsic(
+        parent_from_child=lidar_from_camera,
+        covariance=of_inverse(pose, found.covariance),
+        method=grade.provenance.method,
+        provenance=f"data {grade.provenance.data_hash[:12]}, {grade.provenance.date}, "
+        f"perception_stack {grade.provenance.tool_version}; {grade.verdict.value}",
+    )
+    write_extrinsics(args.out, [extrinsic])
+    sections = [overlay_section(frames, camera, start=start, found=pose)]
+    title = f"Place of {pose.target} in {pose.source}"
+    files = write_grade(args.out, grade, title=title, sections=sections)
+    say(f"written to {args.out}, {files[0]}, {files[1]}")
+    tell(grade)
+    return int(grade.verdict is Verdict.NOT_ENOUGH)
+
+
+def tell(grade: Grade) -> None:
+    """The verdict on the terminal."""
+    say(f"{grade.verdict.value}: " + " ".join(grade.why))
+    for one in grade.advice:
+        say(f"  {one}")
+
+
+def of_inverse(transform: RigidTransform, covariance: FloatArray) -> FloatArray:
+    """Covariance of the inverse of a transform, both over x, y, z and turns about their axes.
+
+    With errors t + dt and exp(w) R, the inverse turns by -Rᵀ w and shifts by -Rᵀ (dt + t × w).
+    """
+    back = transform.rotation.T
+    x, y, z = transform.translation_m
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    slope = np.block([[-back, -back @ cross], [np.zeros((3, 3)), -back]])
+    return np.asarray(slope @ covariance @ slope.T)
+
+
+def _start(path: Path, camera_frame: str) -> RigidTransform:
+    """Camera from LiDAR, whichever way round the file says it."""
+    found = []
+    for one in read_extrinsics(path):
+        pose = one.parent_from_child
+        if pose.target == camera_frame:
+            found.append(pose)
+        elif pose.source == camera_frame:
+            found.append(pose.inverse())
+    if len(found) != 1:
+        raise CalibrationError(
+            f"'{path}' has {len(found)} transforms to or from '{camera_frame}'; give one, between "
+            "it and the LiDAR's frame"
+        )
+    return found[0]
+
+
+def _frame(image: Path, cloud: Path, start: RigidTransform) -> AlignedFrame:
+    import cv2
+
+    bgr = cv2.imread(str(image), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise DataFileError(image, "no such file, or no image")
+    points = read_scan(cloud, stamp_ns=0)
+    return AlignedFrame(
+        name=image.name,
+        image=ColorImage(frame_id=start.target, stamp_ns=0, bgr=np.asarray(bgr, dtype=np.uint8)),
+        cloud=type(points)(
+            frame_id=start.source, stamp_ns=0, xyz_m=points.xyz_m, intensity=points.intensity
+        ),
+    )

@@ -1,0 +1,207 @@
+"""LiDAR to camera without a target: on simulated streets whose truth is exact."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timezone
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from perception_stack.calibration.alignment import AlignedFrame, AlignmentConfig, calibrate
+from perception_stack.calibration.alignment.image_edges import ImageEdges
+from perception_stack.calibration.alignment.scan_edges import find_edges
+from perception_stack.calibration.alignment.score import EdgeFrame, Score, moved
+from perception_stack.calibration.alignment.view import Lens, directions
+from perception_stack.calibration.grade import Verdict
+from perception_stack.datatypes import ColorImage, PointCloud
+from perception_stack.errors import CalibrationError, FrameMismatchError
+from perception_stack.geometry.camera import CameraModel
+from perception_stack.geometry.transforms import RigidTransform
+from perception_stack.tools.calibrate_target_free import of_inverse
+
+NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+UNITS = np.repeat([0.05, 0.1], 3)
+
+
+@pytest.fixture(scope="module")
+def frames(road_rig, road_mount) -> list[AlignedFrame]:
+    return [
+        AlignedFrame(
+            name=f"{t}", image=road_rig.picture(t, road_mount), cloud=road_rig.turn(t, road_mount)
+        )
+        for t in (1.0, 6.0)
+    ]
+
+
+@pytest.fixture(scope="module")
+def edge_frames(frames, road_camera) -> list[EdgeFrame]:
+    lens = Lens(road_camera)
+    return [
+        EdgeFrame(image=ImageEdges(lens.look(one.image)), edges=find_edges(one.cloud))
+        for one in frames
+    ]
+
+
+def test_start_3_degrees_and_10_cm_off_is_recovered(frames, road_camera, road_mount) -> None:
+    truth = road_mount.camera_from_lidar
+    start = moved(truth, np.array([1, -1, 1, 1, -1, -1]) * np.repeat([np.deg2rad(3), 0.1], 3))
+    config = AlignmentConfig(num_resamples=20)
+    found = calibrate(frames, road_camera, start=start, config=config, now=NOW)
+    error = found.camera_from_lidar @ truth.inverse()
+    assert np.rad2deg(Rotation.from_matrix(error.rotation).magnitude()) < 0.2
+    assert np.linalg.norm(found.camera_from_lidar.translation_m - truth.translation_m) < 0.05
+    shift = found.camera_from_lidar.translation_m - truth.translation_m
+    off = np.concatenate([shift, Rotation.from_matrix(error.rotation).as_rotvec()])
+    assert (np.abs(off) < 4 * np.sqrt(np.diag(found.covariance))).all()
+    assert found.grade.verdict is not Verdict.NOT_ENOUGH
+    assert all(one.observable for one in found.grade.parameters)
+
+
+def test_images_of_another_place_are_not_called_good(frames, road_camera, road_mount) -> None:
+    crossed = [
+        replace(frames[0], image=frames[1].image),
+        replace(frames[1], image=frames[0].image),
+    ]
+    found = calibrate(
+        crossed,
+        road_camera,
+        start=moved(road_mount.camera_from_lidar, np.repeat([0.03, 0.05], 3)),
+        config=AlignmentConfig(num_samples=256, num_resamples=20),
+        now=NOW,
+    )
+    assert found.grade.verdict is not Verdict.GOOD
+
+
+def test_slope_is_the_derivative_of_the_score(edge_frames, road_mount) -> None:
+    score = Score(
+        edge_frames, start=road_mount.camera_from_lidar, blur_rad=np.deg2rad(0.8), units=UNITS
+    )
+    score.learn_spread(np.random.default_rng(0).uniform(-2, 2, (16, 6)))
+    place = np.array([0.2, -0.1, 0.15, 0.3, -0.2, 0.1])
+    _, slope = score.value_and_slope(place)
+    step = 1e-3
+    numeric = [
+        (score.value(place + step * one) - score.value(place - step * one)) / (2 * step)
+        for one in np.eye(6)
+    ]
+    # maps are read bilinearly, so the slope jumps at pixels, and few of the edges cross one
+    np.testing.assert_allclose(slope, numeric, rtol=0.1, atol=0.1 * np.abs(slope).max())
+
+
+def test_score_is_higher_at_the_truth_than_anywhere_far(edge_frames, road_mount) -> None:
+    score = Score(
+        edge_frames, start=road_mount.camera_from_lidar, blur_rad=np.deg2rad(0.4), units=UNITS
+    )
+    places = np.random.default_rng(1).uniform(-1, 1, (64, 6))
+    far = places[np.linalg.norm(places[:, :3], axis=1) > 0.5]
+    score.learn_spread(far)
+    assert score.value(np.zeros(6)) > 3 * max(score.value(one) for one in far)
+
+
+@pytest.mark.parametrize(
+    ("model", "distortion"),
+    [
+        ("", []),
+        ("plumb_bob", [-0.3, 0.1, 0.001, -0.002, 0.0]),
+        ("equidistant", [0.02, -0.01, 0.003, 0.0]),
+    ],
+)
+def test_view_undoes_the_lens(model: str, distortion: list[float]) -> None:
+    """A dot at a pixel is found in the direction that the camera model says."""
+    k = np.array([[300.0, 0, 319.5], [0, 300, 239.5], [0, 0, 1]])
+    camera = CameraModel(
+        frame_id="camera",
+        width_px=640,
+        height_px=480,
+        k=k,
+        distortion_model=model,
+        distortion=np.array(distortion),
+        rectification=np.eye(3),
+        projection=np.hstack([k, np.zeros((3, 1))]),
+    )
+    bgr = np.zeros((480, 640, 3), dtype=np.uint8)
+    bgr[79:82, 539:542] = 255
+    view = Lens(camera).look(ColorImage(frame_id="camera", stamp_ns=0, bgr=bgr))
+    row, col = (
+        np.average(np.indices(view.brightness.shape)[i], weights=view.brightness) for i in (0, 1)
+    )
+    azimuth, elevation = directions(camera.rays(np.array([[540.0, 80.0]])))
+    assert view.azimuth_rad + col * view.step_rad == pytest.approx(azimuth[0], abs=5e-4)
+    assert view.elevation_rad + row * view.step_rad == pytest.approx(elevation[0], abs=5e-4)
+
+
+def test_edges_of_a_panel_lie_on_its_outline() -> None:
+    """A square panel before a wall, any order of points: upright and level ends, nothing else."""
+    azimuth, elevation = np.meshgrid(
+        np.deg2rad(np.arange(-20, 20, 0.2)), np.deg2rad(np.arange(-10, 10, 0.5))
+    )
+    tangent = np.column_stack([np.tan(azimuth).ravel(), np.tan(elevation).ravel()])
+    on_panel = (np.abs(10 * tangent) < 1.0).all(axis=1)
+    depth = np.where(on_panel, 10.0, 20.0)[:, None]
+    points = np.hstack([depth, depth * tangent]).astype(np.float32)
+    mixed = points[np.random.default_rng(0).permutation(len(points))]
+    edges = find_edges(PointCloud(frame_id="lidar", stamp_ns=0, xyz_m=mixed))
+    assert len(edges) > 50
+    outline = np.abs(edges.position_m[:, 1:] / edges.position_m[:, :1] * 10).max(axis=1)
+    upright = edges.kind == 0
+    assert np.abs(outline[upright] - 1).max() < 10 * np.deg2rad(0.2) / 2 + 0.01
+    assert np.abs(outline[~upright] - 1).max() < 10 * np.deg2rad(0.5) / 2 + 0.01
+    straight = edges.weight > 0.9
+    assert np.abs(edges.normal[straight & upright, 1]).min() > 0.95
+    assert (edges.sign == 0).all()
+
+
+def test_ground_alone_has_no_ends() -> None:
+    """Rings far apart on a plane are no edge, however large the step between them."""
+    azimuth, elevation = np.meshgrid(
+        np.deg2rad(np.arange(-30, 30, 0.2)), np.deg2rad(np.arange(-20, -3, 1.0))
+    )
+    flat = 1.8 / np.tan(-elevation)
+    points = np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), 0 * flat - 1.8], axis=-1)
+    cloud = PointCloud(
+        frame_id="lidar", stamp_ns=0, xyz_m=points.reshape(-1, 3).astype(np.float32)
+    )
+    assert len(find_edges(cloud)) == 0
+
+
+def test_bad_input_is_named(frames, road_camera, road_mount) -> None:
+    start, config = road_mount.camera_from_lidar, AlignmentConfig()
+    with pytest.raises(CalibrationError, match="no frames"):
+        calibrate([], road_camera, start=start, config=config, now=NOW)
+    nothing = PointCloud(
+        frame_id=start.source, stamp_ns=0, xyz_m=np.full((5, 3), np.nan, dtype=np.float32)
+    )
+    with pytest.raises(CalibrationError, match="0 edges"):
+        calibrate(
+            [replace(frames[0], cloud=nothing)], road_camera, start=start, config=config, now=NOW
+        )
+    small = replace(frames[0].image, bgr=frames[0].image.bgr[:100].copy())
+    with pytest.raises(CalibrationError, match="640x100"):
+        calibrate(
+            [replace(frames[0], image=small)], road_camera, start=start, config=config, now=NOW
+        )
+    with pytest.raises(FrameMismatchError, match="start"):
+        calibrate(frames, road_camera, start=start.inverse(), config=config, now=NOW)
+
+
+def test_covariance_of_the_inverse_is_that_of_samples() -> None:
+    rng = np.random.default_rng(5)
+    pose = RigidTransform(
+        target="camera",
+        source="lidar",
+        rotation=Rotation.from_rotvec([0.3, -1.0, 0.7]).as_matrix(),
+        translation_m=np.array([0.5, -1.0, 2.0]),
+    )
+    root = rng.normal(size=(6, 6)) * 1e-3
+    errors = rng.normal(size=(20000, 6)) @ root.T
+    back = pose.inverse()
+    turn = Rotation.from_rotvec(errors[:, 3:]).as_matrix() @ pose.rotation
+    shift = pose.translation_m + errors[:, :3]
+    turned = turn.swapaxes(1, 2)
+    off = -np.einsum("nij,nj->ni", turned, shift) - back.translation_m
+    spin = Rotation.from_matrix(turned @ back.rotation.T).as_rotvec()
+    sampled = np.cov(np.hstack([off, spin]).T)
+    expected = of_inverse(pose, root @ root.T)
+    np.testing.assert_allclose(sampled, expected, atol=0.05 * np.abs(expected).max())

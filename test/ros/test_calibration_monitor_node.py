@@ -1,0 +1,101 @@
+"""Node ``calibration_monitor`` over real DDS: learns, stays calm, and names a bumped camera."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+pytest.importorskip("rclpy")
+pytest.importorskip("perception_stack.msg")
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from tf2_msgs.msg import TFMessage
+
+from perception_stack.geometry.transforms import RigidTransform
+from perception_stack.io import messages
+from perception_stack.journal import Reason
+from perception_stack.ros import conversions
+from perception_stack.ros.nodes.calibration_monitor_node import CalibrationMonitorNode
+from perception_stack.simulation.rig import Mount, RoadRig
+from perception_stack.simulation.road import RoadConfig
+from perception_stack.simulation.scene import BASE_FRAME, CAMERA_FRAME, LIDAR_FRAME, pinhole
+
+if TYPE_CHECKING:
+    from conftest import Bench
+
+pytestmark = pytest.mark.ros
+
+START_NS = 1_000_000_000_000
+OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+
+
+def mount(turn_deg: float) -> Mount:
+    """The camera turned to the side."""
+    turn = Rotation.from_rotvec([0, np.deg2rad(turn_deg), 0]).as_matrix()
+    return Mount(
+        base_from_camera=RigidTransform(
+            target=BASE_FRAME,
+            source=CAMERA_FRAME,
+            rotation=OPTICAL @ turn,
+            translation_m=np.array([0.27, 0.06, -0.08]),
+        ),
+        base_from_lidar=RigidTransform(
+            target=BASE_FRAME, source=LIDAR_FRAME, rotation=np.eye(3), translation_m=np.zeros(3)
+        ),
+    )
+
+
+def test_a_bumped_camera_is_told_on_diagnostics(bench: Bench) -> None:
+    camera = pinhole(width_px=320, height_px=107, focal_px=185)
+    rig = RoadRig(RoadConfig(seed=3, num_frames=150, num_azimuths=600), camera)
+    node = bench.start(
+        CalibrationMonitorNode,
+        **{
+            "calibration_monitor.learn_frames": 24,
+            "calibration_monitor.period_s": 0.1,
+            "calibration_monitor.false_alarm_hours": 0.2,
+        },
+    )
+    journal = node.journals["calibration_monitor"]
+    told = bench.hear(DiagnosticArray, "/diagnostics")
+    believed = mount(0.0)
+    transforms = [believed.base_from_camera, believed.base_from_lidar]
+    static = bench.talk(TFMessage, "/tf_static", latched=True)
+    static.publish(conversions.transforms_msg(transforms, stamp_ns=START_NS))
+    info = bench.talk(CameraInfo, "camera_info")
+    images, points = bench.talk(Image, "image"), bench.talk(PointCloud2, "points")
+    info.publish(conversions.camera_info_msg(camera, stamp_ns=START_NS))
+    bench.until(lambda: node._stage._camera is not None, "camera_info")
+
+    def send(index: int, true: Mount) -> None:
+        stamp_ns, time_s = START_NS + index * 200_000_000, 0.2 * index
+        image = replace(rig.picture(time_s, true), stamp_ns=stamp_ns)
+        images.publish(messages.image_to_msg(image, build=conversions.build))
+        points.publish(conversions.cloud_msg(replace(rig.turn(time_s, true), stamp_ns=stamp_ns)))
+        done = node.diagnostics._num_frames["calibration_monitor"]
+        bench.until(
+            lambda: node.diagnostics._num_frames["calibration_monitor"] > done, f"frame {index}"
+        )
+
+    def status() -> dict[str, DiagnosticStatus]:
+        return {one.name: one for array in told for one in array.status}
+
+    for i in range(26):
+        send(i, believed)
+    assert Reason.SENSOR_MOVED not in journal.counts
+    for i in range(26, 40):
+        send(i, mount(1.5))
+    assert journal.counts[Reason.SENSOR_MOVED] == 1
+    assert "the camera" in journal.last(Reason.SENSOR_MOVED).detail
+    told.clear()
+    bench.until(lambda: "calibration: camera-lidar" in status(), "a diagnosis")
+    found = status()
+    assert found["calibration: camera-lidar"].level == DiagnosticStatus.ERROR
+    assert "turn about y" in found["calibration: camera-lidar"].message
+    assert found["calibration: ground"].level == DiagnosticStatus.OK
+    assert messages.stamp_ns(told[-1].header) > 0
