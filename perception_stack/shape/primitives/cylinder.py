@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import FloatArray
+from perception_stack.datatypes import FloatArray, ShapeKind
 from perception_stack.geometry.transforms import level_from
-from perception_stack.shape.primitives.record import Fit, Seen, ShapeKind
+from perception_stack.shape.primitives.record import Fit, Seen
 from perception_stack.shape.primitives.robust import BIAS_M, face_variance, solve, tukey
 from perception_stack.shape.surfaces import SurfacePoints, merged, sheet_points
 

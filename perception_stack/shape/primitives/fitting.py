@@ -9,6 +9,7 @@ ln N for each two parameters.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.transforms import RigidTransform, level_from
@@ -28,6 +29,8 @@ _ROUGH_M = 0.0008  # of surfaces
 _OUTLIERS = 0.05
 _HOLE = 0.3  # probability that a point is missing where a surface is seen
 _EXPLAINED = 3.0  # deviations
+_FACES_SENSOR = 0.3  # cosine
+_HOLE_SPACINGS = 2.0
 _SUNK_SPACINGS = 2.0
 
 
@@ -110,23 +113,27 @@ def _sinks_in(seen: Seen, fit: Fit) -> bool:
 
 
 def _bic(seen: Seen, fit: Fit) -> float:
-    from scipy.spatial import cKDTree
-
     length = float(np.linalg.norm(fit.high_m - fit.low_m))
     off = fit.distance_m / seen.sigma_m
     density = (1 - _OUTLIERS) * np.exp(-0.5 * off**2) / (np.sqrt(2 * np.pi) * seen.sigma_m)
     log_likelihood = float(np.log(density + _OUTLIERS / length).sum())
+    shown, missing = _missing(seen, fit)
+    if shown.any():
+        # as dense as the points are
+        visible = float(fit.surface.area_m2[shown].sum()) / seen.spacing_m**2
+        log_likelihood += missing[shown].mean() * visible * np.log(_HOLE)
+    return -2 * log_likelihood + fit.num_params * float(np.log(len(seen)))
+
+
+def _missing(seen: Seen, fit: Fit) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Points of the surface that face the sensor, and those of them where nothing is seen."""
+    from scipy.spatial import cKDTree
+
     surface = fit.surface
     sight = surface.points_m / np.linalg.norm(surface.points_m, axis=1, keepdims=True)
-    facing = -np.einsum("ni,ni->n", sight, surface.normals)
-    shown = surface.points_m[facing > 0.3]
-    if len(shown):
-        gap_m = cKDTree(seen.points_m).query(shown)[0]
-        share = np.mean(gap_m > 2.0 * seen.spacing_m)
-        # as dense as the points are
-        visible = float(surface.area_m2[facing > 0.3].sum()) / seen.spacing_m**2
-        log_likelihood += share * visible * np.log(_HOLE)
-    return -2 * log_likelihood + fit.num_params * float(np.log(len(seen)))
+    shown = -np.einsum("ni,ni->n", sight, surface.normals) > _FACES_SENSOR
+    gap_m = cKDTree(seen.points_m).query(surface.points_m)[0]
+    return shown, shown & (gap_m > _HOLE_SPACINGS * seen.spacing_m)
 
 
 def _primitive(seen: Seen, fit: Fit) -> Primitive:
@@ -144,4 +151,5 @@ def _primitive(seen: Seen, fit: Fit) -> Primitive:
         size_covariance=np.diag(ends),
         score=float(np.mean(np.abs(fit.distance_m) < _EXPLAINED * seen.sigma_m)),
         surface=fit.surface,
+        believed=~_missing(seen, fit)[1],
     )

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import FloatArray
-from perception_stack.shape.primitives.record import Fit, Seen, ShapeKind
+from perception_stack.datatypes import FloatArray, ShapeKind
+from perception_stack.shape.primitives.record import Fit, Seen
 from perception_stack.shape.surfaces import SurfacePoints, merged
 
 _MOST_CELLS = 200

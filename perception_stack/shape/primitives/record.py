@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import IntEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
-from perception_stack.datatypes import FloatArray
+from perception_stack.datatypes import FloatArray, ShapeKind
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.shape.surfaces import SurfacePoints
-
-
-class ShapeKind(IntEnum):
-    """What an object is stood for by; values as in ``msg/SceneObject.msg``."""
-
-    BOX = 0
-    CYLINDER = 1
-    SPHERE = 2
-    PRISM = 3
-    MODEL = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +25,8 @@ class Primitive:
         size_covariance: float64 [3, 3].
         score: In [0, 1], share of the points that lie on it.
         surface: The whole surface, hidden sides too.
+        believed: bool [P], points of the surface that are seen, or hidden by the object itself; the
+            others should be seen and are not, so something hides them or they are not there.
     """
 
     kind: ShapeKind
@@ -45,6 +37,7 @@ class Primitive:
     size_covariance: FloatArray
     score: float
     surface: SurfacePoints
+    believed: NDArray[np.bool_]
 
     def moved(self, target_from_shape: RigidTransform) -> Primitive:
         """The same shape in another frame."""

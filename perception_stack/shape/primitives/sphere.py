@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from perception_stack.datatypes import FloatArray
-from perception_stack.shape.primitives.record import Fit, Seen, ShapeKind
+from perception_stack.datatypes import FloatArray, ShapeKind
+from perception_stack.shape.primitives.record import Fit, Seen
 from perception_stack.shape.primitives.robust import BIAS_M, face_variance, solve, tukey
 from perception_stack.shape.surfaces import SurfacePoints
 
