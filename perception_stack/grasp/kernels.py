@@ -97,6 +97,7 @@ def first_clear(
     rotation: Any,
     low_m: Any,
     high_m: Any,
+    closed_m: Any,
     target_m: Any,
     scene_m: Any,
     least_m: float,
@@ -110,6 +111,8 @@ def first_clear(
         rotation: float64 [G, 3, 3].
         low_m: float64 [G, 3, 3], least corners of the gripper's boxes in the grasp frame.
         high_m: float64 [G, 3, 3].
+        closed_m: float64 [G], y of the left finger's inner side when it touches: what is no part of
+            the object must not lie in its way there.
         target_m: float64 [N, 3], of the object.
         scene_m: float64 [M, 3], of everything else.
         least_m: Distance that is too little.
@@ -145,7 +148,12 @@ def first_clear(
                     continue
                 for b in range(3):
                     ox = max(low_m[g, b, 0] - x, x - high_m[g, b, 0], 0.0)
-                    oy = max(low_m[g, b, 1] - y, y - high_m[g, b, 1], 0.0)
+                    y_low, y_high = low_m[g, b, 1], high_m[g, b, 1]
+                    if part and b == 0:
+                        y_low = closed_m[g]
+                    elif part and b == 1:
+                        y_high = -closed_m[g]
+                    oy = max(y_low - y, y - y_high, 0.0)
                     oz = max(low_m[g, b, 2] - z, z - high_m[g, b, 2], 0.0)
                     away = ox * ox + oy * oy + oz * oz
                     if away < nearest * nearest:

@@ -17,10 +17,16 @@ from perception_stack.grasp.quality import (
     between_score,
     clear_score,
     friction_score,
+    shape_score,
     weight_score,
 )
 from perception_stack.grasp.relations import Relations, relate
-from perception_stack.grasp.sampling import antipodal_pairs, frames_around, is_reachable
+from perception_stack.grasp.sampling import (
+    antipodal_pairs,
+    frames_around,
+    is_reachable,
+    spacing_m2,
+)
 from perception_stack.grasp.targets import Poses, Support, Target
 from perception_stack.journal import Journal, Reason
 from perception_stack.shape.surfaces import SurfacePoints
@@ -120,20 +126,28 @@ class GraspPlanner:
         """Grasps of the file if any of them can be used, else of the first surface that has any."""
         first = Planned.none(target.source, Reason.NO_ANTIPODAL)
         if target.library is not None and len(target.library):
-            surface = _thinned(target.surfaces[0])
+            surface = target.surfaces[0].thinned(_MOST_POINTS)
             found = self._judge(
-                target.library, target, surface, around_m, support, GraspSource.LIBRARY
+                target.library, target, surface, around_m, support, GraspSource.LIBRARY, trust=1.0
             )
             if found.reason is None:
                 return found
         for k, one in enumerate(target.surfaces):
-            surface = _thinned(one)
+            surface = one.thinned(_MOST_POINTS)
             pairs = antipodal_pairs(surface, self._config, up=support.up)
             if len(pairs.middle_m):
                 poses = frames_around(
                     pairs, self._config, up=support.up, ahead=target.center_m
                 )
-                found = self._judge(poses, target, surface, around_m, support, target.source)
+                found = self._judge(
+                    poses,
+                    target,
+                    surface,
+                    around_m,
+                    support,
+                    target.source,
+                    trust=target.trust[k],
+                )
             else:
                 wide = pairs.num_wide > 0
                 why = Reason.TOO_WIDE if wide else Reason.NO_ANTIPODAL
@@ -152,6 +166,8 @@ class GraspPlanner:
         around_m: FloatArray,
         support: Support,
         source: GraspSource,
+        *,
+        trust: float,
     ) -> Planned:
         """The usable ones of many grasps, ranked; each test leaves out those that fail it."""
         config = self._config
@@ -178,25 +194,27 @@ class GraspPlanner:
             * friction_score(contacts, config)
             * between_score(contacts, sigma_m)
             * weight_score(
-                contacts,
-                held_m,
-                poses.rotation,
-                volume_m3=target.volume_m3,
-                center_m=target.middle_m,
-                up=support.up,
-                config=config,
+                contacts, held_m, poses.rotation, target, up=support.up, config=config
             )
         )
+        if target.seen is not None:
+            score *= shape_score(
+                contacts, held_m, poses.rotation, target.seen, trust=trust, config=config
+            )
         order = np.argsort(-score, kind="stable")
         order = order[score[order] >= config.min_score]
         if not len(order):
             return Planned.none(source, Reason.WEAK_GRASP)
+        points_m = surface.points_m
+        if target.seen is not None:
+            points_m = np.concatenate([points_m, target.seen.points_m])
         clear_m = first_clear(
             poses.position_m[order],
             poses.rotation[order],
             low[order],
             high[order],
-            np.concatenate([surface.points_m, target.seen_m]),
+            contacts.width_m[order] / 2,
+            points_m,
             around_m,
             config.clearance_m,
             _MOST_CLEAR_M,
@@ -228,7 +246,7 @@ class GraspPlanner:
             config.finger_width_m / 2,
             _GIVE_M,
         )
-        least = _LEAST_PATCH * float(np.median(surface.area_m2))
+        least = _LEAST_PATCH * spacing_m2(surface)
         good = np.isfinite(found[:, 0]) & (found[:, 2] > least) & (found[:, 6] > least)
         if not good.any():
             return poses, None, Reason.NO_ANTIPODAL
@@ -265,12 +283,6 @@ class GraspPlanner:
 def _near(points_m: FloatArray, center_m: FloatArray) -> FloatArray:
     close = np.einsum("ni,ni->n", points_m - center_m, points_m - center_m) < _MOST_SCENE_M**2
     return np.ascontiguousarray(points_m[close])
-
-
-def _thinned(surface: SurfacePoints) -> SurfacePoints:
-    if len(surface) <= _MOST_POINTS:
-        return surface
-    return surface.rows(np.linspace(0, len(surface) - 1, _MOST_POINTS).astype(np.intp))
 
 
 def _rows(poses: Poses, index: NDArray[np.bool_] | NDArray[np.intp]) -> Poses:

@@ -17,12 +17,16 @@ import numpy as np
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.grasp.config import GraspPlannerConfig
+from perception_stack.grasp.targets import Target
+from perception_stack.shape.surfaces import SurfacePoints
 
 _GRAVITY_MPS2 = 9.81
 _MASS_SIGMA = 0.5  # of the logarithm
 _LEAST_RADIUS_M = 0.003
 _PLACE_SIGMA_M = 0.002  # of the robot and the camera on it
 _LEAST_DEEP_M = 0.003  # from the tips, that a pad must hold
+_NEAR_SPACINGS = 1.5
+_NUM_NEAR = 3
 _NEVER = 1e-6
 
 
@@ -78,11 +82,10 @@ def clear_score(clear_m: FloatArray, sigma_m: FloatArray) -> FloatArray:
 
 def weight_score(
     contacts: Contacts,
-    position_m: FloatArray,
+    held_m: FloatArray,
     rotation: FloatArray,
+    target: Target,
     *,
-    volume_m3: float,
-    center_m: FloatArray,
     up: FloatArray,
     config: GraspPlannerConfig,
 ) -> FloatArray:
@@ -90,20 +93,63 @@ def weight_score(
 
     Args:
         contacts: The patches.
-        position_m: float64 [G, 3], middle of the patches.
+        held_m: float64 [G, 3], middle of the patches.
         rotation: float64 [G, 3, 3].
-        volume_m3: Of the object.
-        center_m: float64 [3], its centre of mass.
+        target: Volume and centre of mass.
         up: float64 [3].
         config: Force, friction, density.
     """
-    weight_n = config.density_kgpm3 * volume_m3 * _GRAVITY_MPS2
-    torque = np.cross(center_m - position_m, -weight_n * up)
-    twist = np.abs(np.einsum("gi,gi->g", torque, rotation[:, :, 1])) / 2
+    weight_n = config.density_kgpm3 * target.volume_m3 * _GRAVITY_MPS2
+    # the lever about the closing line is level and across it
+    across = np.cross(up, rotation[:, :, 1])
+    lever_m = np.einsum("gi,gi->g", target.middle_m - held_m, across)
+    level = np.linalg.norm(across, axis=1)
+    lever_m = np.hypot(lever_m, target.middle_sigma_m * level)
     most_n = config.friction * config.grip_force_n
     radius = np.maximum(np.sqrt(contacts.area_m2 / np.pi), _LEAST_RADIUS_M)
-    load = np.sqrt((twist / (2 / 3 * most_n * radius)) ** 2 + (weight_n / 2 / most_n) ** 2)
+    twist = weight_n * lever_m / 2 / (2 / 3 * most_n * radius)
+    load = np.hypot(twist, weight_n / 2 / most_n)
     return below(-np.log(np.maximum(load, _NEVER)) / _MASS_SIGMA)
+
+
+def shape_score(
+    contacts: Contacts,
+    held_m: FloatArray,
+    rotation: FloatArray,
+    seen: SurfacePoints,
+    *,
+    trust: float,
+    config: GraspPlannerConfig,
+) -> FloatArray:
+    """Probability that the pads meet what the shape says, float64 [G].
+
+    1 where points were measured below both pads, facing them; ``trust`` where they were below one;
+    0 where nothing was seen below either, or what was seen faces another way.
+
+    Args:
+        contacts: Of the grasps.
+        held_m: float64 [G, 3], middle of the patches.
+        rotation: float64 [G, 3, 3].
+        seen: Points and normals measured.
+        trust: In the shape of what is hidden.
+        config: Friction.
+    """
+    from scipy.spatial import cKDTree
+
+    tree, cosine = cKDTree(seen.points_m), np.cos(np.arctan(config.friction))
+    near_m = _NEAR_SPACINGS * float(np.sqrt(np.median(seen.area_m2)))
+    num_seen = np.zeros(len(held_m))
+    other = np.zeros(len(held_m), dtype=np.bool_)
+    for sign in (1.0, -1.0):
+        closing = sign * rotation[:, :, 1]
+        patch_m = held_m + closing * contacts.width_m[:, None] / 2
+        gap_m, row = tree.query(patch_m, k=_NUM_NEAR)
+        faces = np.einsum("gki,gi->gk", seen.normals[row], closing) > cosine
+        is_near = gap_m < near_m
+        num_seen += (is_near & faces).any(axis=1)
+        other |= is_near.any(axis=1) & ~(is_near & faces).any(axis=1)
+    score: FloatArray = np.select([num_seen == 2, num_seen == 1], [1.0, trust], 0.0)
+    return np.where(other, 0.0, score)
 
 
 def below(deviations: FloatArray) -> FloatArray:

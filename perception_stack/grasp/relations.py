@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import FloatArray
 from perception_stack.grasp.targets import Support, Target
 
 _ON_TOP = 0.6  # cosine of the carrier's normal and up
@@ -55,7 +54,7 @@ def relate(targets: Sequence[Target], support: Support, *, touch_m: float) -> Re
     height = np.array([one.center_m @ support.up for one in targets])
     for i in range(num):
         for j in range(num):
-            reach_m = touch_m + _spacing(surfaces[j].area_m2)
+            reach_m = touch_m + np.sqrt(surfaces[j].area_m2.max())
             apart = (low[i] > high[j] + reach_m) | (high[i] < low[j] - reach_m)
             if i == j or apart.any():
                 continue
@@ -75,6 +74,3 @@ def relate(targets: Sequence[Target], support: Support, *, touch_m: float) -> Re
     on_support = np.asarray(lowest < touch_m, dtype=np.bool_).reshape(num)
     return Relations(on_support=on_support, touches=touches, stands_on=stands_on)
 
-
-def _spacing(area_m2: FloatArray) -> float:
-    return float(np.sqrt(np.median(area_m2)))

@@ -50,7 +50,8 @@ def antipodal_pairs(surface: SurfacePoints, config: GraspPlannerConfig, *, up: F
     """
     points, normals = surface.points_m, surface.normals
     rng = np.random.default_rng(0)
-    seeds = rng.permutation(len(points))
+    sure = surface.area_m2 > 0
+    seeds = rng.permutation(np.flatnonzero(sure))
     # what looks down to the support or up from below is of no use but for things held from the side
     seeds = seeds[np.argsort(np.abs(normals[seeds] @ up) > 0.95, kind="stable")]
     seeds = seeds[: config.num_seeds]
@@ -58,8 +59,7 @@ def antipodal_pairs(surface: SurfacePoints, config: GraspPlannerConfig, *, up: F
     away = points[None] - points[seeds][:, None]
     along = np.einsum("sni,si->sn", away, axis)
     across2 = np.einsum("sni,sni->sn", away, away) - along**2
-    spacing2 = float(np.median(surface.area_m2))
-    opposite = (across2 < spacing2) & (along > _LEAST_M)
+    opposite = (across2 < spacing_m2(surface)) & (along > _LEAST_M) & sure
     opposite &= axis @ normals.T > np.cos(np.arctan(config.friction))
     room_m = config.max_opening_m - 2 * config.clearance_m
     fits = opposite & (along < room_m)
@@ -80,6 +80,12 @@ def antipodal_pairs(surface: SurfacePoints, config: GraspPlannerConfig, *, up: F
         num_wide=int((any_opposite & ~found).sum()),
         num_tried=int(any_opposite.sum()),
     )
+
+
+def spacing_m2(surface: SurfacePoints) -> float:
+    """Square of the distance of neighbouring points."""
+    sure = surface.area_m2[surface.area_m2 > 0]
+    return float(np.median(sure)) if len(sure) else np.inf
 
 
 def frames_around(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perception_stack.datatypes import FloatArray, GraspSource, check_array
+from perception_stack.datatypes import FloatArray, GraspSource, check_array, check_rows
 from perception_stack.shape.surfaces import SurfacePoints
 
 
@@ -39,10 +39,13 @@ class Target:
     """One object of the scene.
 
     Attributes:
-        surfaces: What its surface may be, the most probable first; a known object has one.
-        seen_m: float64 [S, 3], points measured on it, which are there whatever the surface is.
+        surfaces: What its surface may be, the most probable first; a known object has one. Points of
+            area 0 are there for all that is known, but no finger is to touch them.
+        trust: How far to believe each surface where nothing was measured, in [0, 1].
+        seen: What was measured of it; None where the surface is known.
         volume_m3: Of it.
         middle_m: float64 [3], its centre of mass.
+        middle_sigma_m: Deviation of that.
         source: Whether that is a model or made of what is seen.
         covariance: float64 [6, 6] of the surface's place: (x, y, z, rotation about the fixed axes
             through ``center_m``).
@@ -52,14 +55,19 @@ class Target:
     """
 
     surfaces: tuple[SurfacePoints, ...]
-    seen_m: FloatArray
+    trust: tuple[float, ...]
+    seen: SurfacePoints | None
     volume_m3: float
     middle_m: FloatArray
+    middle_sigma_m: float
     source: GraspSource
     covariance: FloatArray
     center_m: FloatArray
     steady: bool = True
     library: Poses | None = None
+
+    def __post_init__(self) -> None:
+        check_rows("trust", self.trust, len(self.surfaces))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray, check_shape
 from perception_stack.geometry.transforms import RigidTransform
@@ -44,13 +43,15 @@ class SurfacePoints:
             area_m2=self.area_m2,
         )
 
-    def rows(self, index: NDArray[np.intp]) -> SurfacePoints:
-        """Some of the points; the area of all is kept."""
-        share = self.area_m2.sum() / max(self.area_m2[index].sum(), 1e-12)
+    def thinned(self, most: int) -> SurfacePoints:
+        """At most so many of the points, the area of all."""
+        if len(self) <= most:
+            return self
+        index = np.linspace(0, len(self) - 1, most).astype(np.intp)
         return SurfacePoints(
             points_m=self.points_m[index],
             normals=self.normals[index],
-            area_m2=self.area_m2[index] * share,
+            area_m2=self.area_m2[index] * (len(self) / most),
         )
 
     def volume(self) -> tuple[float, FloatArray]:

@@ -8,17 +8,21 @@ ln N for each two parameters.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.geometry.transforms import RigidTransform, level_from
+from perception_stack.geometry.transforms import level_from
 from perception_stack.shape.primitives.box import fit_boxes
 from perception_stack.shape.primitives.cylinder import fit_cylinders
 from perception_stack.shape.primitives.prism import fit_prism
 from perception_stack.shape.primitives.record import Fit, Primitive, Seen
 from perception_stack.shape.primitives.sphere import fit_sphere
+from perception_stack.shape.surfaces import SurfacePoints
 
+_NOTHING = SurfacePoints(points_m=np.empty((0, 3)), normals=np.empty((0, 3)), area_m2=np.empty(0))
 _CELLS = 22  # along the longest extent
 _LEAST_SPACING_M = 0.003
 _MOST_RAW = 3000
@@ -30,31 +34,45 @@ _OUTLIERS = 0.05
 _HOLE = 0.3  # probability that a point is missing where a surface is seen
 _EXPLAINED = 3.0  # deviations
 _FACES_SENSOR = 0.3  # cosine
-_HOLE_SPACINGS = 2.0
+_HOLE_SPACINGS = 1.5
 _SUNK_SPACINGS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """What an object may be.
+
+    Attributes:
+        primitives: One of each kind that fits at all, by rising BIC; none for too few points.
+        seen: The points, thinned, with normals towards the sensor.
+    """
+
+    primitives: tuple[Primitive, ...]
+    seen: SurfacePoints
 
 
 def fit_primitive(
     points_m: FloatArray, *, up: FloatArray, support_m: float, noise: float
-) -> tuple[Primitive, ...]:
-    """The primitives that the points may be, the best first.
+) -> Fitted:
+    """The primitives that the points may be, the best first; none for fewer than 20 points.
 
     Args:
         points_m: float64 [N, 3], of one object; the sensor is at the origin. NaN is left out.
         up: float64 [3], unit, away from the support.
         support_m: Height of the support along ``up``, from the sensor; NaN if there is none.
         noise: Depth noise at 1 m; it grows with the square of the distance.
-
-    Returns:
-        One of each kind that fits at all, by rising BIC; none for fewer than 20 points.
     """
     finite = points_m[np.isfinite(points_m).all(axis=1)]
-    if len(finite) < _LEAST_POINTS:
-        return ()
     level = level_from("level", up)
+    back = level.inverse()
+    if len(finite) < _LEAST_POINTS:
+        return Fitted(primitives=(), seen=_NOTHING)
     seen = _prepared(level.apply(finite), support_m, noise)
+    thinned = SurfacePoints(
+        points_m=seen.points_m, normals=seen.normals, area_m2=np.full(len(seen), seen.spacing_m**2)
+    ).moved(back)
     if len(seen) < _LEAST_POINTS:
-        return ()
+        return Fitted(primitives=(), seen=thinned)
     fits = [*fit_boxes(seen), *fit_cylinders(seen)]
     fits += [one for one in (fit_sphere(seen), fit_prism(seen)) if one is not None]
     fits = [one for one in fits if not _sinks_in(seen, one)]
@@ -62,8 +80,8 @@ def fit_primitive(
     best: dict[int, Fit] = {}
     for _, i in judged:
         best.setdefault(fits[i].kind, fits[i])
-    back = level.inverse()
-    return tuple(_primitive(seen, one).moved(back) for one in best.values())
+    primitives = tuple(_primitive(seen, one).moved(back) for one in best.values())
+    return Fitted(primitives=primitives, seen=thinned)
 
 
 def warm_up() -> None:
@@ -117,23 +135,29 @@ def _bic(seen: Seen, fit: Fit) -> float:
     off = fit.distance_m / seen.sigma_m
     density = (1 - _OUTLIERS) * np.exp(-0.5 * off**2) / (np.sqrt(2 * np.pi) * seen.sigma_m)
     log_likelihood = float(np.log(density + _OUTLIERS / length).sum())
-    shown, missing = _missing(seen, fit)
-    if shown.any():
-        # as dense as the points are
-        visible = float(fit.surface.area_m2[shown].sum()) / seen.spacing_m**2
-        log_likelihood += missing[shown].mean() * visible * np.log(_HOLE)
-    return -2 * log_likelihood + fit.num_params * float(np.log(len(seen)))
-
-
-def _missing(seen: Seen, fit: Fit) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Points of the surface that face the sensor, and those of them where nothing is seen."""
-    from scipy.spatial import cKDTree
-
     surface = fit.surface
     sight = surface.points_m / np.linalg.norm(surface.points_m, axis=1, keepdims=True)
     shown = -np.einsum("ni,ni->n", sight, surface.normals) > _FACES_SENSOR
-    gap_m = cKDTree(seen.points_m).query(surface.points_m)[0]
-    return shown, shown & (gap_m > _HOLE_SPACINGS * seen.spacing_m)
+    is_seen, is_hidden = _seen_or_hidden(seen, surface)
+    missing = shown & ~is_seen & ~is_hidden
+    # as dense as the points are
+    log_likelihood += surface.area_m2[missing].sum() / seen.spacing_m**2 * np.log(_HOLE)
+    return -2 * log_likelihood + fit.num_params * float(np.log(len(seen)))
+
+
+def _seen_or_hidden(seen: Seen, surface: SurfacePoints) -> tuple[NDArray[np.bool_], ...]:
+    """Points of a surface that are seen, and those in the shadow of what is seen, bool [P] each."""
+    from scipy.spatial import cKDTree
+
+    range_m = np.linalg.norm(surface.points_m, axis=1)
+    seen_m = np.linalg.norm(seen.points_m, axis=1)
+    gap_m, near = cKDTree(seen.points_m).query(surface.points_m)
+    is_seen = gap_m < _HOLE_SPACINGS * seen.spacing_m + seen.sigma_m[near]
+    sight = surface.points_m / range_m[:, None]
+    gap, row = cKDTree(seen.points_m / seen_m[:, None]).query(sight)
+    inside = gap * range_m < _HOLE_SPACINGS * seen.spacing_m
+    is_hidden = inside & (range_m > seen_m[row] + _EXPLAINED * seen.sigma_m[row])
+    return is_seen, is_hidden
 
 
 def _primitive(seen: Seen, fit: Fit) -> Primitive:
@@ -151,5 +175,5 @@ def _primitive(seen: Seen, fit: Fit) -> Primitive:
         size_covariance=np.diag(ends),
         score=float(np.mean(np.abs(fit.distance_m) < _EXPLAINED * seen.sigma_m)),
         surface=fit.surface,
-        believed=~_missing(seen, fit)[1],
+        believed=np.logical_or(*_seen_or_hidden(seen, fit.surface)),
     )

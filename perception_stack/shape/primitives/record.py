@@ -25,8 +25,8 @@ class Primitive:
         size_covariance: float64 [3, 3].
         score: In [0, 1], share of the points that lie on it.
         surface: The whole surface, hidden sides too.
-        believed: bool [P], points of the surface that are seen, or hidden by the object itself; the
-            others should be seen and are not, so something hides them or they are not there.
+        believed: bool [P], points of the surface that are seen, or hidden by what is seen; through the
+            others the sensor looks, or something else hides them.
     """
 
     kind: ShapeKind
