@@ -20,6 +20,7 @@ from perception_stack.shape.primitives.cylinder import fit_cylinders
 from perception_stack.shape.primitives.prism import fit_prism
 from perception_stack.shape.primitives.record import Fit, Primitive, Seen
 from perception_stack.shape.primitives.sphere import fit_sphere
+from perception_stack.shape.primitives.turned import fit_turned
 from perception_stack.shape.surfaces import SurfacePoints
 
 _NOTHING = SurfacePoints(points_m=np.empty((0, 3)), normals=np.empty((0, 3)), area_m2=np.empty(0))
@@ -73,8 +74,9 @@ def fit_primitive(
     ).moved(back)
     if len(seen) < _LEAST_POINTS:
         return Fitted(primitives=(), seen=thinned)
-    fits = [*fit_boxes(seen), *fit_cylinders(seen)]
-    fits += [one for one in (fit_sphere(seen), fit_prism(seen)) if one is not None]
+    cylinders = fit_cylinders(seen)
+    others = (*(fit_turned(seen, one) for one in cylinders), fit_sphere(seen), fit_prism(seen))
+    fits = [*fit_boxes(seen), *cylinders, *(one for one in others if one is not None)]
     fits = [one for one in fits if not _sinks_in(seen, one)]
     judged = sorted((_bic(seen, one), i) for i, one in enumerate(fits))
     best: dict[int, Fit] = {}
