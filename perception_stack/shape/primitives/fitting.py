@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import FloatArray
+from perception_stack.datatypes import FloatArray, ShapeKind
 from perception_stack.geometry.transforms import level_from
 from perception_stack.shape.primitives.box import fit_boxes
 from perception_stack.shape.primitives.cylinder import fit_cylinders
@@ -44,7 +44,8 @@ class Fitted:
     """What an object may be.
 
     Attributes:
-        primitives: One of each kind that fits at all, by rising BIC; none for too few points.
+        primitives: The one of least BIC, then the prism, which claims nothing but an outline, if it
+            is not that; none for too few points.
         seen: The points, thinned, with normals towards the sensor.
     """
 
@@ -77,12 +78,10 @@ def fit_primitive(
     cylinders = fit_cylinders(seen)
     others = (*(fit_turned(seen, one) for one in cylinders), fit_sphere(seen), fit_prism(seen))
     fits = [*fit_boxes(seen), *cylinders, *(one for one in others if one is not None)]
-    fits = [one for one in fits if not _sinks_in(seen, one)]
-    judged = sorted((_bic(seen, one), i) for i, one in enumerate(fits))
-    best: dict[int, Fit] = {}
-    for _, i in judged:
-        best.setdefault(fits[i].kind, fits[i])
-    primitives = tuple(_primitive(seen, one).moved(back) for one in best.values())
+    best = _likeliest(seen, [one for one in fits if not _sinks_in(seen, one)])
+    chosen = [best] if best is not None else []
+    chosen += [one for one in fits if one.kind == ShapeKind.PRISM and one is not best]
+    primitives = tuple(_primitive(seen, one).moved(back) for one in chosen)
     return Fitted(primitives=primitives, seen=thinned)
 
 
@@ -111,7 +110,8 @@ def _prepared(points_m: FloatArray, ground_m: float, noise: float) -> Seen:
     means = np.stack(sums, axis=1) / count[:, None]
     sigma_m = noise * (means * means).sum(axis=1)
     sigma_m = np.sqrt(sigma_m**2 / np.minimum(count, _COMMON) + _ROUGH_M**2)
-    near = cKDTree(means).query(means, k=min(_NEIGHBOURS, len(means)))[1]
+    places = cKDTree(means)
+    near = places.query(means, k=min(_NEIGHBOURS, len(means)))[1]
     around = means[near]
     around = around - around.mean(axis=1, keepdims=True)
     normals = np.linalg.eigh(np.einsum("nki,nkj->nij", around, around))[1][:, :, 0]
@@ -123,6 +123,8 @@ def _prepared(points_m: FloatArray, ground_m: float, noise: float) -> Seen:
         raw_m=raw,
         spacing_m=spacing,
         ground_m=ground_m,
+        places=places,
+        sights=cKDTree(means / np.linalg.norm(means, axis=1, keepdims=True)),
     )
 
 
@@ -132,34 +134,45 @@ def _sinks_in(seen: Seen, fit: Fit) -> bool:
     return lowest_m < seen.ground_m - _SUNK_SPACINGS * seen.spacing_m  # False for NaN
 
 
+def _likeliest(seen: Seen, fits: list[Fit]) -> Fit | None:
+    """The fit of least BIC; holes only add to it, so they are looked for where it may be least."""
+    best, least = None, np.inf
+    for bare, i in sorted((_bic(seen, one), i) for i, one in enumerate(fits)):
+        if bare >= least:
+            break
+        whole = bare - 2 * _num_missing(seen, fits[i].surface) * float(np.log(_HOLE))
+        if whole < least:
+            best, least = fits[i], whole
+    return best
+
+
 def _bic(seen: Seen, fit: Fit) -> float:
     length = float(np.linalg.norm(fit.high_m - fit.low_m))
     off = fit.distance_m / seen.sigma_m
     density = (1 - _OUTLIERS) * np.exp(-0.5 * off**2) / (np.sqrt(2 * np.pi) * seen.sigma_m)
     log_likelihood = float(np.log(density + _OUTLIERS / length).sum())
-    surface = fit.surface
-    sight = surface.points_m / np.linalg.norm(surface.points_m, axis=1, keepdims=True)
-    shown = -np.einsum("ni,ni->n", sight, surface.normals) > _FACES_SENSOR
-    is_seen, is_hidden = _seen_or_hidden(seen, surface)
-    missing = shown & ~is_seen & ~is_hidden
-    # as dense as the points are
-    log_likelihood += surface.area_m2[missing].sum() / seen.spacing_m**2 * np.log(_HOLE)
     return -2 * log_likelihood + fit.num_params * float(np.log(len(seen)))
 
 
-def _seen_or_hidden(seen: Seen, surface: SurfacePoints) -> tuple[NDArray[np.bool_], ...]:
-    """Points of a surface that are seen, and those in the shadow of what is seen, bool [P] each."""
-    from scipy.spatial import cKDTree
+def _num_missing(seen: Seen, surface: SurfacePoints) -> float:
+    """How many points should have been seen on a surface that faces the sensor, and were not."""
+    sight = surface.points_m / np.linalg.norm(surface.points_m, axis=1, keepdims=True)
+    shown = -np.einsum("ni,ni->n", sight, surface.normals) > _FACES_SENSOR
+    missing = shown & ~_seen_or_hidden(seen, surface)
+    return float(surface.area_m2[missing].sum()) / seen.spacing_m**2
 
-    range_m = np.linalg.norm(surface.points_m, axis=1)
-    seen_m = np.linalg.norm(seen.points_m, axis=1)
-    gap_m, near = cKDTree(seen.points_m).query(surface.points_m)
-    is_seen = gap_m < _HOLE_SPACINGS * seen.spacing_m + seen.sigma_m[near]
-    sight = surface.points_m / range_m[:, None]
-    gap, row = cKDTree(seen.points_m / seen_m[:, None]).query(sight)
+
+def _seen_or_hidden(seen: Seen, surface: SurfacePoints) -> NDArray[np.bool_]:
+    """Points of a surface that are seen, or in the shadow of what is seen, bool [P]."""
+    gap_m, near = seen.places.query(surface.points_m)
+    believed: NDArray[np.bool_] = gap_m < _HOLE_SPACINGS * seen.spacing_m + seen.sigma_m[near]
+    rest = np.flatnonzero(~believed)
+    range_m = np.linalg.norm(surface.points_m[rest], axis=1)
+    gap, row = seen.sights.query(surface.points_m[rest] / range_m[:, None])
     inside = gap * range_m < _HOLE_SPACINGS * seen.spacing_m
-    is_hidden = inside & (range_m > seen_m[row] + _EXPLAINED * seen.sigma_m[row])
-    return is_seen, is_hidden
+    front_m = np.linalg.norm(seen.points_m[row], axis=1) + _EXPLAINED * seen.sigma_m[row]
+    believed[rest] = inside & (range_m > front_m)
+    return believed
 
 
 def _primitive(seen: Seen, fit: Fit) -> Primitive:
@@ -177,5 +190,5 @@ def _primitive(seen: Seen, fit: Fit) -> Primitive:
         size_covariance=np.diag(ends),
         score=float(np.mean(np.abs(fit.distance_m) < _EXPLAINED * seen.sigma_m)),
         surface=fit.surface,
-        believed=np.logical_or(*_seen_or_hidden(seen, fit.surface)),
+        believed=_seen_or_hidden(seen, fit.surface),
     )

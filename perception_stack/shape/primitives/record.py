@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,8 @@ class Seen:
         raw_m: float64 [M, 3], some of the points as they were measured, for the extents.
         spacing_m: Side of the cells.
         ground_m: Height of the support; NaN if unknown.
+        places: Finds the nearest of the points.
+        sights: Finds the nearest of the directions in which they lie.
     """
 
     points_m: FloatArray
@@ -70,6 +73,8 @@ class Seen:
     raw_m: FloatArray
     spacing_m: float
     ground_m: float
+    places: Any
+    sights: Any
 
     def __len__(self) -> int:
         return len(self.points_m)
