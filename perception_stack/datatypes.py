@@ -555,7 +555,7 @@ class Grasps:
         check_array("source", self.source, np.uint8, num)
         for name in ("opening_m", "width_m", "approach_m", "score"):
             check_array(name, getattr(self, name), np.float64, num)
-        if num and not (0 <= self.object_idx.min() and self.object_idx.max() < len(self.objects)):
+        if num and not (self.object_idx.min() >= 0 and self.object_idx.max() < len(self.objects)):
             expected = f"rows of {len(self.objects)} objects"
             raise ShapeError("object_idx", expected=expected, received=str(self.object_idx))
 

@@ -75,7 +75,7 @@ class DepthDetector:
             ShapeError: the image is not as large as the camera's.
             FrameMismatchError: an image in another frame than the camera's.
         """
-        segmentation = self._segment(depth, camera)
+        segmentation = self.segmentation(depth, camera)
         if segmentation is None:
             return Obstacles.of(Boxes3D.empty(frame_id=depth.frame_id, stamp_ns=depth.stamp_ns))
         label, num = segmentation.label, segmentation.num_objects
@@ -131,7 +131,7 @@ class DepthDetector:
             ShapeError: the image is not as large as the camera's.
             FrameMismatchError: an image in another frame than the camera's.
         """
-        segmentation = self._segment(depth, camera)
+        segmentation = self.segmentation(depth, camera)
         if segmentation is None:
             return np.zeros(depth.depth_m.shape, dtype=np.int32)
         return np.maximum(segmentation.label, 0)
@@ -158,7 +158,17 @@ class DepthDetector:
             return np.zeros(xyz_m.shape[:2], dtype=np.int32)
         return np.maximum(segmentation.label, 0)
 
-    def _segment(self, depth: DepthImage, camera: CameraModel) -> Segmentation | None:
+    def segmentation(self, depth: DepthImage, camera: CameraModel) -> Segmentation | None:
+        """Objects and supports of one depth image; None for one that cannot be believed.
+
+        Args:
+            depth: As for :meth:`detect`.
+            camera: Of the depth image.
+
+        Raises:
+            ShapeError: the image is not as large as the camera's.
+            FrameMismatchError: an image in another frame than the camera's.
+        """
         if depth.frame_id != camera.frame_id:
             raise FrameMismatchError(
                 "depth image", expected=camera.frame_id, received=depth.frame_id

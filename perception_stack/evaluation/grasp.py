@@ -102,9 +102,7 @@ def check_grasp(
     others = (others_m - position_m) @ rotation
     left, right = _contacts(target, opening_m, gripper)
     touches = bool(len(left[0])) and bool(len(right[0]))
-    low, high = (
-        one[0] for one in gripper.boxes(np.array([opening_m]), np.array([approach_m]))
-    )
+    low, high = (one[0] for one in gripper.boxes(np.array([opening_m]), np.array([approach_m])))
     everything = np.concatenate([target, others])
     clear = not any(_meets(a, b, everything) for a, b in zip(low, high, strict=True))
     if not touches:
@@ -142,7 +140,7 @@ def _contacts(
         return area
 
     sides = np.stack([side(b, c), side(c, a), side(a, b)], axis=-1)
-    hit = (sides >= -_EDGE**2).all(axis=-1) | (sides <= _EDGE**2).all(axis=-1)
+    hit = (sides >= -(_EDGE**2)).all(axis=-1) | (sides <= _EDGE**2).all(axis=-1)
     total = sides.sum(axis=-1)
     hit &= total != 0
     weights = sides / np.where(total == 0, 1, total)[..., None]
@@ -152,7 +150,9 @@ def _contacts(
     for sign in (1.0, -1.0):
         depth = np.where(hit & (sign * normals[:, 1] > 0), sign * y, -np.inf)
         face = np.argmax(depth, axis=1) if depth.shape[1] else np.zeros(len(rays), dtype=int)
-        first = depth[np.arange(len(rays)), face] if depth.shape[1] else np.full(len(rays), -np.inf)
+        first = (
+            depth[np.arange(len(rays)), face] if depth.shape[1] else np.full(len(rays), -np.inf)
+        )
         touching = first > first.max() - _COMPLIANCE_M if np.isfinite(first.max()) else first > 0
         points = np.column_stack([rays[touching, 0], sign * first[touching], rays[touching, 1]])
         found.append((points, normals[face[touching]] / length[face[touching], None]))

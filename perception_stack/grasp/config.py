@@ -85,9 +85,6 @@ class GraspPlannerConfig(StepConfig):
         (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0),
         "Grasp frame in the gripper's frame of the grasp files: x, y, z, quaternion x, y, z, w.",
     )
-    grasp_dir: str = param(
-        "", "Folder with a grasp file <class>.yaml per known object; empty: none."
-    )
 
     def __post_init__(self) -> None:
         # slots=True makes a new class, which the implicit super() does not know

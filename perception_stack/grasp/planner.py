@@ -89,6 +89,15 @@ class GraspPlanner:
         self._gripper: Gripper = config.gripper
         self._journal = journal
 
+    def warm_up(self) -> None:
+        """Compile what the first frame would wait for."""
+        points = np.array([[0.0, 0.0, 0.0], [0.0, 0.01, 0.0]])
+        normals = np.array([[0.0, -1.0, 0.0], [0.0, 1.0, 0.0]])
+        one, turn = np.zeros((1, 3)), np.eye(3)[None]
+        low, high = self._gripper.boxes(np.zeros(1), np.zeros(1))
+        close_on(one, turn, points, normals, np.ones(2), 0.1, 0.02, 0.01, _GIVE_M)
+        first_clear(one, turn, low, high, np.zeros(1), points, points, 0.0, _MOST_CLEAR_M, 1)
+
     def plan(
         self,
         targets: Sequence[Target],
@@ -113,7 +122,7 @@ class GraspPlanner:
             if relations.carries[i] and not self._config.grasp_carriers:
                 one = Planned.none(target.source, Reason.CARRIES_OBJECT)
             else:
-                others = [each.surfaces[0].points_m for k, each in enumerate(targets) if k != i]
+                others = [one for k, each in enumerate(targets) if k != i for one in _points(each)]
                 around = _near(np.concatenate([scene_m, *others]), target.center_m)
                 one = self._plan_one(target, around, support)
             if one.reason is not None:
@@ -136,9 +145,7 @@ class GraspPlanner:
             surface = one.thinned(_MOST_POINTS)
             pairs = antipodal_pairs(surface, self._config, up=support.up)
             if len(pairs.middle_m):
-                poses = frames_around(
-                    pairs, self._config, up=support.up, ahead=target.center_m
-                )
+                poses = frames_around(pairs, self._config, up=support.up, ahead=target.center_m)
                 found = self._judge(
                     poses,
                     target,
@@ -193,9 +200,7 @@ class GraspPlanner:
             poses.confidence
             * friction_score(contacts, config)
             * between_score(contacts, sigma_m)
-            * weight_score(
-                contacts, held_m, poses.rotation, target, up=support.up, config=config
-            )
+            * weight_score(contacts, held_m, poses.rotation, target, up=support.up, config=config)
         )
         if target.seen is not None:
             score *= shape_score(
@@ -278,6 +283,11 @@ class GraspPlanner:
             deep_m=-found[:, 10],
         )
         return poses, contacts, Reason.WEAK_GRASP
+
+
+def _points(target: Target) -> list[FloatArray]:
+    """Where an object is, for those that must not hit it."""
+    return [target.surfaces[0].points_m, *([] if target.seen is None else [target.seen.points_m])]
 
 
 def _near(points_m: FloatArray, center_m: FloatArray) -> FloatArray:

@@ -73,4 +73,3 @@ def relate(targets: Sequence[Target], support: Support, *, touch_m: float) -> Re
     lowest = np.array([float(support.above_m(one.points_m).min()) for one in surfaces])
     on_support = np.asarray(lowest < touch_m, dtype=np.bool_).reshape(num)
     return Relations(on_support=on_support, touches=touches, stands_on=stands_on)
-

@@ -40,7 +40,9 @@ class Pairs:
     num_tried: int
 
 
-def antipodal_pairs(surface: SurfacePoints, config: GraspPlannerConfig, *, up: FloatArray) -> Pairs:
+def antipodal_pairs(
+    surface: SurfacePoints, config: GraspPlannerConfig, *, up: FloatArray
+) -> Pairs:
     """The nearest and the farthest point opposite to some points of a surface.
 
     Args:
@@ -128,8 +130,8 @@ def is_reachable(
     tilt = np.arccos(np.clip(approach @ -up, -1, 1))
     level = approach - (approach @ up)[:, None] * up
     along = ahead - (ahead @ up) * up
-    cosine = level @ along / np.maximum(
-        np.linalg.norm(level, axis=1) * np.linalg.norm(along), 1e-9
+    cosine = (
+        level @ along / np.maximum(np.linalg.norm(level, axis=1) * np.linalg.norm(along), 1e-9)
     )
     aside = np.arccos(np.clip(cosine, -1, 1))
     reachable: NDArray[np.bool_] = (tilt <= config.max_tilt_rad) & (

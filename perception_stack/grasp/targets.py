@@ -35,6 +35,25 @@ class Poses:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownObject:
+    """An object whose model is known, in the model's frame.
+
+    Attributes:
+        surface: Of the model.
+        volume_m3: Of it.
+        middle_m: float64 [3], its centre of mass.
+        extents_m: float64 [2, 3], least and greatest coordinates.
+        library: Grasp frames of its grasp file, where there is one.
+    """
+
+    surface: SurfacePoints
+    volume_m3: float
+    middle_m: FloatArray
+    extents_m: FloatArray
+    library: Poses | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """One object of the scene.
 

@@ -82,9 +82,7 @@ def merged(*surfaces: SurfacePoints) -> SurfacePoints:
     )
 
 
-def sheet_points(
-    size_m: tuple[float, float], spacing_m: float
-) -> tuple[FloatArray, float]:
+def sheet_points(size_m: tuple[float, float], spacing_m: float) -> tuple[FloatArray, float]:
     """Points evenly over a rectangle about the origin: float64 [N, 2], and the area of each."""
     num = [max(round(one / spacing_m), 1) for one in size_m]
     a, b = (

@@ -91,7 +91,9 @@ def _refined(seen: Seen, rotation: FloatArray, *, upright: bool) -> Fit:
         used = face >= 0
         axis = rotation.T[face // 2]
         place = np.einsum("ni,ni->n", points, axis)
-        offset = np.array([np.median(place[face == k]) if (face == k).any() else 0 for k in range(6)])
+        offset = np.array(
+            [np.median(place[face == k]) if (face == k).any() else 0 for k in range(6)]
+        )
         residual = place - offset[face]
         weight = np.where(used, tukey(residual / seen.sigma_m) / seen.sigma_m**2, 0.0)
         # turning the axes by a small angle a about the fixed axes moves axis·p by a·(axis × p)

@@ -173,7 +173,9 @@ def _distance(
 ) -> FloatArray:
     local = points_m @ rotation - (low + high) / 2
     half = (high - low) / 2
-    gap = np.column_stack([np.hypot(local[:, 0], local[:, 1]) - half[0], abs(local[:, 2]) - half[2]])
+    gap = np.column_stack(
+        [np.hypot(local[:, 0], local[:, 1]) - half[0], abs(local[:, 2]) - half[2]]
+    )
     distance: FloatArray = np.linalg.norm(np.maximum(gap, 0), axis=1) + np.minimum(
         gap.max(axis=1), 0
     )

@@ -106,9 +106,9 @@ def _surface(
         good = out @ np.array([di, dj], dtype=np.float64) > 0.1
         parts.append(
             SurfacePoints(
-                points_m=np.column_stack(
-                    [x[rows] + di * cell / 2, y[rows] + dj * cell / 2, z]
-                )[good],
+                points_m=np.column_stack([x[rows] + di * cell / 2, y[rows] + dj * cell / 2, z])[
+                    good
+                ],
                 normals=np.column_stack([out, np.zeros(len(out))])[good],
                 area_m2=(cell * step[rows] / np.repeat(num, num) * facing)[good],
             )

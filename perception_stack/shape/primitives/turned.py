@@ -47,9 +47,7 @@ def fit_turned(seen: Seen, cylinder: Fit) -> Fit | None:
         out = radial / far[:, None]
         u, v = rotation[:, 0], rotation[:, 1]
         arm = away @ axis
-        jacobian = np.column_stack(
-            [-(out @ u), -(out @ v), -arm * (out @ u), -arm * (out @ v)]
-        )
+        jacobian = np.column_stack([-(out @ u), -(out @ v), -arm * (out @ u), -arm * (out @ v)])
         step = solve(jacobian, residual, weight)
         if not np.abs(step[2:]).max() < 0.5:
             return None
