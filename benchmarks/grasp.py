@@ -174,7 +174,9 @@ class Trial:
         if len(score):
             print(f"  mean score {score[:, 0].mean():.2f}, held {score[:, 1].mean():.2f}")
         took = np.array(self.took_ms)
-        print(f"  {np.median(took):.0f} ms an object (median), 95 % below {np.quantile(took, 0.95):.0f}")
+        print(
+            f"  {np.median(took):.0f} ms an object (median), 95 % below {np.quantile(took, 0.95):.0f}"
+        )
 
 
 def _rate(one: Counter[str]) -> str:
@@ -363,7 +365,9 @@ def mosd(data: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, help="folder of the real data; without: simulation only")
+    parser.add_argument(
+        "--data", type=Path, help="folder of the real data; without: simulation only"
+    )
     parser.add_argument("--only", choices=("tables", "piles", "shapes"), default=None)
     args = parser.parse_args()
     tables = list(sceneries(TABLE_SEEDS, num_piled=0))

@@ -33,7 +33,8 @@ from perception_stack.shape.upright import Objects, upright_boxes
 _PLAUSIBLE_M = (0.03, 200.0)
 """Where the middle depth of an image is, unless its unit is mistaken."""
 _EVERY = 16  # pixels looked at for that
-_WIDEST_GAP = 4  # pixels from an outline to what ends it
+WIDEST_GAP = 4
+"""Pixels from an outline to what ends it."""
 _TILT_RAD, _TILT_UNKNOWN_RAD = 0.03, 0.4
 
 
@@ -90,7 +91,7 @@ class DepthDetector:
             points_m=level.apply(points_m[: start[num]]),
             start=start[: num + 1],
             ground_m=np.full(num, floor_m),
-            occluded=_occluded(segmentation.inverse, label, num, _WIDEST_GAP),
+            occluded=occluded_shares(segmentation.inverse, label, num, WIDEST_GAP),
         )
         boxes = upright_boxes(
             objects,
@@ -238,7 +239,7 @@ def _gather(inverse: Any, rays: Any, label: Any, num: int) -> Any:
 
 
 @compiled
-def _occluded(inverse: Any, label: Any, num: int, reach: int) -> Any:
+def occluded_shares(inverse: Any, label: Any, num: int, reach: int) -> Any:
     """Share of each object's outline beyond which something nearer or no image is, [num]."""
     h, w = label.shape
     outline, hidden = np.zeros(num), np.zeros(num)

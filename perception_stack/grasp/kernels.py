@@ -28,12 +28,12 @@ def close_on(
     the outermost ones touch.
 
     Returns:
-        float64 [G, 12]: lowest and highest y; for the low and the high side the touching area,
-        the cosine of mean normal and closing line, and the middle of the patch in x and z; then
-        least and greatest x of both patches together.
+        float64 [G, 16]: lowest and highest y, then least and greatest x of what touches; then for
+        the low and the high side the touching area, the sum of normals by area in the grasp frame
+        (three), and the middle of the patch in x and z.
     """
     num, far = len(position_m), np.inf
-    found = np.zeros((num, 12))
+    found = np.zeros((num, 16))
     local_y = np.empty(len(points_m))
     local_x = np.empty(len(points_m))
     local_z = np.empty(len(points_m))
@@ -57,7 +57,7 @@ def close_on(
             local_x[count], local_y[count], local_z[count], row[count] = x, y, z, i
             count += 1
         found[g, 0], found[g, 1] = low, high
-        found[g, 10], found[g, 11] = far, -far
+        found[g, 2], found[g, 3] = far, -far
         for side in range(2):
             sign = 2.0 * side - 1.0
             edge = high if side else -low
@@ -79,15 +79,14 @@ def close_on(
                 nz += one * normals[i, 2]
                 mx += one * local_x[k]
                 mz += one * local_z[k]
-                found[g, 10] = min(found[g, 10], local_x[k])
-                found[g, 11] = max(found[g, 11], local_x[k])
+                found[g, 2] = min(found[g, 2], local_x[k])
+                found[g, 3] = max(found[g, 3], local_x[k])
             if area > 0:
-                length = np.sqrt(nx * nx + ny * ny + nz * nz)
-                found[g, 2 + 4 * side] = area
-                across = nx * r[0, 1] + ny * r[1, 1] + nz * r[2, 1]
-                found[g, 3 + 4 * side] = sign * across / max(length, 1e-12)
-                found[g, 4 + 4 * side] = mx / area
-                found[g, 5 + 4 * side] = mz / area
+                at = 4 + 6 * side
+                found[g, at] = area
+                for k in range(3):
+                    found[g, at + 1 + k] = nx * r[0, k] + ny * r[1, k] + nz * r[2, k]
+                found[g, at + 4], found[g, at + 5] = mx / area, mz / area
     return found
 
 

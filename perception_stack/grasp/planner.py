@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -198,7 +198,7 @@ class GraspPlanner:
         sigma_m = _deviations(target, held_m, poses.rotation)
         score = (
             poses.confidence
-            * friction_score(contacts, config)
+            * friction_score(contacts, _turn_deviation(target, poses.rotation), config)
             * between_score(contacts, sigma_m)
             * weight_score(contacts, held_m, poses.rotation, target, up=support.up, config=config)
         )
@@ -238,9 +238,50 @@ class GraspPlanner:
     def _close(
         self, poses: Poses, target: Target, surface: SurfacePoints
     ) -> tuple[Poses, Contacts | None, Reason]:
-        """Those that touch on both sides, moved so that both fingers do at the same time."""
+        """Those that touch on both sides, turned to the normals there and moved between them."""
         config = self._config
-        found = close_on(
+        found = self._touch(poses, surface)
+        good = _touches(found, surface)
+        if not good.any():
+            return poses, None, Reason.NO_ANTIPODAL
+        poses, found = _rows(poses, good), found[good]
+        poses = _turned(poses, found[:, 11:14] - found[:, 5:8])
+        found = self._touch(poses, surface)
+        good = _touches(found, surface)
+        width_m = found[:, 1] - found[:, 0]
+        narrow = width_m + 2 * config.clearance_m <= config.max_opening_m
+        if not (good & narrow).any():
+            return poses, None, Reason.TOO_WIDE if good.any() else Reason.NO_ANTIPODAL
+        good &= narrow
+        poses, found, width_m = _rows(poses, good), found[good], width_m[good]
+        shift = (found[:, 0] + found[:, 1]) / 2
+        poses = replace(
+            poses, position_m=poses.position_m + shift[:, None] * poses.rotation[:, :, 1]
+        )
+        reach_m = -(found[:, 8] + found[:, 14]) / 2
+        sigma_m = _deviations(target, _held(poses, reach_m), poses.rotation)
+        room_m = config.clearance_m + _OPEN_M + _OPEN_SIGMAS * sigma_m[:, 1]
+        aside = np.hypot(found[:, 8] - found[:, 14], found[:, 9] - found[:, 15])
+        cosines = [
+            np.abs(found[:, at + 1]) / np.linalg.norm(found[:, at : at + 3], axis=1)
+            for at in (5, 11)
+        ]
+        contacts = Contacts(
+            width_m=width_m,
+            opening_m=np.minimum(width_m + 2 * room_m, config.max_opening_m),
+            cosine=np.minimum(*cosines),
+            area_m2=np.minimum(found[:, 4], found[:, 10]),
+            # flat patches find a line between them, however their middles lie
+            slant=np.maximum(aside - config.finger_width_m / 2, 0) / np.maximum(width_m, 1e-3),
+            reach_m=reach_m,
+            deep_m=-found[:, 2],
+        )
+        return poses, contacts, Reason.WEAK_GRASP
+
+    def _touch(self, poses: Poses, surface: SurfacePoints) -> FloatArray:
+        """What :func:`~perception_stack.grasp.kernels.close_on` says of each, float64 [G, 16]."""
+        config = self._config
+        found: FloatArray = close_on(
             poses.position_m,
             poses.rotation,
             surface.points_m,
@@ -251,38 +292,26 @@ class GraspPlanner:
             config.finger_width_m / 2,
             _GIVE_M,
         )
-        least = _LEAST_PATCH * spacing_m2(surface)
-        good = np.isfinite(found[:, 0]) & (found[:, 2] > least) & (found[:, 6] > least)
-        if not good.any():
-            return poses, None, Reason.NO_ANTIPODAL
-        width_m = found[:, 1] - found[:, 0]
-        narrow = width_m + 2 * config.clearance_m <= config.max_opening_m
-        if not (good & narrow).any():
-            return poses, None, Reason.TOO_WIDE
-        good &= narrow
-        found, width_m = found[good], width_m[good]
-        poses = _rows(poses, good)
-        shift = (found[:, 0] + found[:, 1]) / 2
-        poses = Poses(
-            position_m=poses.position_m + shift[:, None] * poses.rotation[:, :, 1],
-            rotation=poses.rotation,
-            confidence=poses.confidence,
-        )
-        reach_m = -(found[:, 4] + found[:, 8]) / 2
-        sigma_m = _deviations(target, _held(poses, reach_m), poses.rotation)
-        room_m = config.clearance_m + _OPEN_M + _OPEN_SIGMAS * sigma_m[:, 1]
-        aside = np.hypot(found[:, 4] - found[:, 8], found[:, 5] - found[:, 9])
-        contacts = Contacts(
-            width_m=width_m,
-            opening_m=np.minimum(width_m + 2 * room_m, config.max_opening_m),
-            cosine=np.minimum(found[:, 3], found[:, 7]),
-            area_m2=np.minimum(found[:, 2], found[:, 6]),
-            # flat patches find a line between them, however their middles lie
-            slant=np.maximum(aside - config.finger_width_m / 2, 0) / np.maximum(width_m, 1e-3),
-            reach_m=reach_m,
-            deep_m=-found[:, 10],
-        )
-        return poses, contacts, Reason.WEAK_GRASP
+        return found
+
+
+def _touches(found: FloatArray, surface: SurfacePoints) -> NDArray[np.bool_]:
+    least = _LEAST_PATCH * spacing_m2(surface)
+    touches: NDArray[np.bool_] = (
+        np.isfinite(found[:, 0]) & (found[:, 4] > least) & (found[:, 10] > least)
+    )
+    return touches
+
+
+def _turned(poses: Poses, normal: FloatArray) -> Poses:
+    """The same with closing directions along normals given in the grasp frames, float64 [G, 3]."""
+    normal = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+    closing = np.einsum("gij,gj->gi", poses.rotation, normal)
+    approach = poses.rotation[:, :, 0]
+    approach = approach - np.einsum("gi,gi->g", approach, closing)[:, None] * closing
+    approach /= np.maximum(np.linalg.norm(approach, axis=1, keepdims=True), 1e-9)
+    rotation = np.stack([approach, closing, np.cross(approach, closing)], axis=2)
+    return replace(poses, rotation=np.ascontiguousarray(rotation))
 
 
 def _points(target: Target) -> list[FloatArray]:
@@ -330,11 +359,19 @@ def _deviations(target: Target, held_m: FloatArray, rotation: FloatArray) -> Flo
     return np.sqrt(np.maximum(variance, 0.0))
 
 
+def _turn_deviation(target: Target, rotation: FloatArray) -> FloatArray:
+    """Deviation of the object's turn across the closing direction of each grasp, radians."""
+    turns = target.covariance[3:, 3:]
+    variance = np.einsum("gik,ij,gjk->gk", rotation, turns, rotation)
+    # a turn about the closing direction itself leaves the normals where they are
+    return np.sqrt(np.maximum(variance[:, [0, 2]].max(axis=1), 0.0))
+
+
 def _lowest(poses: Poses, low: FloatArray, high: FloatArray, support: Support) -> FloatArray:
     """Height of the gripper's lowest corner above the support on its way, float64 [G]."""
     up = np.einsum("gij,i->gj", poses.rotation, support.up)[:, None]  # in the grasp frame
     corner = np.minimum(low * up, high * up).sum(axis=2).min(axis=1)
-    height: FloatArray = corner + support.above_m(poses.position_m)
+    height: FloatArray = np.asarray(corner + support.above_m(poses.position_m))
     return height
 
 

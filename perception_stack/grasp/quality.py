@@ -37,7 +37,7 @@ class Contacts:
     Attributes:
         width_m: float64 [G].
         opening_m: float64 [G], before closing.
-        cosine: float64 [G], least of both sides, of mean normal and closing line.
+        cosine: float64 [G], mean over a patch, of normals and closing line; that of the worse side.
         area_m2: float64 [G], of the smaller patch.
         slant: float64 [G], tangent of the angle of the line between the patches' middles and the
             closing line.
@@ -54,12 +54,20 @@ class Contacts:
     deep_m: FloatArray
 
 
-def friction_score(contacts: Contacts, config: GraspPlannerConfig) -> FloatArray:
-    """Probability that friction suffices, float64 [G]."""
+def friction_score(
+    contacts: Contacts, turn_sigma_rad: FloatArray, config: GraspPlannerConfig
+) -> FloatArray:
+    """Probability that friction suffices, float64 [G].
+
+    Args:
+        contacts: Of the grasps.
+        turn_sigma_rad: float64 [G], deviation of the object's turn across the closing line.
+        config: Friction.
+    """
     cosine = np.clip(contacts.cosine, _NEVER, 1.0)
     tangent = np.sqrt(1 - cosine**2) / cosine
     worst = np.maximum(tangent, contacts.slant)
-    return below((config.friction - worst) / config.friction_sigma)
+    return below((config.friction - worst) / np.hypot(config.friction_sigma, turn_sigma_rad))
 
 
 def between_score(contacts: Contacts, sigma_m: FloatArray) -> FloatArray:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from perception_stack.datatypes import FloatArray
+from perception_stack.geometry.transforms import level_from
 from perception_stack.grasp.targets import Support, Target
+from perception_stack.shape.surfaces import SurfacePoints
 
 _ON_TOP = 0.6  # cosine of the carrier's normal and up
 _LEAST_ON_TOP = 2  # points of the carrier's top that the other is near to
@@ -38,9 +42,10 @@ class Relations:
 def relate(targets: Sequence[Target], support: Support, *, touch_m: float) -> Relations:
     """Relations of all objects.
 
-    Two objects touch when points of their surfaces come nearer than ``touch_m``. One stands on the
-    other where it is near to a part of it that faces up, and its middle is higher than that. What
-    does not stand upright by itself leans on what it touches, and is carried by that too.
+    Two objects touch when their surfaces come nearer than ``touch_m``. One stands on the other
+    where that is below it and faces up, and its middle is higher than that place. What stands on
+    nothing in this sense, and not firmly on the support either, since its centre of mass is beside
+    all that touches that, leans on what it touches.
     """
     from scipy.spatial import cKDTree
 
@@ -54,22 +59,52 @@ def relate(targets: Sequence[Target], support: Support, *, touch_m: float) -> Re
     height = np.array([one.center_m @ support.up for one in targets])
     for i in range(num):
         for j in range(num):
-            reach_m = touch_m + np.sqrt(surfaces[j].area_m2.max())
-            apart = (low[i] > high[j] + reach_m) | (high[i] < low[j] - reach_m)
+            apart = (low[i] > high[j] + touch_m) | (high[i] < low[j] - touch_m)
             if i == j or apart.any():
                 continue
-            gap_m = trees[i].query(surfaces[j].points_m, distance_upper_bound=reach_m)[0]
-            near = np.isfinite(gap_m)
+            near, at_m = _meeting(surfaces[i], trees[i], surfaces[j], support, touch_m)
             if not near.any():
                 continue
             touches[i, j] = touches[j, i] = True
             top = near & (surfaces[j].normals @ support.up > _ON_TOP)
             if np.count_nonzero(top) >= _LEAST_ON_TOP:
-                at_m = float(np.median(surfaces[j].points_m[top] @ support.up))
-                stands_on[i, j] = height[i] > at_m
+                stands_on[i, j] = height[i] > float(np.median(at_m[top]))
     for i, one in enumerate(targets):
-        if not one.steady:
-            stands_on[i] |= touches[i] & ~stands_on[:, i]
+        if not stands_on[i].any() and not _is_steady(one, support, touch_m):
+            stands_on[i] = touches[i] & ~stands_on[:, i]
     lowest = np.array([float(support.above_m(one.points_m).min()) for one in surfaces])
     on_support = np.asarray(lowest < touch_m, dtype=np.bool_).reshape(num)
     return Relations(on_support=on_support, touches=touches, stands_on=stands_on)
+
+
+def _meeting(
+    upper: SurfacePoints, tree: Any, lower: SurfacePoints, support: Support, touch_m: float
+) -> tuple[NDArray[np.bool_], FloatArray]:
+    """Points of one surface that another comes near to, across it, and their heights.
+
+    Between its points a surface is flat: how far away it is counts along its normal, as long as
+    the nearest of them is no farther aside than they are apart.
+    """
+    aside_m = float(np.sqrt(upper.area_m2.max()))
+    reach_m = float(np.hypot(aside_m, touch_m))
+    far_m, row = tree.query(lower.points_m, distance_upper_bound=reach_m)
+    found = np.isfinite(far_m)
+    row = np.where(found, row, 0)
+    way_m = lower.points_m - upper.points_m[row]
+    across_m = np.abs(np.einsum("ni,ni->n", way_m, upper.normals[row]))
+    near: NDArray[np.bool_] = found & (across_m < touch_m)
+    return near, lower.points_m @ support.up
+
+
+def _is_steady(target: Target, support: Support, touch_m: float) -> bool:
+    """Whether its centre of mass is above what touches the support."""
+    points_m = target.surfaces[0].points_m
+    height_m = support.above_m(points_m)
+    if not height_m.min() < touch_m:  # True for NaN
+        return False
+    level = level_from("", support.up).rotation[:2]
+    feet = points_m[height_m < height_m.min() + touch_m / 2] @ level.T
+    angle = np.arange(16) * np.pi / 8
+    ways = np.stack([np.cos(angle), np.sin(angle)])
+    beyond_m = target.middle_m @ level.T @ ways - (feet @ ways).max(axis=0)
+    return bool(beyond_m.max() < touch_m)

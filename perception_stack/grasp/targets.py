@@ -69,7 +69,6 @@ class Target:
         covariance: float64 [6, 6] of the surface's place: (x, y, z, rotation about the fixed axes
             through ``center_m``).
         center_m: float64 [3].
-        steady: Whether it stands upright by itself; what leans on others is carried by them.
         library: Grasps of its grasp file, where there is one.
     """
 
@@ -82,7 +81,6 @@ class Target:
     source: GraspSource
     covariance: FloatArray
     center_m: FloatArray
-    steady: bool = True
     library: Poses | None = None
 
     def __post_init__(self) -> None:

@@ -25,7 +25,7 @@ from perception_stack.datatypes import (
     TrackedObjects,
 )
 from perception_stack.depth.config import DepthDetectorConfig
-from perception_stack.depth.detector import DepthDetector
+from perception_stack.depth.detector import WIDEST_GAP, DepthDetector, occluded_shares
 from perception_stack.depth.rays import pixel_rays
 from perception_stack.depth.segmentation import Segmentation
 from perception_stack.depth.support import UP_IN_CAMERA, Plane, choose_floor
@@ -57,7 +57,6 @@ _THIN = 3  # of rows and columns of what is no object
 _SCENE_M = 1.5  # from the sensor's nearest object; farther away nothing is in the way
 _SHAPES_KEPT = 0.95  # a fitted shape that explains less is not the only one tried
 _MIDDLE_SIGMA = {GraspSource.MODEL: 0.05, GraspSource.SEEN: 0.1}  # of the size
-_STEADY = np.cos(np.deg2rad(8.0))
 _ROUND = (ShapeKind.CYLINDER, ShapeKind.SPHERE)
 
 
@@ -200,10 +199,10 @@ class GraspStage:
         taken = np.zeros(len(own), dtype=np.bool_)
         for item in items:
             taken |= _explained(item.target.surfaces[0], own)
+        hidden = occluded_shares(segmentation.inverse, segmentation.label, len(own), WIDEST_GAP)
         for k in np.flatnonzero(~taken):
-            item = self._fitted_item(own[k], support, depth.stamp_ns)
-            if item is not None:
-                items.append(item)
+            found = self._fitted_item(own[k], support, float(hidden[k]), depth.stamp_ns)
+            items += [] if found is None else [found]
         scene_m = _surroundings(segmentation, points_m, plane, items)
         planned, relations = self._planner.plan(
             [one.target for one in items],
@@ -242,8 +241,14 @@ class GraspStage:
             items.append(_known_item(known, label, scene_from_model, poses, row))
         return items
 
-    def _fitted_item(self, points_m: FloatArray, support: Support, stamp_ns: int) -> _Item | None:
-        """An unknown object; None, and the reason noted, where no shape can be fitted."""
+    def _fitted_item(
+        self, points_m: FloatArray, support: Support, hidden: float, stamp_ns: int
+    ) -> _Item | None:
+        """An unknown object; None, and the reason noted, where no shape can be fitted.
+
+        ``hidden`` is the share of its outline beyond which something nearer is: so much less sure
+        is its far side to be where the shape says.
+        """
         fitted = fit_primitive(
             points_m, up=support.up, support_m=support.height_m, noise=self._noise
         )
@@ -256,7 +261,7 @@ class GraspStage:
         volume_m3, middle_m = best.surface.volume()
         target = Target(
             surfaces=tuple(_sure(one) for one in tried),
-            trust=tuple(one.score for one in tried),
+            trust=tuple(one.score * (1 - hidden) for one in tried),
             seen=fitted.seen,
             source=GraspSource.SEEN,
             covariance=_of_surface(best),
@@ -264,8 +269,6 @@ class GraspStage:
             volume_m3=volume_m3,
             middle_m=middle_m,
             middle_sigma_m=_MIDDLE_SIGMA[GraspSource.SEEN] * float(np.cbrt(volume_m3)),
-            steady=best.kind == ShapeKind.SPHERE
-            or bool(np.abs(support.up @ best.rotation).max() > _STEADY),
         )
         return _Item(
             target=target,
@@ -304,7 +307,8 @@ def _points(segmentation: Segmentation, camera: CameraModel) -> FloatArray:
     with np.errstate(divide="ignore"):
         depth_m = np.where(segmentation.inverse > 0, 1.0 / segmentation.inverse, np.nan)
     rays = pixel_rays(camera)
-    return np.dstack([rays[..., 0] * depth_m, rays[..., 1] * depth_m, depth_m]).astype(np.float64)
+    points = np.dstack([rays[..., 0] * depth_m, rays[..., 1] * depth_m, depth_m])
+    return points.astype(np.float64)
 
 
 def _carrier(planes: tuple[Plane, ...], own: list[FloatArray]) -> Plane | None:
@@ -339,7 +343,8 @@ def _explained(surface: SurfacePoints, own: list[FloatArray]) -> NDArray[np.bool
         ).mean()
         for one in own
     ]
-    return np.array(shares) > _LEAST_EXPLAINED
+    explained: NDArray[np.bool_] = np.array(shares) > _LEAST_EXPLAINED
+    return explained
 
 
 def _surroundings(
