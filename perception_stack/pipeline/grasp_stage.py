@@ -57,6 +57,8 @@ _THIN = 3  # of rows and columns of what is no object
 _SCENE_M = 1.5  # from the sensor's nearest object; farther away nothing is in the way
 _SHAPES_KEPT = 0.95  # a fitted shape that explains less is not the only one tried
 _MIDDLE_SIGMA = {GraspSource.MODEL: 0.05, GraspSource.SEEN: 0.1}  # of the size
+_COAXIAL, _COAXIAL_GAP_M = 0.2, 0.015  # of the diameter aside; between the parts
+_TURNED = 0.9  # share of the points of both parts that one turned body must explain
 _ROUND = (ShapeKind.CYLINDER, ShapeKind.SPHERE)
 
 
@@ -200,9 +202,8 @@ class GraspStage:
         for item in items:
             taken |= _explained(item.target.surfaces[0], own)
         hidden = occluded_shares(segmentation.inverse, segmentation.label, len(own), WIDEST_GAP)
-        for k in np.flatnonzero(~taken):
-            found = self._fitted_item(own[k], support, float(hidden[k]), depth.stamp_ns)
-            items += [] if found is None else [found]
+        unknown = [(own[k], float(hidden[k])) for k in np.flatnonzero(~taken)]
+        items += self._fitted_items(unknown, support, depth.stamp_ns)
         scene_m = _surroundings(segmentation, points_m, plane, items)
         planned, relations = self._planner.plan(
             [one.target for one in items],
@@ -239,6 +240,29 @@ class GraspStage:
                 translation_m=poses.center_m[row],
             )
             items.append(_known_item(known, label, scene_from_model, poses, row))
+        return items
+
+    def _fitted_items(
+        self, unknown: list[tuple[FloatArray, float]], support: Support, stamp_ns: int
+    ) -> list[_Item]:
+        """Unknown objects of their points and hidden shares, parts of one turned body joined."""
+        items: list[_Item] = []
+        points: list[tuple[FloatArray, float]] = []
+        for points_m, hidden in unknown:
+            item = self._fitted_item(points_m, support, hidden, stamp_ns)
+            if item is None:
+                continue
+            for k, other in enumerate(items):
+                if not _is_coaxial(item, other):
+                    continue
+                both = np.concatenate([points_m, points[k][0]]), max(hidden, points[k][1])
+                whole = self._fitted_item(both[0], support, both[1], stamp_ns)
+                if whole is not None and _is_turned(whole):
+                    items[k], points[k] = whole, both
+                    break
+            else:
+                items.append(item)
+                points.append((points_m, hidden))
         return items
 
     def _fitted_item(
@@ -330,6 +354,23 @@ def _support(plane: Plane | None) -> tuple[Support, FloatArray]:
     # the camera, at the origin, is this far above
     above_m = 1 / float(np.linalg.norm(plane.inverse_m))
     return Support(up=plane.up, height_m=-above_m), np.append(plane.up, above_m)
+
+
+def _is_coaxial(one: _Item, other: _Item) -> bool:
+    """Whether two cylinders may be parts of one turned body, as neck and belly of a bottle are."""
+    if not one.shape == other.shape == ShapeKind.CYLINDER:
+        return False
+    if one.size_m[0] > other.size_m[0]:
+        one, other = other, one
+    away_m = (one.center_m - other.center_m) @ other.rotation
+    along_m = abs(float(away_m[2]))
+    reach_m = (one.size_m.max() + other.size_m[2]) / 2 + _COAXIAL_GAP_M
+    aside_m = float(np.hypot(*away_m[:2]))
+    return aside_m < _COAXIAL * float(other.size_m[0]) and along_m < reach_m
+
+
+def _is_turned(one: _Item) -> bool:
+    return one.shape == ShapeKind.CYLINDER and one.score >= _TURNED
 
 
 def _explained(surface: SurfacePoints, own: list[FloatArray]) -> NDArray[np.bool_]:
