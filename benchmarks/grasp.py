@@ -31,7 +31,6 @@ from perception_stack.fusion.config import FusionConfig
 from perception_stack.geometry.boxes import transform_boxes
 from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.geometry.transforms import (
-    RigidTransform,
     matrix_from_quat,
     quat_from_matrix,
 )
@@ -209,7 +208,7 @@ def grasps_of(scenery: Scenery, mode: str, rng: np.random.Generator) -> tuple[Gr
         )
     journal = Journal()
     stage = GraspStage(
-        GraspPlannerConfig(enabled=True),
+        GraspPlannerConfig(),
         DepthDetectorConfig(),
         FusionConfig(),
         known,

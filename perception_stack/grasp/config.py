@@ -18,7 +18,6 @@ class GraspPlannerConfig(StepConfig):
             grasp frame that is none.
     """
 
-    enabled: bool = param(False, "Whether grasps are planned.")
     max_opening_m: float = param(
         0.085, "Largest distance between the fingers.", unit="m", low=0.001, high=0.5
     )
@@ -76,6 +75,10 @@ class GraspPlannerConfig(StepConfig):
         0.01, "Objects that are nearer than this touch.", unit="m", low=0.0, high=0.1
     )
     grasp_carriers: bool = param(False, "Whether to grasp objects on which others stand.")
+    on_request: bool = param(False, "Whether to plan only when the service plan_grasps is called.")
+    collision_ttl_s: float = param(
+        3.0, "How long MoveIt keeps an object that is not seen.", unit="s", low=0.0, high=3600.0
+    )
     max_grasps: int = param(5, "Most grasps of one object.", low=1, high=100)
     min_score: float = param(0.5, "Least score of a grasp.", low=0.0, high=1.0)
     num_seeds: int = param(

@@ -195,7 +195,11 @@ class GraspPlanner:
             poses, contacts = _rows(poses, above), _contact_rows(contacts, above)
             low, high = low[above], high[above]
         held_m = _held(poses, contacts.reach_m)
-        sigma_m = _deviations(target, held_m, poses.rotation)
+        root_m = poses.position_m - config.finger_length_m * poses.rotation[:, :, 0]
+        sigma_m = np.maximum(
+            _deviations(target, poses.position_m, poses.rotation),
+            _deviations(target, root_m, poses.rotation),
+        )
         score = (
             poses.confidence
             * friction_score(contacts, _turn_deviation(target, poses.rotation), config)
@@ -350,10 +354,10 @@ def _held(poses: Poses, reach_m: FloatArray) -> FloatArray:
     return held
 
 
-def _deviations(target: Target, held_m: FloatArray, rotation: FloatArray) -> FloatArray:
-    """Deviation of the object's surface along the axes of each grasp frame, float64 [G, 3]."""
+def _deviations(target: Target, at_m: FloatArray, rotation: FloatArray) -> FloatArray:
+    """Deviation of a place on the object along the axes of each grasp frame, float64 [G, 3]."""
     axes = np.moveaxis(rotation, 2, 1)  # [G, axis, 3]
-    lever = np.cross((held_m - target.center_m)[:, None], axes)
+    lever = np.cross((at_m - target.center_m)[:, None], axes)
     along = np.concatenate([axes, lever], axis=2)
     variance = np.einsum("gki,ij,gkj->gk", along, target.covariance, along)
     return np.sqrt(np.maximum(variance, 0.0))
