@@ -1,10 +1,10 @@
 """Grasps that hold: simulated tables and piles, and shapes fitted to real tables.
 
-For every object that is seen enough, the best grasp is checked on the true mesh in the true scene by
-``evaluation/grasp.py``, which knows nothing of how it was planned: friction 0.5, 40 N, 500 kg/m³.
-Objects are known with their true pose, known with a pose that is off (3 mm and 2° in each direction,
-as its covariance says), or not known at all, so that only the depth image counts. Everything goes
-through the depth step and ``pipeline/grasp_stage.py``, as in the node::
+For every object that is seen enough, the best grasp is checked on the true mesh in the true scene
+by ``evaluation/grasp.py``, which knows nothing of how it was planned: friction 0.5, 40 N, 500
+kg/m³. Objects are known with their true pose, known with a pose that is off (3 mm and 2° in each
+direction, as its covariance says), or not known at all, so that only the depth image counts.
+Everything goes through the depth step and ``pipeline/grasp_stage.py``, as in the node::
 
     OMP_NUM_THREADS=1 python benchmarks/grasp.py --data ../shared/data
 
@@ -145,7 +145,10 @@ class Trial:
         self.scores: list[tuple[float, bool]] = []
         self.took_ms: list[float] = []
 
-    def add(self, label: str, hidden: float, reason: str, score: float, check: GraspCheck | None):
+    def add(
+        self, label: str, hidden: float, reason: str, score: float, check: GraspCheck | None
+    ) -> None:
+        """Count one object and its best grasp, if it has any."""
         counters = (self.by_class[label], self.by_hidden[int(np.digitize(hidden, VISIBLE[1:-1]))])
         for one in counters:
             one["objects"] += 1
@@ -160,6 +163,7 @@ class Trial:
             self.failed[" ".join(one for one in parts if not getattr(check, one))] += 1
 
     def tell(self, mode: str) -> None:
+        """Print it."""
         total = sum(self.by_class.values(), Counter())
         print(f"\n{mode}: {_rate(total)}")
         for label in sorted(self.by_class):
@@ -174,7 +178,8 @@ class Trial:
             print(f"  mean score {score[:, 0].mean():.2f}, held {score[:, 1].mean():.2f}")
         took = np.array(self.took_ms)
         print(
-            f"  {np.median(took):.0f} ms an object (median), 95 % below {np.quantile(took, 0.95):.0f}"
+            f"  {np.median(took):.0f} ms an object (median), "
+            f"95 % below {np.quantile(took, 0.95):.0f}"
         )
 
 
@@ -206,14 +211,13 @@ def grasps_of(scenery: Scenery, mode: str, rng: np.random.Generator) -> tuple[Gr
             classes=tuple(known),
             class_probs=np.eye(len(rows)),
         )
-    journal = Journal()
     stage = GraspStage(
         GraspPlannerConfig(),
         DepthDetectorConfig(),
         FusionConfig(),
-        known,
-        FrameTree(),
-        journal,
+        known=known,
+        frames=FrameTree(),
+        journal=Journal(),
     )
     stage.set_camera(frame.camera)
     if mode != "seen only":
@@ -265,7 +269,7 @@ def trial(scenes: list[Scenery], mode: str) -> Trial:
 
 
 def _item_of(scenery: Scenery, grasps: Grasps, row: int, mode: str) -> int | None:
-    """Row of the scene object that is this one: by name, or the one fitted to most of its pixels."""
+    """Row of the scene object that is this one: by name, or the nearest one in its place."""
     labels = grasps.objects.boxes.labels
     if mode != "seen only":
         return labels.index(str(row))
@@ -354,11 +358,13 @@ def mosd(data: Path) -> None:
             support_m = float(up @ middle)
             fitted = fit_primitive(mine, up=up, support_m=support_m, noise=NOISE)
             shape = fitted.primitives[0]
+            lowest_mm = 1e3 * (height.min() - support_m)
+            turned_deg = np.rad2deg(np.arccos(np.abs(up @ shape.rotation).max()))
             size = " x ".join(f"{1e3 * value:.0f}" for value in shape.size_m)
             print(
                 f"  {path.stem:8s} object {one - 1}: {shape.kind.name:8s} {size} mm, "
-                f"explains {shape.score:.0%}, lowest point {1e3 * (height.min() - support_m):.0f} mm "
-                f"above the table, turned {np.rad2deg(np.arccos(np.abs(up @ shape.rotation).max())):.0f} deg"
+                f"explains {shape.score:.0%}, lowest point {lowest_mm:.0f} mm "
+                f"above the table, turned {turned_deg:.0f} deg"
             )
 
 

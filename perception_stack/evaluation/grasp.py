@@ -7,12 +7,12 @@ them meet the mesh first. Nothing here is shared with the planner but the grippe
 2. *closes*: forces at the contact points squeeze the object and cancel each other, each of them in
    the friction cone of the object's normal there and in that of the pad (cones of eight edges,
    inscribed; Murray, Li and Sastry 1994, section 5.2; for two points that is Nguyen's condition).
-3. *balanced*: each contact bears its share of the weight and of the torque that the weight has about
-   the closing line, within the ellipsoid of forces and torque of a contact patch (Howe and
+3. *balanced*: each contact bears its share of the weight and of the torque that the weight has
+   about the closing line, within the ellipsoid of forces and torque of a contact patch (Howe and
    Cutkosky, Practical force-motion models for sliding manipulation, IJRR 1996).
-4. *clear*: the open gripper, swept along its approach, meets no triangle of the scene, the object's
-   own included; the closing fingers meet nothing else, and the object nowhere but on the pads
-   (boxes against triangles by separating axes; Akenine-Möller 2001).
+4. *clear*: the open gripper, swept along its approach, meets no triangle of the scene, the
+   object's own included; the closing fingers meet nothing else, and the object nowhere but on the
+   pads (boxes against triangles by separating axes; Akenine-Möller 2001).
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ _COMPLIANCE_M = 0.001  # of pads: what is this near behind the first contact tou
 _FLUSH_M = 0.002  # of the object beside the pads, before it counts as in the way
 _LEAST_PATCH_M = 0.002  # radius of the patch of a point contact
 _EDGE = 1e-9
+
+Patch = tuple[FloatArray, FloatArray]
 _MOST_CONTACTS = 24  # of one pad
 _ROUND = 1e-6
 _LENGTH_M = 0.02  # by which torques count as much as forces
@@ -107,18 +109,16 @@ def check_grasp(
     clear = not any(_meets(a, b, everything) for a, b in zip(low, high, strict=True))
     if not touches:
         return GraspCheck(touches=False, closes=False, balanced=False, clear=clear)
-    clear = clear and _closes_freely(left, right, target, others, opening_m, gripper)
+    clear = clear and _closes_freely((left, right), target, others, opening_m, gripper)
     return GraspCheck(
         touches=True,
         closes=_squeezes(left, right, holding.friction),
-        balanced=_balanced(left, right, target, up @ rotation, gripper, holding),
+        balanced=_balanced((left, right), target, up @ rotation, gripper, holding),
         clear=clear,
     )
 
 
-def _contacts(
-    target: FloatArray, opening_m: float, gripper: Gripper
-) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
+def _contacts(target: FloatArray, opening_m: float, gripper: Gripper) -> tuple[Patch, Patch]:
     """Points and outward normals where the left and the right pad touch first."""
     num_x, num_z = _RAYS
     x = -gripper.pad_length_m * (np.arange(num_x) + 0.5) / num_x
@@ -159,9 +159,7 @@ def _contacts(
     return found[0], found[1]
 
 
-def _squeezes(
-    left: tuple[FloatArray, FloatArray], right: tuple[FloatArray, FloatArray], friction: float
-) -> bool:
+def _squeezes(left: Patch, right: Patch, friction: float) -> bool:
     """Whether forces at the contacts press from both sides and cancel each other."""
     from scipy.optimize import nnls
 
@@ -197,13 +195,13 @@ def _cone(axis: FloatArray, friction: float) -> FloatArray:
 
 
 def _balanced(
-    left: tuple[FloatArray, FloatArray],
-    right: tuple[FloatArray, FloatArray],
+    patches: tuple[Patch, Patch],
     target: FloatArray,
     up: FloatArray,
     gripper: Gripper,
     holding: Holding,
 ) -> bool:
+    left, right = patches
     volume, middle = _volume(target)
     weight = holding.density_kgpm3 * volume * _GRAVITY_MPS2
     # the patches, not single points, carry: their middles
@@ -231,13 +229,13 @@ def _volume(triangles: FloatArray) -> tuple[float, FloatArray]:
 
 
 def _closes_freely(
-    left: tuple[FloatArray, FloatArray],
-    right: tuple[FloatArray, FloatArray],
+    patches: tuple[Patch, Patch],
     target: FloatArray,
     others: FloatArray,
     opening_m: float,
     gripper: Gripper,
 ) -> bool:
+    left, right = patches
     width, thick = gripper.finger_width_m / 2, gripper.finger_thickness_m
     for sign, contact in ((1.0, float(left[0][:, 1].max())), (-1.0, float(right[0][:, 1].min()))):
         ends = np.sort([contact, sign * (opening_m / 2 + thick)])

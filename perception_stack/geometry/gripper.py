@@ -1,7 +1,7 @@
 """A parallel two-finger gripper as a few boxes in its grasp frame.
 
-The grasp frame lies midway between the finger tips: x ahead along the approach, y along the closing
-direction. Nothing of the gripper is ahead of x = 0. The fingers reach back to the palm.
+The grasp frame lies midway between the finger tips: x ahead along the approach, y along the
+closing direction. Nothing of the gripper is ahead of x = 0. The fingers reach back to the palm.
 """
 
 from __future__ import annotations

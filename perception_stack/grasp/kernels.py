@@ -1,6 +1,6 @@
 """Loops over grasps and points in machine code."""
 
-# ruff: noqa: PLR0917 - machine code takes its arguments by position
+# ruff: noqa: PLR0912, PLR0917 - machine code takes its arguments by position
 from __future__ import annotations
 
 from typing import Any
@@ -110,8 +110,8 @@ def first_clear(
         rotation: float64 [G, 3, 3].
         low_m: float64 [G, 3, 3], least corners of the gripper's boxes in the grasp frame.
         high_m: float64 [G, 3, 3].
-        closed_m: float64 [G], y of the left finger's inner side when it touches: what is no part of
-            the object must not lie in its way there.
+        closed_m: float64 [G], y of the left finger's inner side when it touches: what is no part
+            of the object must not lie in its way there.
         target_m: float64 [N, 3], of the object.
         scene_m: float64 [M, 3], of everything else.
         least_m: Distance that is too little.

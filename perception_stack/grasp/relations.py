@@ -35,8 +35,13 @@ class Relations:
     @property
     def carries(self) -> NDArray[np.bool_]:
         """Whether something stands on it, or leans on it, bool [N]."""
-        carries: NDArray[np.bool_] = self.stands_on.any(axis=0)
-        return carries
+        return np.asarray(self.stands_on.any(axis=0))
+
+    @classmethod
+    def none(cls) -> Relations:
+        """Those of no objects."""
+        nothing = np.empty((0, 0), dtype=np.bool_)
+        return cls(on_support=nothing[0:0].reshape(0), touches=nothing, stands_on=nothing)
 
 
 def relate(targets: Sequence[Target], support: Support, *, touch_m: float) -> Relations:

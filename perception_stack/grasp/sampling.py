@@ -54,7 +54,7 @@ def antipodal_pairs(
     rng = np.random.default_rng(0)
     sure = surface.area_m2 > 0
     seeds = rng.permutation(np.flatnonzero(sure))
-    # what looks down to the support or up from below is of no use but for things held from the side
+    # what faces up or down is of use only for things held from the side
     seeds = seeds[np.argsort(np.abs(normals[seeds] @ up) > 0.95, kind="stable")]
     seeds = seeds[: config.num_seeds]
     axis = -normals[seeds]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray, GraspSource, check_array, check_rows
 from perception_stack.shape.surfaces import SurfacePoints
@@ -33,6 +34,14 @@ class Poses:
     def __len__(self) -> int:
         return len(self.position_m)
 
+    def rows(self, index: NDArray[np.bool_] | NDArray[np.intp]) -> Poses:
+        """Those picked by a mask or an integer index, in that order."""
+        return Poses(
+            position_m=self.position_m[index],
+            rotation=self.rotation[index],
+            confidence=self.confidence[index],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownObject:
@@ -58,8 +67,8 @@ class Target:
     """One object of the scene.
 
     Attributes:
-        surfaces: What its surface may be, the most probable first; a known object has one. Points of
-            area 0 are there for all that is known, but no finger is to touch them.
+        surfaces: What its surface may be, the most probable first; a known object has one. Points
+            of area 0 are there for all that is known, but no finger is to touch them.
         trust: How far to believe each surface where nothing was measured, in [0, 1].
         seen: What was measured of it; None where the surface is known.
         volume_m3: Of it.

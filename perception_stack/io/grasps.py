@@ -1,7 +1,7 @@
 """Grasp files of objects: ``isaac_grasp`` YAML, format version 1.0.
 
-Position and orientation are those of the gripper's frame in the object's frame. The names of the two
-frames are for people. ::
+Position and orientation are those of the gripper's frame in the object's frame. The names of the
+two frames are for people. ::
 
     format: isaac_grasp
     format_version: 1.0

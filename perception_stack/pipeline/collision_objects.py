@@ -21,10 +21,10 @@ class _Told:
 
 
 class CollisionObjects:
-    """Keeps the names of objects from frame to frame, and lets those go that are not seen any more.
+    """Keeps the names of objects from frame to frame, and lets those go that are not seen.
 
-    A tracked object is called by its identity. Another keeps its name while it is found within half
-    its size of where it was; the camera must not move for that, or the objects come in a fixed frame.
+    A tracked object is called by its identity. Another keeps its name while it is found within
+    half its size of where it was, for which the camera must not move.
 
     Args:
         ttl_s: How long an object stays that is not seen.
@@ -56,7 +56,7 @@ class CollisionObjects:
         return names, gone
 
     def _name_of(self, center_m: FloatArray, taken: list[str]) -> str:
-        """The name of the nearest object known that may be this one; a new one if there is none."""
+        """The name of the nearest object that may be this one; a new one if there is none."""
         near = [
             (float(np.linalg.norm(one.center_m - center_m)), name)
             for name, one in self._told.items()

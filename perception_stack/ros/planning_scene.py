@@ -29,9 +29,7 @@ class PlanningScene:
         self._objects = CollisionObjects(ttl_s)
         self._publisher: Publisher | None = None
         if CollisionObject is None:
-            text = (
-                "no moveit_msgs here, so no collision objects; install ros-$ROS_DISTRO-moveit-msgs"
-            )
+            text = "no moveit_msgs, no collision objects; install ros-$ROS_DISTRO-moveit-msgs"
             node.get_logger().info(text)
             return
         self._publisher = node.advertise(CollisionObject, "collision_object", qos.RESULT)

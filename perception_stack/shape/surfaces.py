@@ -1,4 +1,4 @@
-"""Surfaces as points with outward normals: what steps and primitives exchange instead of meshes."""
+"""Surfaces as points with outward normals: what is exchanged instead of meshes."""
 
 from __future__ import annotations
 

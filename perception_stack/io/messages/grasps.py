@@ -76,50 +76,53 @@ def collision_object_to_msg(objects: SceneObjects, row: int, name: str, *, build
     else:
         solid, dimensions = _BOX, size
     boxes = objects.boxes
-    header = header_to_msg(boxes.stamp_ns, boxes.frame_id, build=build)
-    pose = pose_to_msg(boxes.center_m[row], boxes.quat_xyzw[row], build=build)
-    here = pose_to_msg(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]), build=build)
     primitive = build(
         "shape_msgs/msg/SolidPrimitive",
         type=solid,
         dimensions=dimensions,
         polygon=build("geometry_msgs/msg/Polygon", points=[]),
     )
-    return _collision_object(header, name, pose, [primitive], [here], _ADD, build)
+    return _collision_object(
+        header_to_msg(boxes.stamp_ns, boxes.frame_id, build=build),
+        pose=pose_to_msg(boxes.center_m[row], boxes.quat_xyzw[row], build=build),
+        id=name,
+        primitives=[primitive],
+        operation=_ADD,
+        build=build,
+    )
 
 
 def collision_removal_to_msg(frame_id: str, at_ns: int, name: str, *, build: Build) -> Any:
     """A ``moveit_msgs/CollisionObject`` that takes the object of a name away."""
-    header = header_to_msg(at_ns, frame_id, build=build)
-    here = pose_to_msg(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]), build=build)
-    return _collision_object(header, name, here, [], [], _REMOVE, build)
+    return _collision_object(
+        header_to_msg(at_ns, frame_id, build=build),
+        pose=_at_origin(build),
+        id=name,
+        primitives=[],
+        operation=_REMOVE,
+        build=build,
+    )
 
 
-def _collision_object(
-    header: Any,
-    name: str,
-    pose: Any,
-    primitives: list[Any],
-    primitive_poses: list[Any],
-    operation: bytes,
-    build: Build,
-) -> Any:
+def _collision_object(header: Any, *, primitives: list[Any], build: Build, **fields: Any) -> Any:
     return build(
         "moveit_msgs/msg/CollisionObject",
         header=header,
-        pose=pose,
-        id=name,
         type=build("object_recognition_msgs/msg/ObjectType", key="", db=""),
         primitives=primitives,
-        primitive_poses=primitive_poses,
+        primitive_poses=[_at_origin(build) for _ in primitives],
         meshes=[],
         mesh_poses=[],
         planes=[],
         plane_poses=[],
         subframe_names=[],
         subframe_poses=[],
-        operation=operation,
+        **fields,
     )
+
+
+def _at_origin(build: Build) -> Any:
+    return pose_to_msg(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]), build=build)
 
 
 def _object_to_msg(objects: SceneObjects, i: int, num_grasps: int, build: Build) -> Any:

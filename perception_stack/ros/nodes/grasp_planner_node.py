@@ -1,4 +1,4 @@
-"""Node ``grasp_planner``: depth images, poses of known objects and the tracked list in, grasps out."""
+"""Node ``grasp_planner``: depth images, poses of known objects and tracks in, grasps out."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class GraspPlannerNode(StepNode):
             self._config,
             self.config("depth_detector", DepthDetectorConfig),
             pairing,
-            load_known(meshes, self._config),
-            frames,
-            journal,
+            known=load_known(meshes, self._config),
+            frames=frames,
+            journal=journal,
         )
         self._stage.warm_up()
         self._newest: DepthImage | None = None
@@ -87,9 +87,7 @@ class GraspPlannerNode(StepNode):
     def _on_request(self, _request: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
         depth, self._newest = self._newest, None
         if not self._config.on_request:
-            answer.message = (
-                "grasps are planned for each depth image; grasp_planner.on_request is off"
-            )
+            answer.message = "grasps follow each depth image; grasp_planner.on_request is off"
         elif depth is None:
             answer.message = "no depth image since the last request"
         else:

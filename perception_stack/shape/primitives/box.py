@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray, ShapeKind
 from perception_stack.shape.primitives.record import Fit, Seen
@@ -87,7 +88,7 @@ def _refined(seen: Seen, rotation: FloatArray, *, upright: bool) -> Fit:
     turns = [2] if upright else [0, 1, 2]
     points = seen.points_m - seen.points_m.mean(axis=0)
     for _ in range(_STEPS):
-        normal, face = _faces(seen.normals, rotation)
+        face = _faces(seen.normals, rotation)
         used = face >= 0
         axis = rotation.T[face // 2]
         place = np.einsum("ni,ni->n", points, axis)
@@ -120,20 +121,20 @@ def _turned(turn: FloatArray) -> FloatArray:
     return matrix
 
 
-def _faces(normals: FloatArray, rotation: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Cosine with the nearest axis, and the face each point is of, 2 axis + side; -1 for none."""
+def _faces(normals: FloatArray, rotation: FloatArray) -> NDArray[np.int64]:
+    """The face each point is of, 2 axis + side; -1 for none, int64 [N]."""
     along = normals @ rotation
     axis = np.argmax(np.abs(along), axis=1)
     most = np.take_along_axis(along, axis[:, None], axis=1)[:, 0]
-    return most, np.where(np.abs(most) > _OF_FACE, 2 * axis + (most > 0), -1)
+    return np.where(np.abs(most) > _OF_FACE, 2 * axis + (most > 0), -1)
 
 
 def _bounded(
     seen: Seen, rotation: FloatArray, angle_variance: FloatArray, *, num_params: int, upright: bool
 ) -> Fit:
-    _, face = _faces(seen.normals, rotation)
+    face = _faces(seen.normals, rotation)
     place = seen.points_m @ rotation
-    ends = np.array(seen.ends(rotation))
+    ends: FloatArray = np.array(seen.ends(rotation))
     variance = np.full((2, 3), seen.spacing_m**2 / 4)
     shown = np.zeros((2, 3), dtype=np.bool_)
     for axis in range(3):

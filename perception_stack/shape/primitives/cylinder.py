@@ -25,7 +25,7 @@ _UP = np.array([0.0, 0.0, 1.0])
 
 def fit_cylinders(seen: Seen) -> list[Fit]:
     """One for each kind of axis that gives a cylinder."""
-    values, vectors = np.linalg.eigh(seen.normals.T @ seen.normals)
+    vectors = np.linalg.eigh(seen.normals.T @ seen.normals)[1]
     yaw = np.arange(_NUM_LYING) * np.pi / _NUM_LYING
     lying = np.column_stack([np.cos(yaw), np.sin(yaw), np.zeros(_NUM_LYING)])
     free = vectors[:, :1].T * (1.0 if vectors[2, 0] >= 0 else -1.0)

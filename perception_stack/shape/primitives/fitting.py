@@ -1,9 +1,9 @@
 """Which primitive an object is: all kinds are fitted, and the least BIC is taken.
 
 The likelihood of a point is a normal density of its distance from the surface, with the noise of
-the sensor, mixed with a share of outliers spread over the object. Where a shape says that a surface
-is to be seen and nothing was seen, it pays as for an unlikely hole. Schwarz's criterion (1978) adds
-ln N for each two parameters.
+the sensor, mixed with a share of outliers spread over the object. Where a shape says that a
+surface is to be seen and nothing was seen, it pays as for an unlikely hole. Schwarz's criterion
+(1978) adds ln N for each parameter to twice the negative logarithm.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Fitted:
     """What an object may be.
 
     Attributes:
-        primitives: The one of least BIC, then the prism, which claims nothing but an outline, if it
-            is not that; none for too few points.
+        primitives: The one of least BIC, then the prism, which claims nothing but an outline, if
+            it is not that; none for too few points.
         seen: The points, thinned, with normals towards the sensor.
     """
 
@@ -88,7 +88,7 @@ def fit_primitive(
 def warm_up() -> None:
     """Load what the first fit would wait for."""
     rng = np.random.default_rng(0)
-    points = rng.uniform(-0.05, 0.05, (300, 3)) + [0, 0, 1.0]
+    points = rng.uniform(-0.05, 0.05, (300, 3)) + np.array([0.0, 0.0, 1.0])
     fit_primitive(points, up=np.array([0.0, 0.0, 1.0]), support_m=0.9, noise=0.002)
 
 

@@ -26,8 +26,8 @@ class Primitive:
         size_covariance: float64 [3, 3].
         score: In [0, 1], share of the points that lie on it.
         surface: The whole surface, hidden sides too.
-        believed: bool [P], points of the surface that are seen, or hidden by what is seen; through the
-            others the sensor looks, or something else hides them.
+        believed: bool [P], points of the surface that are seen, or hidden by what is seen; through
+            the others the sensor looks, or something else hides them.
     """
 
     kind: ShapeKind

@@ -27,5 +27,4 @@ def solve(jacobian: FloatArray, residual: FloatArray, weight: FloatArray) -> Flo
     """Step of weighted least squares, float64 [K]; the shortest where some are not determined."""
     square = (jacobian * weight[:, None]).T @ jacobian
     square[np.diag_indices_from(square)] += 1e-12
-    step: FloatArray = -np.linalg.lstsq(square, (jacobian * weight[:, None]).T @ residual)[0]
-    return step
+    return np.asarray(-np.linalg.lstsq(square, (jacobian * weight[:, None]).T @ residual)[0])

@@ -39,9 +39,10 @@ def fit_turned(seen: Seen, cylinder: Fit) -> Fit | None:
         radial = away - (away @ axis)[:, None] * axis
         far = np.maximum(np.linalg.norm(radial, axis=1), 1e-9)
         side = np.abs(seen.normals @ axis) < _CAP
-        radius_m = _profile(height[side], far[side], low, high, num)
-        if radius_m is None:
+        profile = _profile(height[side], far[side], low, high, num)
+        if profile is None:
             return None
+        radius_m = profile
         residual = far - np.interp(height, at_m, radius_m)
         weight = np.where(side, tukey(residual / seen.sigma_m) / seen.sigma_m**2, 0.0)
         out = radial / far[:, None]
@@ -72,7 +73,7 @@ def fit_turned(seen: Seen, cylinder: Fit) -> Fit | None:
         high_m=np.array([center[0] + largest, center[1] + largest, high]),
         num_params=cylinder.num_params + num,
         distance_m=distance_m,
-        surface=_surface(rotation, middle, at_m, radius_m, (low, high), seen.spacing_m),
+        surface=_surface(rotation, middle, (at_m, radius_m), (low, high), seen.spacing_m),
     )
 
 
@@ -95,16 +96,16 @@ def _profile(
 def _surface(
     rotation: FloatArray,
     middle: FloatArray,
-    at_m: FloatArray,
-    radius_m: FloatArray,
+    profile: tuple[FloatArray, FloatArray],
     ends: tuple[float, float],
     spacing_m: float,
 ) -> SurfacePoints:
     """Rings of points, and the two discs at the ends."""
+    at_m, radius_m = profile
     slope = np.clip(np.gradient(radius_m, at_m), -_STEEPEST, _STEEPEST)
     rings = max(round((ends[1] - ends[0]) / spacing_m), 2)
     height = ends[0] + (np.arange(rings) + 0.5) * (ends[1] - ends[0]) / rings
-    parts = []
+    parts: list[SurfacePoints] = []
     for h in height:
         r, tilt = float(np.interp(h, at_m, radius_m)), float(np.interp(h, at_m, slope))
         num = max(round(2 * np.pi * r / spacing_m), 6)
