@@ -193,8 +193,8 @@ class GraspPlanner:
         )
         free = clear_m >= 0
         if not free.any():
-            by_itself = np.count_nonzero(clear_m == -1) >= np.count_nonzero(clear_m == -2)
-            return Reason.NO_ROOM if by_itself else Reason.HITS_SCENE
+            # were there nothing else around, some would be free
+            return Reason.HITS_SCENE if (clear_m == -2).any() else Reason.NO_ROOM
         found = found.rows(free)
         spread_m = self._spread_m(found, task.target).max(axis=1)
         score = found.score * clear_score(clear_m[free], spread_m)

@@ -134,7 +134,7 @@ def _bounded(
 ) -> Fit:
     face = _faces(seen.normals, rotation)
     place = seen.points_m @ rotation
-    ends: FloatArray = np.array(seen.ends(rotation))
+    ends = np.stack(seen.ends(rotation)).astype(np.float64)
     variance = np.full((2, 3), seen.spacing_m**2 / 4)
     shown = np.zeros((2, 3), dtype=np.bool_)
     for axis in range(3):

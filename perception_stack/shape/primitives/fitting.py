@@ -112,7 +112,7 @@ def _prepared(points_m: FloatArray, ground_m: float, noise: float) -> Seen:
     sigma_m = np.sqrt(sigma_m**2 / np.minimum(count, _COMMON) + _ROUGH_M**2)
     places = cKDTree(means)
     near = places.query(means, k=min(_NEIGHBOURS, len(means)))[1]
-    around = means[near]
+    around = means[near.reshape(len(means), -1)]
     around = around - around.mean(axis=1, keepdims=True)
     normals = np.linalg.eigh(np.einsum("nki,nkj->nij", around, around))[1][:, :, 0]
     away = np.einsum("ni,ni->n", normals, means) > 0
