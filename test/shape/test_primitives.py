@@ -46,7 +46,7 @@ def fitted(points_m: FloatArray, support_m: float = TABLE_M) -> Primitive:
     return fit_primitive(points_m, up=UP, support_m=support_m, noise=NOISE).primitives[0]
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(
     length_m=st.floats(0.05, 0.2),
     width_m=st.floats(0.05, 0.15),
@@ -66,7 +66,7 @@ def test_box(length_m: float, width_m: float, height_m: float, yaw_rad: float) -
     assert found.score > 0.95
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(
     radius_m=st.floats(0.025, 0.06), height_m=st.floats(0.06, 0.2), yaw_rad=st.floats(-1.5, 1.5)
 )
@@ -84,7 +84,7 @@ def test_cylinder(lying: bool, radius_m: float, height_m: float, yaw_rad: float)
     assert abs(found.rotation[:, 2] @ rotation[:, 2]) > np.cos(np.deg2rad(4))
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(radius_m=st.floats(0.02, 0.08), seed=st.integers(0, 100))
 def test_sphere(radius_m: float, seed: int) -> None:
     mesh = ball((radius_m,) * 3, PAINT, num_sides=48).triangles_m
