@@ -47,7 +47,7 @@ from perception_stack.simulation.scene import SimulatedFrame
 from perception_stack.simulation.table import TABLE_HEIGHT_M, TableConfig, table_scene
 from perception_stack.simulation.table_objects import known_objects
 
-TABLE_SEEDS, PILE_SEEDS, NUM_PILED = range(0, 12), range(0, 6), 15
+TABLE_SEEDS, PILE_SEEDS, NUM_PILED = range(100, 140), range(100, 120), 15
 MODES = ("true pose", "pose off", "seen only")
 OFF_M, OFF_RAD = 0.003, np.deg2rad(2.0)
 VISIBLE = (0.0, 0.1, 0.4, 1.0)  # hidden shares that are told apart

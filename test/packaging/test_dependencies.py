@@ -29,7 +29,9 @@ LIBRARIES = {
     "trackeval": (None, "trackeval"),
     "yaml": ("python3-yaml", "pyyaml"),
 }
-ROSDEP_KEYS = {name: key for name, (key, _) in LIBRARIES.items()} | {"tf2_ros": "tf2_ros_py"}
+ROSDEP_KEYS = {name: key for name, (key, _) in LIBRARIES.items()}
+# MoveIt is installed by those who plan with it
+ROSDEP_KEYS |= {"tf2_ros": "tf2_ros_py", "moveit_msgs": None}
 
 
 def imported(folder: Path) -> set[str]:

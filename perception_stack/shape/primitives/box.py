@@ -117,8 +117,7 @@ def _refined(seen: Seen, rotation: FloatArray, *, upright: bool) -> Fit:
 def _turned(turn: FloatArray) -> FloatArray:
     import cv2
 
-    matrix: FloatArray = cv2.Rodrigues(turn)[0]
-    return matrix
+    return np.asarray(cv2.Rodrigues(turn)[0], dtype=np.float64)
 
 
 def _faces(normals: FloatArray, rotation: FloatArray) -> NDArray[np.int64]:
@@ -134,7 +133,7 @@ def _bounded(
 ) -> Fit:
     face = _faces(seen.normals, rotation)
     place = seen.points_m @ rotation
-    ends = np.stack(seen.ends(rotation)).astype(np.float64)
+    ends = np.stack(seen.ends(rotation))
     variance = np.full((2, 3), seen.spacing_m**2 / 4)
     shown = np.zeros((2, 3), dtype=np.bool_)
     for axis in range(3):
