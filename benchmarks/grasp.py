@@ -28,7 +28,7 @@ from perception_stack.datatypes import Boxes3D, FloatArray, Grasps, ShapeKind
 from perception_stack.depth.config import DepthDetectorConfig
 from perception_stack.evaluation.grasp import GraspCheck, check_grasp
 from perception_stack.fusion.config import FusionConfig
-from perception_stack.geometry.boxes import transform_boxes
+from perception_stack.geometry.boxes import EDGES, corners, transform_boxes
 from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.geometry.transforms import (
     matrix_from_quat,
@@ -368,13 +368,56 @@ def mosd(data: Path) -> None:
             )
 
 
+def picture(path: Path) -> None:
+    """Best grasps of unknown objects, drawn into the colour images of a table and a pile."""
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(12.8, 4.9), layout="constrained")
+    gripper = GraspPlannerConfig().gripper
+    for axis, (seed, num_piled) in zip(axes, ((105, 0), (103, 9)), strict=True):
+        (scenery,) = sceneries(range(seed, seed + 1), num_piled=num_piled)
+        grasps, _ = grasps_of(scenery, "seen only", np.random.default_rng(0))
+        camera = scenery.frame.camera
+        axis.imshow(scenery.frame.image.bgr[..., ::-1])
+        low, high = gripper.boxes(grasps.opening_m, np.zeros(len(grasps)))
+        # the palm is drawn short, so that it hides less
+        low[:, 2, 0] = high[:, 2, 0] - 0.01
+        for best in np.unique(grasps.object_idx, return_index=True)[1]:
+            color = plt.get_cmap("RdYlGn")(float(grasps.score[best]))
+            parts = replace(
+                grasps.objects.boxes.rows(np.zeros(3, dtype=int)),
+                center_m=(low[best] + high[best]) / 2 @ matrix_from_quat(grasps.quat_xyzw[best]).T
+                + grasps.position_m[best],
+                quat_xyzw=np.tile(grasps.quat_xyzw[best], (3, 1)),
+                size_lwh_m=high[best] - low[best],
+            )
+            for edge in corners(parts)[:, EDGES].reshape(-1, 2, 3):
+                u, v = camera.project(edge).uv_px.T
+                axis.plot(u, v, color=color, linewidth=1.4)
+        for row, reason in enumerate(grasps.objects.reasons):
+            mine = grasps.score[grasps.object_idx == row]
+            text = reason.replace("_", " ") or f"{mine.max():.2f}"
+            u, v = camera.project(grasps.objects.boxes.center_m[[row]]).uv_px[0]
+            axis.text(
+                u, v, text, color="white", fontsize=8, ha="center", va="center", clip_on=True
+            ).set_bbox({"facecolor": "black", "alpha": 0.5, "linewidth": 0, "pad": 1.5})
+        axis.set_xlim(0, camera.width_px)
+        axis.set_ylim(camera.height_px, 0)
+        axis.set_axis_off()
+    figure.savefig(path, dpi=90)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--data", type=Path, help="folder of the real data; without: simulation only"
     )
     parser.add_argument("--only", choices=("tables", "piles", "shapes"), default=None)
+    parser.add_argument("--picture", type=Path, help="only draw the picture of docs/grasping.md")
     args = parser.parse_args()
+    if args.picture is not None:
+        picture(args.picture)
+        return
     tables = list(sceneries(TABLE_SEEDS, num_piled=0))
     piles = list(sceneries(PILE_SEEDS, num_piled=NUM_PILED))
     trial(tables[:1], "seen only")  # loads and compiles

@@ -71,6 +71,9 @@ class GraspPlannerConfig(StepConfig):
     density_kgpm3: float = param(
         600.0, "Usual mass of objects by their volume.", unit="kg/m³", low=1.0, high=20000.0
     )
+    max_object_m: float = param(
+        0.6, "Larger things are in the way, no objects.", unit="m", low=0.01, high=10.0
+    )
     touch_m: float = param(
         0.01, "Objects that are nearer than this touch.", unit="m", low=0.0, high=0.1
     )

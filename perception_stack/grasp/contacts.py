@@ -18,6 +18,8 @@ from perception_stack.shape.surfaces import SurfacePoints
 
 GIVE_M = 0.002
 """Of pads and of the spacing of points: what is this near behind the outermost point touches."""
+BAND_M = 0.005
+"""Of a side, that tells how it runs below a pad."""
 _REACH_M = 0.03  # beside the open fingers, that is looked at
 _OPEN_SIGMAS = 2.0
 _OPEN_M = 0.006  # on each side, beside the clearance
@@ -38,6 +40,9 @@ class Candidates:
         slant: float64 [G], tangent of the angle of the line between the patches and the closing
             line.
         deep_m: float64 [G], how far behind the tips the patches reach.
+        aside_m: float64 [G], how far beside the middle of its pad the worse patch lies.
+        hollow: float64 [G], curvature of a hollow side across its pad, 1/m; 0 where none is.
+        aslant: float64 [G], tangent of the angle by which that side is turned across its pad.
         score: float64 [G], in [0, 1].
     """
 
@@ -49,6 +54,9 @@ class Candidates:
     area_m2: FloatArray
     slant: FloatArray
     deep_m: FloatArray
+    aside_m: FloatArray
+    hollow: FloatArray
+    aslant: FloatArray
     score: FloatArray
 
     def __len__(self) -> int:
@@ -65,7 +73,7 @@ class Candidates:
 def close(
     poses: Poses, target: Target, surface: SurfacePoints, config: GraspPlannerConfig
 ) -> Candidates | Reason:
-    """Those that touch on both sides, turned to the normals there and moved between them.
+    """Those that touch on both sides, turned to the normals there, around what they hold.
 
     Args:
         poses: Grasp frames.
@@ -81,35 +89,39 @@ def close(
     if not good.any():
         return Reason.NO_ANTIPODAL
     poses, found = poses.rows(good), found[good]
-    poses = _turned(poses, found[:, 11:14] - found[:, 5:8])
+    aside_m = found[:, :, 5].mean(axis=1)[:, None] * poses.rotation[:, :, 2]
+    poses = replace(poses, position_m=poses.position_m + aside_m)
+    poses = _turned(poses, found[:, 1, 6:8] - found[:, 0, 6:8])
     found = _touch(poses, surface, config)
     good = _touches(found, surface)
-    width_m = found[:, 1] - found[:, 0]
+    width_m = found[:, 1, 0] - found[:, 0, 0]
     narrow = width_m + 2 * config.clearance_m <= config.max_opening_m
     if not (good & narrow).any():
         return Reason.TOO_WIDE if good.any() else Reason.NO_ANTIPODAL
     good &= narrow
     poses, found, width_m = poses.rows(good), found[good], width_m[good]
-    shift_m = (found[:, 0] + found[:, 1]) / 2
+    shift_m = found[:, :, 0].mean(axis=1)
     approach, closing = poses.rotation[:, :, 0], poses.rotation[:, :, 1]
     poses = replace(poses, position_m=poses.position_m + shift_m[:, None] * closing)
-    held_m = poses.position_m + approach * (found[:, 8] + found[:, 14])[:, None] / 2
+    held_m = poses.position_m + approach * found[:, :, 4].mean(axis=1)[:, None]
     sigma_m = deviations(target, held_m, poses.rotation)[:, 1]
     room_m = config.clearance_m + _OPEN_M + _OPEN_SIGMAS * sigma_m
-    aside_m = np.hypot(found[:, 8] - found[:, 14], found[:, 9] - found[:, 15])
-    cosines = [
-        np.abs(found[:, at + 1]) / np.linalg.norm(found[:, at : at + 3], axis=1) for at in (5, 11)
-    ]
+    apart_m = np.linalg.norm(found[:, 1, 4:6] - found[:, 0, 4:6], axis=1)
+    worse = np.argmin(found[:, :, 8], axis=1)  # the more hollow side
+    rows = np.arange(len(found))
     return Candidates(
         poses=poses,
         held_m=held_m,
         width_m=width_m,
         opening_m=np.minimum(width_m + 2 * room_m, config.max_opening_m),
-        cosine=np.minimum(*cosines),
-        area_m2=np.minimum(found[:, 4], found[:, 10]),
+        cosine=found[:, :, 3].min(axis=1),
+        area_m2=found[:, :, 1].min(axis=1),
         # flat patches find a line between them, however their middles lie
-        slant=np.maximum(aside_m - config.finger_width_m / 2, 0) / np.maximum(width_m, 1e-3),
-        deep_m=-found[:, 2],
+        slant=np.maximum(apart_m - config.finger_width_m / 2, 0) / np.maximum(width_m, 1e-3),
+        deep_m=-found[:, :, 2].min(axis=1),
+        aside_m=np.abs(found[:, :, 5]).max(axis=1),
+        hollow=np.maximum(-found[rows, worse, 8], 0.0),
+        aslant=np.abs(found[rows, worse, 7]),
         score=poses.confidence,
     )
 
@@ -125,7 +137,7 @@ def deviations(target: Target, at_m: FloatArray, rotation: FloatArray) -> FloatA
 
 
 def _touch(poses: Poses, surface: SurfacePoints, config: GraspPlannerConfig) -> FloatArray:
-    """What :func:`~perception_stack.grasp.kernels.close_on` says of each, float64 [G, 16]."""
+    """What :func:`~perception_stack.grasp.kernels.close_on` says of each, float64 [G, 2, 9]."""
     found: FloatArray = close_on(
         poses.position_m,
         poses.rotation,
@@ -136,24 +148,21 @@ def _touch(poses: Poses, surface: SurfacePoints, config: GraspPlannerConfig) -> 
         config.pad_length_m,
         config.finger_width_m / 2,
         GIVE_M,
+        BAND_M,
     )
     return found
 
 
 def _touches(found: FloatArray, surface: SurfacePoints) -> NDArray[np.bool_]:
     least = _LEAST_PATCH * spacing_m2(surface)
-    touches: NDArray[np.bool_] = (
-        np.isfinite(found[:, 0]) & (found[:, 4] > least) & (found[:, 10] > least)
-    )
-    return touches
+    enough = (found[:, :, 1] > least).all(axis=1)
+    return np.asarray(enough & np.isfinite(found[:, 0, 0]))
 
 
 def _turned(poses: Poses, normal: FloatArray) -> Poses:
-    """The same with closing directions along normals given in the grasp frames, float64 [G, 3]."""
+    """The same, turned about their approach to normals given by y and z, float64 [G, 2]."""
     normal = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-    closing = np.einsum("gij,gj->gi", poses.rotation, normal)
+    closing = np.einsum("gij,gj->gi", poses.rotation[:, :, 1:], normal)
     approach = poses.rotation[:, :, 0]
-    approach = approach - np.einsum("gi,gi->g", approach, closing)[:, None] * closing
-    approach /= np.maximum(np.linalg.norm(approach, axis=1, keepdims=True), 1e-9)
     rotation = np.stack([approach, closing, np.cross(approach, closing)], axis=2)
     return replace(poses, rotation=np.ascontiguousarray(rotation))

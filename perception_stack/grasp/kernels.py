@@ -1,6 +1,6 @@
 """Loops over grasps and points in machine code."""
 
-# ruff: noqa: PLR0912, PLR0917 - machine code takes its arguments by position
+# ruff: noqa: PLR0912, PLR0915, PLR0917 - machine code takes its arguments by position
 from __future__ import annotations
 
 from typing import Any
@@ -21,29 +21,31 @@ def close_on(
     pad_m: float,
     half_width_m: float,
     give_m: float,
+    band_m: float,
 ) -> Any:
     """Where the pads of G grasps touch a surface of N points.
 
-    Points between the pads and up to ``reach_m`` to both sides count; those within ``give_m`` of
-    the outermost ones touch.
+    Points between the pads and up to ``reach_m`` to both sides count. Those within ``give_m`` of
+    the outermost one of a side touch; those within ``band_m`` tell how the side runs.
 
     Returns:
-        float64 [G, 16]: lowest and highest y, then least and greatest x of what touches; then for
-        the low and the high side the touching area, the sum of normals by area in the grasp frame
-        (three), and the middle of the patch in x and z.
+        float64 [G, 2, 9], for the low and the high side: outermost y, infinite where there is
+        nothing; touching area; least x of it; cosine of its mean normal and the closing line; its
+        middle in x and z; then of the band the mean normal's y and z in the grasp frame, and how
+        the normals' z changes along z, 1/m, negative where the side is hollow.
     """
     num, far = len(position_m), np.inf
-    found = np.zeros((num, 16))
-    local_y = np.empty(len(points_m))
-    local_x = np.empty(len(points_m))
-    local_z = np.empty(len(points_m))
-    row = np.empty(len(points_m), dtype=np.int64)
+    found = np.zeros((num, 2, 9))
+    # x, y, z, normal and area in the grasp frame
+    local = np.empty((len(points_m), 7))
+    patch, band = np.empty(6), np.empty(6)  # sums by area
     for g in range(num):
         r = rotation[g]
-        px, py, pz = position_m[g, 0], position_m[g, 1], position_m[g, 2]
         low, high, count = far, -far, 0
         for i in range(len(points_m)):
-            dx, dy, dz = points_m[i, 0] - px, points_m[i, 1] - py, points_m[i, 2] - pz
+            dx = points_m[i, 0] - position_m[g, 0]
+            dy = points_m[i, 1] - position_m[g, 1]
+            dz = points_m[i, 2] - position_m[g, 2]
             x = dx * r[0, 0] + dy * r[1, 0] + dz * r[2, 0]
             if x > 0 or x < -pad_m:
                 continue
@@ -54,39 +56,47 @@ def close_on(
             if abs(y) > reach_m:
                 continue
             low, high = min(low, y), max(high, y)
-            local_x[count], local_y[count], local_z[count], row[count] = x, y, z, i
+            local[count, 0], local[count, 1], local[count, 2] = x, y, z
+            for k in range(3):
+                local[count, 3 + k] = (
+                    normals[i, 0] * r[0, k] + normals[i, 1] * r[1, k] + normals[i, 2] * r[2, k]
+                )
+            local[count, 6] = area_m2[i]
             count += 1
-        found[g, 0], found[g, 1] = low, high
-        found[g, 2], found[g, 3] = far, -far
         for side in range(2):
             sign = 2.0 * side - 1.0
             edge = high if side else -low
-            area = 0.0
-            nx, ny, nz, mx, mz = 0.0, 0.0, 0.0, 0.0, 0.0
+            patch[:], band[:], least = 0.0, 0.0, far
             for k in range(count):
-                if sign * local_y[k] < edge - give_m:
+                x, y, z = local[k, 0], local[k, 1], local[k, 2]
+                nx, ny, nz, area = local[k, 3], local[k, 4], local[k, 5], local[k, 6]
+                if sign * ny <= 0 or sign * y < edge - band_m:
                     continue
-                i = row[k]
-                across = (
-                    normals[i, 0] * r[0, 1] + normals[i, 1] * r[1, 1] + normals[i, 2] * r[2, 1]
-                )
-                if sign * across <= 0:
-                    continue
-                one = area_m2[i]
-                area += one
-                nx += one * normals[i, 0]
-                ny += one * normals[i, 1]
-                nz += one * normals[i, 2]
-                mx += one * local_x[k]
-                mz += one * local_z[k]
-                found[g, 2] = min(found[g, 2], local_x[k])
-                found[g, 3] = max(found[g, 3], local_x[k])
-            if area > 0:
-                at = 4 + 6 * side
-                found[g, at] = area
-                for k in range(3):
-                    found[g, at + 1 + k] = nx * r[0, k] + ny * r[1, k] + nz * r[2, k]
-                found[g, at + 4], found[g, at + 5] = mx / area, mz / area
+                band[0] += area
+                band[1] += area * ny
+                band[2] += area * nz
+                band[3] += area * z
+                band[4] += area * z * z
+                band[5] += area * z * nz
+                if sign * y >= edge - give_m and area > 0:
+                    patch[0] += area
+                    patch[1] += area * nx
+                    patch[2] += area * ny
+                    patch[3] += area * nz
+                    patch[4] += area * x
+                    patch[5] += area * z
+                    least = min(least, x)
+            out = found[g, side]
+            out[0] = sign * edge
+            if patch[0] > 0:
+                length = np.sqrt(patch[1] ** 2 + patch[2] ** 2 + patch[3] ** 2)
+                out[1], out[2] = patch[0], least
+                out[3] = sign * patch[2] / max(length, 1e-12)
+                out[4], out[5] = patch[4] / patch[0], patch[5] / patch[0]
+                out[6], out[7] = band[1] / band[0], band[2] / band[0]
+                spread = band[4] - band[3] * band[3] / band[0]
+                if spread > 1e-6 * band[0]:
+                    out[8] = (band[5] - band[3] * band[2] / band[0]) / spread
     return found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from perception_stack.datatypes import FloatArray, GraspSource
 from perception_stack.grasp.config import GraspPlannerConfig
-from perception_stack.grasp.contacts import GIVE_M, Candidates, close, deviations
+from perception_stack.grasp.contacts import BAND_M, GIVE_M, Candidates, close, deviations
 from perception_stack.grasp.kernels import close_on, first_clear
 from perception_stack.grasp.quality import clear_score, hold_score
 from perception_stack.grasp.relations import Relations, relate
@@ -70,7 +70,7 @@ class GraspPlanner:
         normals = np.array([[0.0, -1.0, 0.0], [0.0, 1.0, 0.0]])
         one, turn = np.zeros((1, 3)), np.eye(3)[None]
         low, high = self._gripper.boxes(np.zeros(1), np.zeros(1))
-        close_on(one, turn, points, normals, np.ones(2), 0.1, 0.02, 0.01, GIVE_M)
+        close_on(one, turn, points, normals, np.ones(2), 0.1, 0.02, 0.01, GIVE_M, BAND_M)
         first_clear(one, turn, low, high, np.zeros(1), points, points, 0.0, _MOST_CLEAR_M, 1)
 
     def plan(

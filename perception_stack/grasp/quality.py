@@ -1,9 +1,11 @@
-"""How good a grasp is: the probability that it holds, as a product of five.
+"""How good a grasp is: the probability that it holds, as a product of six.
 
 Each is a normal (or log-normal) variable on the right side of a limit:
 
 * *friction* is above the tangent of the angle between closing line and normals,
-* the object lies *between the fingers* and deep enough, wherever it is within its covariance,
+* both edges of a pad touch where the side is *hollow*, or the object turns,
+* the object lies *between the pads*, deep enough and not beside them, wherever it is within its
+  covariance,
 * nothing is *in the way*, by the same covariance,
 * the *weight* does not turn it between the pads: the torque about the closing line against what
   friction of the patches bears (Howe and Cutkosky 1996), for a mass known within a factor,
@@ -16,7 +18,7 @@ import numpy as np
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.grasp.config import GraspPlannerConfig
-from perception_stack.grasp.contacts import Candidates
+from perception_stack.grasp.contacts import GIVE_M, Candidates
 from perception_stack.grasp.targets import Target
 from perception_stack.shape.surfaces import SurfacePoints
 
@@ -49,7 +51,8 @@ def hold_score(
         up: float64 [3].
         config: Friction, force, density.
     """
-    score = _friction(found, target, config) * _between(found, spread_m)
+    score = _friction(found, target, config) * _between(found, spread_m, config)
+    score = score * _hollow(found, spread_m, target, config)
     score = score * _weight(found, target, up, config)
     if target.seen is not None:
         score = score * _shape(found, target.seen, trust, config)
@@ -64,17 +67,39 @@ def clear_score(clear_m: FloatArray, sigma_m: FloatArray) -> FloatArray:
 def _friction(found: Candidates, target: Target, config: GraspPlannerConfig) -> FloatArray:
     cosine = np.clip(found.cosine, _NEVER, 1.0)
     tangent = np.maximum(np.sqrt(1 - cosine**2) / cosine, found.slant)
-    rotation = found.poses.rotation
-    turns = np.einsum("gik,ij,gjk->gk", rotation, target.covariance[3:, 3:], rotation)
     # a turn about the closing direction itself leaves the normals where they are
-    turn_rad = np.sqrt(np.maximum(turns[:, [0, 2]].max(axis=1), 0.0))
+    turn_rad = _turns_rad(found, target)[:, [0, 2]].max(axis=1)
     return _below((config.friction - tangent) / np.hypot(config.friction_sigma, turn_rad))
 
 
-def _between(found: Candidates, spread_m: FloatArray) -> FloatArray:
+def _hollow(
+    found: Candidates, spread_m: FloatArray, target: Target, config: GraspPlannerConfig
+) -> FloatArray:
+    """A flat pad across a hollow stands on its two edges, on one if it comes aslant."""
+    place_m = np.hypot(spread_m[:, 2], _PLACE_SIGMA_M)
+    sigma_rad = np.hypot(found.hollow * place_m, _turns_rad(found, target)[:, 0]) + _NEVER
+    width_m = config.finger_width_m
+    most_rad = GIVE_M / 2 / width_m
+    both = _below((most_rad - found.aslant) / sigma_rad)
+    both = both - _below((-most_rad - found.aslant) / sigma_rad)
+    # as far as the hollow is deeper than pads give way
+    deep = np.minimum(found.hollow * width_m**2 / 8 / GIVE_M, 1.0)
+    return np.asarray(1 - deep * (1 - both))
+
+
+def _turns_rad(found: Candidates, target: Target) -> FloatArray:
+    """Deviation of the object's turn about the axes of each grasp frame, float64 [G, 3]."""
+    rotation = found.poses.rotation
+    variance = np.einsum("gik,ij,gjk->gk", rotation, target.covariance[3:, 3:], rotation)
+    return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
+
+
+def _between(found: Candidates, spread_m: FloatArray, config: GraspPlannerConfig) -> FloatArray:
     place_m = np.hypot(spread_m, _PLACE_SIGMA_M)
     room_m = (found.opening_m - found.width_m) / 2
     within = np.clip(2 * _below(room_m / place_m[:, 1]) - 1, 0.0, 1.0)
+    beside_m = config.finger_width_m / 2 - found.aside_m
+    within = within * _below(beside_m / place_m[:, 2])
     return within * _below((found.deep_m - _LEAST_DEEP_M) / place_m[:, 0])
 
 

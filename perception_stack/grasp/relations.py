@@ -50,7 +50,8 @@ def relate(targets: Sequence[Target], support: Support, *, touch_m: float) -> Re
     Two objects touch when their surfaces come nearer than ``touch_m``. One stands on the other
     where that is below it and faces up, and its middle is higher than that place. What stands on
     nothing in this sense, and not firmly on the support either, since its centre of mass is beside
-    all that touches that, leans on what it touches.
+    all that touches that, leans on what it touches. What reaches down to nothing stands on
+    something that is not seen.
     """
     from scipy.spatial import cKDTree
 
@@ -74,11 +75,11 @@ def relate(targets: Sequence[Target], support: Support, *, touch_m: float) -> Re
             top = near & (surfaces[j].normals @ support.up > _ON_TOP)
             if np.count_nonzero(top) >= _LEAST_ON_TOP:
                 stands_on[i, j] = height[i] > float(np.median(at_m[top]))
-    for i, one in enumerate(targets):
-        if not stands_on[i].any() and not _is_steady(one, support, touch_m):
-            stands_on[i] = touches[i] & ~stands_on[:, i]
     lowest = np.array([float(support.above_m(one.points_m).min()) for one in surfaces])
     on_support = np.asarray(lowest < touch_m, dtype=np.bool_).reshape(num)
+    for i in np.flatnonzero(on_support & ~stands_on.any(axis=1)).tolist():
+        if not _is_steady(targets[i], support, touch_m):
+            stands_on[i] = touches[i] & ~stands_on[:, i]
     return Relations(on_support=on_support, touches=touches, stands_on=stands_on)
 
 
@@ -105,8 +106,6 @@ def _is_steady(target: Target, support: Support, touch_m: float) -> bool:
     """Whether its centre of mass is above what touches the support."""
     points_m = target.surfaces[0].points_m
     height_m = support.above_m(points_m)
-    if not height_m.min() < touch_m:  # True for NaN
-        return False
     level = level_from("", support.up).rotation[:2]
     feet = points_m[height_m < height_m.min() + touch_m / 2] @ level.T
     angle = np.arange(16) * np.pi / 8

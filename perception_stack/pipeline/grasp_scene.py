@@ -29,6 +29,7 @@ _SCENE_M = 1.5  # behind the nearest object; farther away nothing is in the way
 _SHAPES_KEPT = 0.95  # a fitted shape that explains less is not the only one tried
 _MIDDLE_SIGMA = {GraspSource.MODEL: 0.05, GraspSource.SEEN: 0.1}  # of the size
 _COAXIAL, _COAXIAL_GAP_M = 0.2, 0.015  # of the diameter aside; between the parts
+_WITHIN = 0.4  # of the size, from its middle
 _TURNED = 0.9  # share of the points of both parts that one turned body must explain
 _ROUND = (ShapeKind.CYLINDER, ShapeKind.SPHERE)
 
@@ -67,6 +68,20 @@ def pixel_points(segmentation: Segmentation, camera: CameraModel) -> FloatArray:
     np.divide(1.0, inverse[..., None], out=depth_m, where=inverse[..., None] > 0)
     rays = np.concatenate([pixel_rays(camera), np.ones_like(depth_m)], axis=2)
     return np.asarray(rays * depth_m)
+
+
+def without_large(
+    label: NDArray[np.int32], points_m: FloatArray, most_m: float
+) -> tuple[NDArray[np.int32], int]:
+    """Labels in which objects with a larger diagonal are -1, and how many those are."""
+    num = int(label.max(initial=0))
+    extents_m = [np.ptp(points_m[label == k + 1], axis=0) for k in range(num)]
+    large = np.array([np.linalg.norm(one) > most_m for one in extents_m], dtype=np.bool_)
+    # rows 0 and 1 for what is no object, then the objects
+    named = np.full(num + 2, -1, dtype=np.int32)
+    named[1] = 0
+    named[2:][~large] = np.arange(1, num + 1 - large.sum())
+    return named[label + 1], int(large.sum())
 
 
 def carrier(planes: tuple[Plane, ...], objects: list[FloatArray]) -> Plane | None:
@@ -192,7 +207,10 @@ def fitted_items(
         else:
             items.append(item)
             parts.append((points_m, hidden))
-    return items
+    inner = [any(_is_within(one, other) for other in items) for one in items]
+    detail = "inside of another object, such as the bottom of a cup"
+    journal.count(Reason.DUPLICATE, stamp_ns=stamp_ns, detail=detail, num=sum(inner))
+    return [one for one, is_inner in zip(items, inner, strict=True) if not is_inner]
 
 
 def _fitted_item(
@@ -238,6 +256,12 @@ def _is_coaxial(one: Item, other: Item) -> bool:
     reach_m = (one.size_m.max() + other.size_m[2]) / 2 + _COAXIAL_GAP_M
     aside_m = float(np.hypot(*away_m[:2]))
     return aside_m < _COAXIAL * float(other.size_m[0]) and abs(float(away_m[2])) < reach_m
+
+
+def _is_within(one: Item, other: Item) -> bool:
+    """Whether the middle of an object lies inside of another one."""
+    offset_m = np.abs((one.center_m - other.center_m) @ other.rotation)
+    return one is not other and bool((offset_m < _WITHIN * other.size_m).all())
 
 
 def _sure(primitive: Primitive) -> SurfacePoints:

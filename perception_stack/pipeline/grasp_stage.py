@@ -7,12 +7,14 @@ pose explains are known, to the others a shape is fitted.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from perception_stack.datatypes import Boxes3D, DepthImage, Grasps, TrackedObjects
+from perception_stack.datatypes import Boxes3D, DepthImage, FloatArray, Grasps, TrackedObjects
 from perception_stack.depth.config import DepthDetectorConfig
 from perception_stack.depth.detector import WIDEST_GAP, DepthDetector, occluded_shares
+from perception_stack.depth.segmentation import Segmentation
 from perception_stack.errors import CalibrationError, PerceptionError
 from perception_stack.fusion.config import FusionConfig
 from perception_stack.fusion.pairing import Companion, PairedSet, Pairing
@@ -52,6 +54,7 @@ class GraspStage:
         frames: FrameTree,
         journal: Journal,
     ) -> None:
+        self._most_m = config.max_object_m
         self._approach_m = config.approach_distance_m
         self._noise = depth.depth_noise
         self._known = known
@@ -144,6 +147,7 @@ class GraspStage:
         if segmentation is None:
             return nothing(depth)
         points_m = grasp_scene.pixel_points(segmentation, camera)
+        segmentation = self._small_enough(segmentation, points_m, depth.stamp_ns)
         num = segmentation.num_objects
         objects = [points_m[segmentation.label == k + 1] for k in range(num)]
         hidden = occluded_shares(segmentation.inverse, segmentation.label, num, WIDEST_GAP)
@@ -172,6 +176,15 @@ class GraspStage:
         )
         approach_m = self._approach_m
         return grasp_list(depth, items, relations, support, planned, approach_m=approach_m)
+
+    def _small_enough(
+        self, segmentation: Segmentation, points_m: FloatArray, stamp_ns: int
+    ) -> Segmentation:
+        """Without the objects that are none to be grasped; they stay in the way."""
+        label, large = grasp_scene.without_large(segmentation.label, points_m, self._most_m)
+        detail = f"larger than {self._most_m} m"
+        self._journal.count(Reason.CLUSTER_TOO_LARGE, stamp_ns=stamp_ns, detail=detail, num=large)
+        return replace(segmentation, label=label)
 
     def _moved(self, boxes: Boxes3D, depth: DepthImage) -> Boxes3D:
         """Boxes in the depth image's frame, where they were at its stamp."""
