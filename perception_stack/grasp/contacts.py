@@ -70,10 +70,31 @@ class Candidates:
         return Candidates(poses=self.poses.rows(index), **picked)
 
 
+def fitted(poses: Poses, surface: SurfacePoints, config: GraspPlannerConfig) -> Poses:
+    """Those that touch, turned to the normals there and moved to the middle of what they hold.
+
+    Args:
+        poses: Grasp frames, roughly.
+        surface: Of the target.
+        config: The gripper.
+    """
+    found = _touch(poses, surface, config)
+    good = _touches(found, surface)
+    poses, found = poses.rows(good), found[good]
+    aside_m = found[:, :, 5].mean(axis=1)[:, None] * poses.rotation[:, :, 2]
+    poses = replace(poses, position_m=poses.position_m + aside_m)
+    normal = found[:, 1, 6:8] - found[:, 0, 6:8]
+    normal = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+    closing = np.einsum("gij,gj->gi", poses.rotation[:, :, 1:], normal)
+    approach = poses.rotation[:, :, 0]
+    rotation = np.stack([approach, closing, np.cross(approach, closing)], axis=2)
+    return replace(poses, rotation=np.ascontiguousarray(rotation))
+
+
 def close(
     poses: Poses, target: Target, surface: SurfacePoints, config: GraspPlannerConfig
 ) -> Candidates | Reason:
-    """Those that touch on both sides, turned to the normals there, around what they hold.
+    """Those that touch on both sides, moved so that both fingers do at the same time.
 
     Args:
         poses: Grasp frames.
@@ -84,14 +105,6 @@ def close(
     Returns:
         The grasps that touch, all with their confidence as score; why, where none does.
     """
-    found = _touch(poses, surface, config)
-    good = _touches(found, surface)
-    if not good.any():
-        return Reason.NO_ANTIPODAL
-    poses, found = poses.rows(good), found[good]
-    aside_m = found[:, :, 5].mean(axis=1)[:, None] * poses.rotation[:, :, 2]
-    poses = replace(poses, position_m=poses.position_m + aside_m)
-    poses = _turned(poses, found[:, 1, 6:8] - found[:, 0, 6:8])
     found = _touch(poses, surface, config)
     good = _touches(found, surface)
     width_m = found[:, 1, 0] - found[:, 0, 0]
@@ -157,12 +170,3 @@ def _touches(found: FloatArray, surface: SurfacePoints) -> NDArray[np.bool_]:
     least = _LEAST_PATCH * spacing_m2(surface)
     enough = (found[:, :, 1] > least).all(axis=1)
     return np.asarray(enough & np.isfinite(found[:, 0, 0]))
-
-
-def _turned(poses: Poses, normal: FloatArray) -> Poses:
-    """The same, turned about their approach to normals given by y and z, float64 [G, 2]."""
-    normal = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-    closing = np.einsum("gij,gj->gi", poses.rotation[:, :, 1:], normal)
-    approach = poses.rotation[:, :, 0]
-    rotation = np.stack([approach, closing, np.cross(approach, closing)], axis=2)
-    return replace(poses, rotation=np.ascontiguousarray(rotation))

@@ -9,7 +9,7 @@ import numpy as np
 
 from perception_stack.datatypes import FloatArray, GraspSource
 from perception_stack.grasp.config import GraspPlannerConfig
-from perception_stack.grasp.contacts import BAND_M, GIVE_M, Candidates, close, deviations
+from perception_stack.grasp.contacts import BAND_M, GIVE_M, Candidates, close, deviations, fitted
 from perception_stack.grasp.kernels import close_on, first_clear
 from perception_stack.grasp.quality import clear_score, hold_score
 from perception_stack.grasp.relations import Relations, relate
@@ -140,11 +140,17 @@ class GraspPlanner:
         pairs = antipodal_pairs(task.surface, self._config, up=up)
         if not len(pairs.middle_m):
             return Reason.TOO_WIDE if pairs.num_wide else Reason.NO_ANTIPODAL
-        poses = frames_around(pairs, self._config, up=up, ahead=task.target.center_m)
-        return self._judge(poses, task)
+        ahead = task.target.center_m
+        poses = frames_around(pairs, self._config, up=up, ahead=ahead)
+        poses = poses.rows(is_reachable(poses.rotation, self._config, up=up, ahead=ahead))
+        if not len(poses):
+            return Reason.OUT_OF_REACH
+        return self._judge(fitted(poses, task.surface, self._config), task)
 
     def _judge(self, poses: Poses, task: _Task) -> Candidates | Reason:
         """The usable ones of many grasps, ranked; each test leaves out those that fail it."""
+        if not len(poses):
+            return Reason.NO_ANTIPODAL
         ahead = task.target.center_m
         reachable = is_reachable(poses.rotation, self._config, up=task.support.up, ahead=ahead)
         if not reachable.any():

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray, ShapeKind
 from perception_stack.shape.primitives.record import Fit, Seen
-from perception_stack.shape.primitives.robust import BIAS_M, face_variance, solve, tukey
+from perception_stack.shape.primitives.robust import BIAS_M, SETTLED, face_variance, solve, tukey
 from perception_stack.shape.surfaces import SurfacePoints, merged, sheet_points
 
 _NUM_YAWS = 30
@@ -106,6 +106,8 @@ def _refined(seen: Seen, rotation: FloatArray, *, upright: bool) -> Fit:
         if not np.linalg.norm(turn) < 0.5:
             break
         rotation = _turned(turn) @ rotation
+        if np.abs(step).max() < SETTLED:
+            break
     information = (jacobian * weight[:, None]).T @ jacobian
     spread = np.linalg.pinv(information + np.eye(len(information)) * 1e-3)
     angle = np.full(3, BIAS_M**2)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import FloatArray, ShapeKind
 from perception_stack.geometry.transforms import level_from
 from perception_stack.shape.primitives.record import Fit, Seen
-from perception_stack.shape.primitives.robust import BIAS_M, face_variance, solve, tukey
+from perception_stack.shape.primitives.robust import BIAS_M, SETTLED, face_variance, solve, tukey
 from perception_stack.shape.surfaces import SurfacePoints, merged, sheet_points
 
 _NUM_LYING = 24
@@ -106,6 +106,8 @@ def _refined(
             axis = axis / np.linalg.norm(axis)
         if not _RADIUS_M[0] < radius < _RADIUS_M[1]:
             return None
+        if np.abs(step).max() < SETTLED:
+            break
     information = (jacobian * weight[:, None]).T @ jacobian
     spread = np.diag(np.linalg.inv(information + np.eye(len(information)) * 1e-3))
     return _bounded(seen, axis, center, radius, spread, turns=turns)

@@ -36,6 +36,7 @@ _HOLE = 0.3  # probability that a point is missing where a surface is seen
 _EXPLAINED = 3.0  # deviations
 _FACES_SENSOR = 0.3  # cosine
 _HOLE_SPACINGS = 1.5
+_TURNED = 2  # cylinders that turned bodies are begun with
 _SUNK_SPACINGS = 2.0
 
 
@@ -76,7 +77,8 @@ def fit_primitive(
     if len(seen) < _LEAST_POINTS:
         return Fitted(primitives=(), seen=thinned)
     cylinders = fit_cylinders(seen)
-    others = (*(fit_turned(seen, one) for one in cylinders), fit_sphere(seen), fit_prism(seen))
+    likely = sorted(cylinders, key=lambda one: _bic(seen, one))[:_TURNED]
+    others = (*(fit_turned(seen, one) for one in likely), fit_sphere(seen), fit_prism(seen))
     fits = [*fit_boxes(seen), *cylinders, *(one for one in others if one is not None)]
     best = _likeliest(seen, [one for one in fits if not _sinks_in(seen, one)])
     chosen = [best] if best is not None else []

@@ -6,6 +6,8 @@ import numpy as np
 
 from perception_stack.datatypes import FloatArray
 
+SETTLED = 1e-4
+"""Metres and radians: a smaller step is the last one."""
 BIAS_M = 0.001
 """What neighbouring pixels have in common: a face is never known better."""
 _TUKEY = 4.685  # 95 % efficiency on normal errors (Beaton and Tukey 1974)

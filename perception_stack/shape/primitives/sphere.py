@@ -6,7 +6,7 @@ import numpy as np
 
 from perception_stack.datatypes import FloatArray, ShapeKind
 from perception_stack.shape.primitives.record import Fit, Seen
-from perception_stack.shape.primitives.robust import BIAS_M, face_variance, solve, tukey
+from perception_stack.shape.primitives.robust import BIAS_M, SETTLED, face_variance, solve, tukey
 from perception_stack.shape.surfaces import SurfacePoints
 
 _RADIUS_M = (0.004, 0.3)
@@ -42,6 +42,8 @@ def fit_sphere(seen: Seen) -> Fit | None:
         center, radius = center + step[:3], radius + step[3]
         if not _RADIUS_M[0] < radius < _RADIUS_M[1]:
             return None
+        if np.abs(step).max() < SETTLED:
+            break
     information = (jacobian * weight[:, None]).T @ jacobian
     covariance = np.linalg.inv(information + np.eye(4) * 1e-3)
     ends = np.diag(covariance)[:3] + covariance[3, 3] + BIAS_M**2
