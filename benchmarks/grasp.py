@@ -111,7 +111,7 @@ def known_of(triangles_m: FloatArray, rng: np.random.Generator) -> KnownObject:
     cross = np.cross(b - a, c - a)
     area = np.linalg.norm(cross, axis=1) / 2
     low, high = triangles_m.min(axis=(0, 1)), triangles_m.max(axis=(0, 1))
-    spacing = 0.04 * float(np.linalg.norm(high - low))
+    spacing = 0.025 * float(np.linalg.norm(high - low))
     face = rng.choice(len(area), int(8 * area.sum() / spacing**2), p=area / area.sum())
     u, v = rng.random((2, len(face), 1))
     folded = u + v > 1

@@ -20,7 +20,7 @@ from perception_stack.shape.surfaces import SurfacePoints
 
 _MOST_CLEAR_M = 0.03  # farther away nothing matters
 _ENOUGH = 60  # clear grasps that are ranked
-_MOST_POINTS = 600  # of a surface
+_MOST_POINTS = 1500  # of a surface
 _MOST_SCENE_M = 0.35  # from the object
 _ALIKE_M, _ALIKE = 0.02, np.cos(np.deg2rad(30.0))
 

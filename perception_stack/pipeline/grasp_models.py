@@ -16,7 +16,7 @@ from perception_stack.io.grasps import read_grasps
 from perception_stack.objects.library import ObjectModel, load_library
 from perception_stack.shape.surfaces import SurfacePoints
 
-_SPACING = 0.04  # of the diameter
+_SPACING = 0.025  # of the diameter
 
 
 def load_known(mesh_dir: str, config: GraspPlannerConfig) -> dict[str, KnownObject]:
