@@ -33,7 +33,8 @@ from perception_stack.shape.upright import Objects, upright_boxes
 _PLAUSIBLE_M = (0.03, 200.0)
 """Where the middle depth of an image is, unless its unit is mistaken."""
 _EVERY = 16  # pixels looked at for that
-_WIDEST_GAP = 4  # pixels from an outline to what ends it
+WIDEST_GAP = 4
+"""Pixels from an outline to what ends it."""
 _TILT_RAD, _TILT_UNKNOWN_RAD = 0.03, 0.4
 
 
@@ -75,7 +76,7 @@ class DepthDetector:
             ShapeError: the image is not as large as the camera's.
             FrameMismatchError: an image in another frame than the camera's.
         """
-        segmentation = self._segment(depth, camera)
+        segmentation = self.segmentation(depth, camera)
         if segmentation is None:
             return Obstacles.of(Boxes3D.empty(frame_id=depth.frame_id, stamp_ns=depth.stamp_ns))
         label, num = segmentation.label, segmentation.num_objects
@@ -90,7 +91,7 @@ class DepthDetector:
             points_m=level.apply(points_m[: start[num]]),
             start=start[: num + 1],
             ground_m=np.full(num, floor_m),
-            occluded=_occluded(segmentation.inverse, label, num, _WIDEST_GAP),
+            occluded=occluded_shares(segmentation.inverse, label, num, WIDEST_GAP),
         )
         boxes = upright_boxes(
             objects,
@@ -131,7 +132,7 @@ class DepthDetector:
             ShapeError: the image is not as large as the camera's.
             FrameMismatchError: an image in another frame than the camera's.
         """
-        segmentation = self._segment(depth, camera)
+        segmentation = self.segmentation(depth, camera)
         if segmentation is None:
             return np.zeros(depth.depth_m.shape, dtype=np.int32)
         return np.maximum(segmentation.label, 0)
@@ -158,7 +159,17 @@ class DepthDetector:
             return np.zeros(xyz_m.shape[:2], dtype=np.int32)
         return np.maximum(segmentation.label, 0)
 
-    def _segment(self, depth: DepthImage, camera: CameraModel) -> Segmentation | None:
+    def segmentation(self, depth: DepthImage, camera: CameraModel) -> Segmentation | None:
+        """Objects and supports of one depth image; None for one that cannot be believed.
+
+        Args:
+            depth: As for :meth:`detect`.
+            camera: Of the depth image.
+
+        Raises:
+            ShapeError: the image is not as large as the camera's.
+            FrameMismatchError: an image in another frame than the camera's.
+        """
         if depth.frame_id != camera.frame_id:
             raise FrameMismatchError(
                 "depth image", expected=camera.frame_id, received=depth.frame_id
@@ -228,7 +239,7 @@ def _gather(inverse: Any, rays: Any, label: Any, num: int) -> Any:
 
 
 @compiled
-def _occluded(inverse: Any, label: Any, num: int, reach: int) -> Any:
+def occluded_shares(inverse: Any, label: Any, num: int, reach: int) -> Any:
     """Share of each object's outline beyond which something nearer or no image is, [num]."""
     h, w = label.shape
     outline, hidden = np.zeros(num), np.zeros(num)

@@ -65,14 +65,40 @@ DEFINITIONS = {
         std_msgs/Header header
         perception_stack/TrackedObject[] objects""",
     "perception_stack/msg/Grasp": """
+        uint8 SOURCE_LIBRARY = 1
+        uint8 SOURCE_MODEL = 2
+        uint8 SOURCE_SEEN = 3
         unique_identifier_msgs/UUID object_id
+        uint32 object_index
         string class_id
+        uint8 source
         geometry_msgs/Pose pose
         float64 opening
+        float64 width
         float64 approach_distance
         float64 score""",
+    "perception_stack/msg/SceneObject": """
+        uint8 SHAPE_BOX = 0
+        uint8 SHAPE_CYLINDER = 1
+        uint8 SHAPE_SPHERE = 2
+        uint8 SHAPE_PRISM = 3
+        uint8 SHAPE_MODEL = 4
+        unique_identifier_msgs/UUID id
+        string class_id
+        uint8 shape
+        geometry_msgs/PoseWithCovariance pose
+        geometry_msgs/Vector3 size
+        float64[9] size_covariance
+        float64 score
+        bool on_support
+        uint32[] stands_on
+        uint32[] touches
+        uint32 num_grasps
+        string reason""",
     "perception_stack/msg/GraspArray": """
         std_msgs/Header header
+        float64[4] support
+        perception_stack/SceneObject[] objects
         perception_stack/Grasp[] grasps""",
 }
 

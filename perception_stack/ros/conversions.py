@@ -99,6 +99,7 @@ detections2d_msg = partial(messages.detections2d_to_msg, build=build)
 tracked2d_msg = partial(messages.tracked2d_to_msg, build=build)
 boxes3d_msg = partial(messages.boxes3d_to_msg, build=build)
 identified_boxes_msg = partial(messages.truth_to_msg, build=build)
+grasps_msg = partial(messages.grasps_to_msg, build=build)
 occupancy_msg = partial(messages.occupancy_to_msg, build=build)
 obstacle_points_msg = partial(messages.obstacle_points_to_msg, build=build)
 

@@ -96,6 +96,9 @@ def _ros() -> list[Finding]:
     ours = find_spec("perception_stack.msg") is not None
     note = "built" if ours else "type: colcon build (robot) or make build (here), then source it"
     findings.append(Finding(name="our messages", state="ok" if ours else "missing", note=note))
+    moveit = "missing" if find_spec("moveit_msgs") is None else "ok"
+    note = "objects in MoveIt's scene; type: apt install ros-$ROS_DISTRO-moveit-msgs"
+    findings.append(Finding(name="moveit_msgs", state=moveit, note=note))
     rmw = os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp (default)")
     findings.append(Finding(name="RMW", state="ok", note=rmw))
     if "fastrtps" in rmw:

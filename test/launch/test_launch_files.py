@@ -84,7 +84,14 @@ def params_file(path: Path, node: str, text: str) -> Path:
         ),
         pytest.param(
             {"mode": "grasping", "depth": "/rgbd/depth", "image": "rgbd/image"},
-            {"/depth_detector", "/detector", "/fusion", "/tracker", "/pose_estimator"},
+            {
+                "/depth_detector",
+                "/detector",
+                "/fusion",
+                "/tracker",
+                "/pose_estimator",
+                "/grasp_planner",
+            },
             {"/rgbd/depth", "/rgbd/image", "/camera_info", "/objects"},
             id="grasping-with-other-topics",
         ),

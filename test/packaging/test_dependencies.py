@@ -25,10 +25,13 @@ LIBRARIES = {
     "rosbags": ("python3-rosbags-pip", "rosbags"),
     "scipy": ("python3-scipy", "scipy"),
     "tqdm": ("python3-tqdm", "tqdm"),
+    "trimesh": (None, "trimesh"),
     "trackeval": (None, "trackeval"),
     "yaml": ("python3-yaml", "pyyaml"),
 }
-ROSDEP_KEYS = {name: key for name, (key, _) in LIBRARIES.items()} | {"tf2_ros": "tf2_ros_py"}
+ROSDEP_KEYS = {name: key for name, (key, _) in LIBRARIES.items()}
+# MoveIt is installed by those who plan with it
+ROSDEP_KEYS |= {"tf2_ros": "tf2_ros_py", "moveit_msgs": None}
 
 
 def imported(folder: Path) -> set[str]:

@@ -19,6 +19,7 @@ from perception_stack.io.messages.detections import (
     detections2d_to_msg,
     tracked2d_to_msg,
 )
+from perception_stack.io.messages.grasps import grasps_from_msg, grasps_to_msg
 from perception_stack.io.messages.headers import clock_to_msg, header_to_msg, stamp_ns
 from perception_stack.io.messages.images import (
     depth_from_msg,
@@ -48,6 +49,8 @@ __all__ = [
     "depth_to_msg",
     "detections2d_from_msg",
     "detections2d_to_msg",
+    "grasps_from_msg",
+    "grasps_to_msg",
     "header_to_msg",
     "image_from_msg",
     "image_to_msg",
