@@ -13,7 +13,7 @@ import pytest
 from perception_stack.calibration.camera.lens import EQUIDISTANT, PLUMB_BOB, RATIONAL, Lens
 from perception_stack.calibration.targets.detection import Sighting, find_board
 from perception_stack.geometry.board import Board
-from perception_stack.simulation.boards import random_pose
+from perception_stack.simulation.board_pictures import random_pose
 
 SIZE_PX = (640, 480)
 TRUTH = {
