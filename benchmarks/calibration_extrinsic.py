@@ -39,7 +39,7 @@ from perception_stack.geometry.pose_stream import PoseStream
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.board_poses import BoardCorners, read_board_poses
 from perception_stack.io.pose_streams import read_pose_table
-from perception_stack.simulation.board_corners import record_boards
+from perception_stack.simulation.boards import record_boards
 from perception_stack.simulation.hand_eye import Turning, record_hand_eye
 from perception_stack.simulation.yard import Surroundings, make_yard, scan_yard
 

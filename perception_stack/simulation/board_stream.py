@@ -12,7 +12,7 @@ from perception_stack.errors import ConfigError
 from perception_stack.geometry.board import Board
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
-from perception_stack.simulation.boards import BoardCamera, random_pose
+from perception_stack.simulation.board_pictures import BoardCamera, random_pose
 
 _WIDTH_PX, _HEIGHT_PX = 640, 480
 _BASELINE_M, _TURN_RAD = 0.12, 0.02

@@ -15,7 +15,7 @@ from perception_stack.calibration.targets.detection import Sighting, find_board
 from perception_stack.geometry.board import Board
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
-from perception_stack.simulation.boards import random_pose
+from perception_stack.simulation.board_pictures import random_pose
 from perception_stack.simulation.rig import Mount, RoadRig
 from perception_stack.simulation.road import RoadConfig
 from perception_stack.simulation.scene import BASE_FRAME, CAMERA_FRAME, LIDAR_FRAME, pinhole

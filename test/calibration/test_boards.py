@@ -9,7 +9,7 @@ from perception_stack.calibration.camera.lens import PLUMB_BOB
 from perception_stack.calibration.targets.detection import edge_width_px, find_board
 from perception_stack.errors import ConfigError
 from perception_stack.geometry.board import EXAMPLES, Board
-from perception_stack.simulation.boards import BoardCamera, random_pose
+from perception_stack.simulation.board_pictures import BoardCamera, random_pose
 
 SMALL = PLUMB_BOB.model(
     np.array([330.0, 331, 201, 148, -0.2, 0.05, 0.001, -0.0005, 0]),

@@ -201,7 +201,7 @@ def test_circles_at_a_slant_are_straightened(look, truth):
     rim = 0.01 * np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1)
     camera = PLUMB_BOB.model(truth[PLUMB_BOB], frame_id="c", width_px=640, height_px=480)
     views, rng = [], np.random.default_rng(1)
-    from perception_stack.simulation.boards import random_pose
+    from perception_stack.simulation.board_pictures import random_pose
 
     for one in look(known, PLUMB_BOB, num=10):
         pose = random_pose(known, camera, rng)

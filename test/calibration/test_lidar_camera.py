@@ -19,7 +19,7 @@ from perception_stack.calibration.rotations import exp, log
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.board_poses import read_board_poses
-from perception_stack.simulation.board_corners import BoardRecording, record_boards
+from perception_stack.simulation.boards import BoardRecording, record_boards
 
 _NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 

@@ -17,7 +17,7 @@ from perception_stack.calibration.grade import Verdict
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.board import Board
-from perception_stack.simulation.boards import random_pose
+from perception_stack.simulation.board_pictures import random_pose
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 SIZE_PX = (640, 480)

@@ -11,7 +11,7 @@ import yaml
 from perception_stack.geometry.pose_stream import PoseStream
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.calibration_files import read_extrinsics
-from perception_stack.simulation.board_corners import record_boards
+from perception_stack.simulation.boards import record_boards
 from perception_stack.simulation.hand_eye import HandEyeRecording, Turning, record_hand_eye
 from perception_stack.simulation.yard import make_yard, scan_yard
 from perception_stack.tools.main import FORMATS, main

@@ -34,7 +34,8 @@ _LEAST_EXCESS, _DEVIATIONS = 3.0, 3.0
 WRONG_POINT, _WRONG_SHARE, _NOTHING_RIGHT = 6.0, 0.1, 0.7
 _ROUNDS = 4
 _ROUGH, _ROUGH_ITERATIONS = 0.1, 30
-_ROUNDING_PX = 1e-6
+# No point is found better than this: smaller errors are never wrong
+_FINEST_PX = 0.1
 _LOST_PX = 1e4
 
 
@@ -225,7 +226,7 @@ def _errors(problem: RigProblem, state: RigState) -> list[FloatArray]:
 def _right(errors: list[FloatArray], kept: NDArray[np.intp]) -> list[NDArray[np.bool_]]:
     """Which points are where they should be, by what is usual in the views that count."""
     usual = float(np.median(np.concatenate([errors[v] for v in kept])))
-    return [one <= max(WRONG_POINT * usual, _ROUNDING_PX) for one in errors]
+    return [one <= max(WRONG_POINT * usual, _FINEST_PX) for one in errors]
 
 
 def _rms(errors_px: FloatArray) -> float:
@@ -259,7 +260,7 @@ def _reasons(errors: list[FloatArray], right: list[NDArray[np.bool_]]) -> dict[i
     )
     wrong = np.array([1 - keep.mean() for keep in right])
     fine = wrong <= _WRONG_SHARE
-    level = np.log(np.maximum(size[fine], _ROUNDING_PX))
+    level = np.log(np.maximum(size[fine], _FINEST_PX / _LEAST_EXCESS))
     middle = float(np.median(level)) if fine.any() else 0.0
     spread = 1.4826 * float(np.median(np.abs(level - middle))) if fine.any() else 0.0
     limit = np.exp(middle + max(np.log(_LEAST_EXCESS), _DEVIATIONS * spread))

@@ -43,6 +43,8 @@ LEAST_POINTS = 8
 LEAST_SPREAD_PX = 2.0
 # By how many standard errors a model must predict better to be worth its coefficients
 _STANDARD_ERRORS = 2.0
+# One view more or less may be chance
+_MORE_VIEWS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -259,12 +261,14 @@ def _candidate(
 def _is_better(one: _Candidate, other: _Candidate) -> bool:
     """Whether views that both use are predicted better, by more than the views disagree on it.
 
-    A polynomial that folds back inside of the image is worse than one that does not.
+    A polynomial that folds back inside of the image is worse than one that does not, and a model
+    that leaves views out which another explains is worse than that.
     """
     if one.is_whole != other.is_whole:
         return one.is_whole
-    if len(one.adjustment.kept) < len(other.adjustment.kept):
-        return False
+    more = len(one.adjustment.kept) - len(other.adjustment.kept)
+    if abs(more) >= _MORE_VIEWS:
+        return more > 0
     sigma = min(one.adjustment.fit.sigma, other.adjustment.fit.sigma)
     both = np.intersect1d(one.adjustment.kept, other.adjustment.kept)
     gains = np.array([_cost(other, v, sigma) - _cost(one, v, sigma) for v in both])
