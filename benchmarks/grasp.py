@@ -9,7 +9,8 @@ Everything goes through the depth step and ``pipeline/grasp_stage.py``, as in th
     OMP_NUM_THREADS=1 python benchmarks/grasp.py --data ../shared/data
 
 Parameters were chosen on tables of seeds 0 to 23 and piles of seeds 0 to 7; the seeds here are
-others. Times are those of the processor, in a process with one thread.
+others (what was seen on them all the same, docs/grasping.md says). Times are those of the
+processor, in a process with one thread.
 """
 
 from __future__ import annotations
