@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from perception_stack.calibration.lidar_camera.board_in_cloud import find_board
-from perception_stack.calibration.lidar_camera.board_in_image import Chessboard, find_chessboard
+from perception_stack.calibration.lidar_camera.board_in_image import board_in_image
 from perception_stack.calibration.lidar_camera.boards import BoardPoses, joined, poses_of_corners
 from perception_stack.calibration.lidar_camera.calibrate import calibrate_lidar_camera
 from perception_stack.calibration.lidar_camera.figures import boards_section
 from perception_stack.errors import CalibrationError, ConfigError, DataFileError
+from perception_stack.geometry.board import Board
 from perception_stack.io.board_poses import read_board_poses
 from perception_stack.io.calibration_files import read_camera_info
 from perception_stack.io.pcd import read_pcd
@@ -25,11 +26,11 @@ EXAMPLES = (
     """examples:
   perception-stack calibrate lidar-camera --poses poses.csv --board 0.61x0.85 --out rig.yaml
   perception-stack calibrate lidar-camera --clouds 1.pcd 2.pcd 3.pcd --images 1.png 2.png 3.png
-                                          --camera-info front.yaml --chessboard 7x5:0.095
+                                          --camera-info front.yaml --pattern chessboard:7x5:0.095
                                           --board 0.61x0.85 --lidar velodyne --out rig.yaml
 
 --poses is poses.csv of cam_lidar_calibration: corners of a board in both sensors, millimetres, in
-any order. Or clouds and images of the same moments, with a chessboard in the middle of a board
+any order. Or clouds and images of the same moments, with a pattern in the middle of a board
 that stands free, best hung by a corner. --board is the size of the whole board in metres.
 
 """
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clouds", type=Path, nargs="+", default=(), metavar="PCD")
     parser.add_argument("--images", type=Path, nargs="+", default=(), metavar="FILE")
     parser.add_argument("--camera-info", type=Path, metavar="FILE", help="of the images")
-    parser.add_argument("--chessboard", metavar="CxR:EDGE", help="inner corners, edge in metres")
+    parser.add_argument("--pattern", help="printed in the middle, as for calibrate camera")
     parser.add_argument("--board", required=True, metavar="AxB", help="size in metres")
     parser.add_argument("--lidar", default="lidar", metavar="FRAME", help="name (default: lidar)")
     parser.add_argument(
@@ -106,12 +107,12 @@ def _of_corners(path: Path, size_m: tuple[float, float]) -> _Seen:
 def _of_scans(args: argparse.Namespace, size_m: tuple[float, float]) -> _Seen:
     import cv2
 
-    if args.camera_info is None or args.chessboard is None:
-        raise ConfigError("clouds and images need --camera-info and --chessboard")
+    if args.camera_info is None or args.pattern is None:
+        raise ConfigError("clouds and images need --camera-info and --pattern")
     if len(args.clouds) != len(args.images):
         text = f"{len(args.clouds)} clouds and {len(args.images)} images"
         raise ConfigError(f"{text}: there must be one image for each cloud, in the same order")
-    camera, board = read_camera_info(args.camera_info), Chessboard.parse(args.chessboard)
+    camera, board = read_camera_info(args.camera_info), Board.parse(args.pattern)
     found, names, left_out = [], [], []
     for cloud_path, image_path in zip(args.clouds, args.images, strict=True):
         gray: Any = cv2.imread(str(image_path), cv2.IMREAD_GRAYSCALE)
@@ -119,7 +120,7 @@ def _of_scans(args: argparse.Namespace, size_m: tuple[float, float]) -> _Seen:
             raise DataFileError(image_path, "no image")
         cloud = read_pcd(cloud_path, frame_id=args.lidar, stamp_ns=0)
         try:
-            in_camera = find_chessboard(gray, camera, board)
+            in_camera = board_in_image(gray, camera, board)
             in_lidar = find_board(cloud.xyz_m.astype(np.float64), size_m, ring=cloud.ring)
         except CalibrationError as error:
             left_out.append(f"{cloud_path.name} and {image_path.name}: {error}")
