@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.calibration.lidar_camera.board_in_cloud import find_board
 from perception_stack.calibration.lidar_camera.board_in_image import board_in_image
 from perception_stack.calibration.lidar_camera.boards import BoardPoses, joined, poses_of_corners
 from perception_stack.calibration.lidar_camera.calibrate import calibrate_lidar_camera
-from perception_stack.calibration.lidar_camera.figures import boards_section
+from perception_stack.calibration.lidar_camera.figures import boards_section, overlay_section
+from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError, ConfigError, DataFileError
 from perception_stack.geometry.board import Board
+from perception_stack.geometry.camera import CameraModel
 from perception_stack.io.board_poses import read_board_poses
 from perception_stack.io.calibration_files import read_camera_info
 from perception_stack.io.pcd import read_pcd
@@ -72,6 +75,12 @@ def run(args: argparse.Namespace) -> int:
         now=now(),
         initial=None if args.initial is None else initial_of(args.initial, **frames),
     )
+    sections = [boards_section(result)]
+    if seen.example is not None:
+        named = {"after": result.lidar_from_camera}
+        if args.initial is not None:
+            named = {"before": initial_of(args.initial, **frames), **named}
+        sections.append(overlay_section(*seen.example, named))
     for text in seen.left_out:
         say(f"left out {text}")
     return finish(
@@ -80,19 +89,20 @@ def run(args: argparse.Namespace) -> int:
         result.covariance,
         result.grade,
         title=f"Place of {camera} in {args.lidar}",
-        sections=[boards_section(result)],
+        sections=sections,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Seen:
-    """Boards of both sensors, and why some were not found."""
+    """Boards of both sensors, why some were not found, and one image with its cloud."""
 
     in_camera: BoardPoses
     in_lidar: BoardPoses
     names: tuple[str, ...]
     camera: str = "camera"
     left_out: tuple[str, ...] = ()
+    example: tuple[NDArray[np.uint8], FloatArray, CameraModel] | None = None
 
 
 def _of_corners(path: Path, size_m: tuple[float, float]) -> _Seen:
@@ -126,6 +136,7 @@ def _of_scans(args: argparse.Namespace, size_m: tuple[float, float]) -> _Seen:
             left_out.append(f"{cloud_path.name} and {image_path.name}: {error}")
             continue
         found.append((in_camera, in_lidar))
+        example = (gray, cloud.xyz_m.astype(np.float64), camera)
         names.append(cloud_path.stem)
     if not found:
         raise CalibrationError("; ".join(left_out))
@@ -135,6 +146,7 @@ def _of_scans(args: argparse.Namespace, size_m: tuple[float, float]) -> _Seen:
         names=tuple(names),
         camera=camera.frame_id,
         left_out=tuple(left_out),
+        example=example,
     )
 
 

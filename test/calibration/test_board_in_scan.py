@@ -153,6 +153,7 @@ def test_from_clouds_and_images_to_the_result(
     )
     assert code == 0
     assert "left out 0.pcd and 0.png: no chessboard" in capsys.readouterr().out
+    assert "data:image/jpeg" in out.with_suffix(".report.html").read_text()
     (result,) = read_extrinsics(out)
     found = result.parent_from_child
     assert (found.target, found.source) == ("lidar", "lens")
