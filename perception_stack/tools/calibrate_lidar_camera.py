@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.calibration.lidar_camera.board_in_cloud import find_board
-from perception_stack.calibration.lidar_camera.board_in_image import Chessboard, find_chessboard
+from perception_stack.calibration.lidar_camera.board_in_image import board_in_image
 from perception_stack.calibration.lidar_camera.boards import BoardPoses, joined, poses_of_corners
 from perception_stack.calibration.lidar_camera.calibrate import calibrate_lidar_camera
-from perception_stack.calibration.lidar_camera.figures import boards_section
+from perception_stack.calibration.lidar_camera.figures import boards_section, overlay_section
+from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError, ConfigError, DataFileError
+from perception_stack.geometry.board import Board
+from perception_stack.geometry.camera import CameraModel
 from perception_stack.io.board_poses import read_board_poses
 from perception_stack.io.calibration_files import read_camera_info
 from perception_stack.io.pcd import read_pcd
@@ -25,11 +29,11 @@ EXAMPLES = (
     """examples:
   perception-stack calibrate lidar-camera --poses poses.csv --board 0.61x0.85 --out rig.yaml
   perception-stack calibrate lidar-camera --clouds 1.pcd 2.pcd 3.pcd --images 1.png 2.png 3.png
-                                          --camera-info front.yaml --chessboard 7x5:0.095
+                                          --camera-info front.yaml --pattern chessboard:7x5:0.095
                                           --board 0.61x0.85 --lidar velodyne --out rig.yaml
 
 --poses is poses.csv of cam_lidar_calibration: corners of a board in both sensors, millimetres, in
-any order. Or clouds and images of the same moments, with a chessboard in the middle of a board
+any order. Or clouds and images of the same moments, with a pattern in the middle of a board
 that stands free, best hung by a corner. --board is the size of the whole board in metres.
 
 """
@@ -43,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clouds", type=Path, nargs="+", default=(), metavar="PCD")
     parser.add_argument("--images", type=Path, nargs="+", default=(), metavar="FILE")
     parser.add_argument("--camera-info", type=Path, metavar="FILE", help="of the images")
-    parser.add_argument("--chessboard", metavar="CxR:EDGE", help="inner corners, edge in metres")
+    parser.add_argument("--pattern", help="printed in the middle, as for calibrate camera")
     parser.add_argument("--board", required=True, metavar="AxB", help="size in metres")
     parser.add_argument("--lidar", default="lidar", metavar="FRAME", help="name (default: lidar)")
     parser.add_argument(
@@ -71,6 +75,12 @@ def run(args: argparse.Namespace) -> int:
         now=now(),
         initial=None if args.initial is None else initial_of(args.initial, **frames),
     )
+    sections = [boards_section(result)]
+    if seen.example is not None:
+        named = {"after": result.lidar_from_camera}
+        if args.initial is not None:
+            named = {"before": initial_of(args.initial, **frames), **named}
+        sections.append(overlay_section(*seen.example, named))
     for text in seen.left_out:
         say(f"left out {text}")
     return finish(
@@ -79,19 +89,20 @@ def run(args: argparse.Namespace) -> int:
         result.covariance,
         result.grade,
         title=f"Place of {camera} in {args.lidar}",
-        sections=[boards_section(result)],
+        sections=sections,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Seen:
-    """Boards of both sensors, and why some were not found."""
+    """Boards of both sensors, why some were not found, and one image with its cloud."""
 
     in_camera: BoardPoses
     in_lidar: BoardPoses
     names: tuple[str, ...]
     camera: str = "camera"
     left_out: tuple[str, ...] = ()
+    example: tuple[NDArray[np.uint8], FloatArray, CameraModel] | None = None
 
 
 def _of_corners(path: Path, size_m: tuple[float, float]) -> _Seen:
@@ -106,12 +117,12 @@ def _of_corners(path: Path, size_m: tuple[float, float]) -> _Seen:
 def _of_scans(args: argparse.Namespace, size_m: tuple[float, float]) -> _Seen:
     import cv2
 
-    if args.camera_info is None or args.chessboard is None:
-        raise ConfigError("clouds and images need --camera-info and --chessboard")
+    if args.camera_info is None or args.pattern is None:
+        raise ConfigError("clouds and images need --camera-info and --pattern")
     if len(args.clouds) != len(args.images):
         text = f"{len(args.clouds)} clouds and {len(args.images)} images"
         raise ConfigError(f"{text}: there must be one image for each cloud, in the same order")
-    camera, board = read_camera_info(args.camera_info), Chessboard.parse(args.chessboard)
+    camera, board = read_camera_info(args.camera_info), Board.parse(args.pattern)
     found, names, left_out = [], [], []
     for cloud_path, image_path in zip(args.clouds, args.images, strict=True):
         gray: Any = cv2.imread(str(image_path), cv2.IMREAD_GRAYSCALE)
@@ -119,12 +130,13 @@ def _of_scans(args: argparse.Namespace, size_m: tuple[float, float]) -> _Seen:
             raise DataFileError(image_path, "no image")
         cloud = read_pcd(cloud_path, frame_id=args.lidar, stamp_ns=0)
         try:
-            in_camera = find_chessboard(gray, camera, board)
+            in_camera = board_in_image(gray, camera, board)
             in_lidar = find_board(cloud.xyz_m.astype(np.float64), size_m, ring=cloud.ring)
         except CalibrationError as error:
             left_out.append(f"{cloud_path.name} and {image_path.name}: {error}")
             continue
         found.append((in_camera, in_lidar))
+        example = (gray, cloud.xyz_m.astype(np.float64), camera)
         names.append(cloud_path.stem)
     if not found:
         raise CalibrationError("; ".join(left_out))
@@ -134,6 +146,7 @@ def _of_scans(args: argparse.Namespace, size_m: tuple[float, float]) -> _Seen:
         names=tuple(names),
         camera=camera.frame_id,
         left_out=tuple(left_out),
+        example=example,
     )
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from perception_stack.calibration.lidar_camera.board_in_cloud import find_board
-from perception_stack.calibration.lidar_camera.board_in_image import Chessboard, find_chessboard
+from perception_stack.calibration.lidar_camera.board_in_image import board_in_image
 from perception_stack.calibration.lidar_camera.boards import facing, turns_of
 from perception_stack.calibration.rotations import exp, log
-from perception_stack.errors import CalibrationError, ConfigError
+from perception_stack.errors import CalibrationError
+from perception_stack.geometry.board import Board
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.calibration_files import read_extrinsics, write_camera_info
@@ -23,7 +24,7 @@ from perception_stack.tools.main import main
 
 _SIZE = (0.61, 0.85)
 _THICK_M = 0.01
-_PATTERN = Chessboard(columns=7, rows=5, square_m=0.095)
+_PATTERN = Board.parse("chessboard:7x5:0.095")
 _K = np.array([[900.0, 0, 640], [0, 900, 480], [0, 0, 1]])
 _CAMERA = CameraModel.pinhole(frame_id="lens", width_px=1280, height_px=960, k=_K)
 _LIDAR_FROM_WORLD = RigidTransform(
@@ -67,7 +68,7 @@ def _image(camera_from_board: RigidTransform) -> np.ndarray:
     scale = 1000  # pixels of the pattern a metre
     width, height = (round(scale * one) for one in (max(_SIZE), min(_SIZE)))
     texture = np.full((height, width), 255, dtype=np.uint8)
-    square = round(scale * _PATTERN.square_m)
+    square = round(scale * _PATTERN.spacing_m)
     left, top = (width - 8 * square) // 2, (height - 6 * square) // 2
     for row in range(6):
         for column in range(8):
@@ -118,16 +119,14 @@ def test_no_board_in_the_cloud() -> None:
 def test_board_in_an_image() -> None:
     rng = np.random.default_rng(1)
     camera_from_board = _LIDAR_FROM_CAMERA.inverse() @ _lidar_from_board(rng)
-    found = facing(find_chessboard(_image(camera_from_board), _CAMERA, _PATTERN))
+    found = facing(board_in_image(_image(camera_from_board), _CAMERA, _PATTERN))
     assert np.linalg.norm(found.center_m[0] - camera_from_board.translation_m) < 0.01
     assert _turn_deg(found.rotation[0], camera_from_board.rotation) < 1
     grey = np.full((960, 1280), 120, dtype=np.uint8)
-    with pytest.raises(CalibrationError, match="no chessboard"):
-        find_chessboard(grey, _CAMERA, _PATTERN)
+    with pytest.raises(CalibrationError, match="no chessboard:"):
+        board_in_image(grey, _CAMERA, _PATTERN)
     with pytest.raises(CalibrationError, match="image of"):
-        find_chessboard(grey[:100], _CAMERA, _PATTERN)
-    with pytest.raises(ConfigError, match="7x5"):
-        Chessboard.parse("7:5")
+        board_in_image(grey[:100], _CAMERA, _PATTERN)
 
 
 def test_from_clouds_and_images_to_the_result(
@@ -146,13 +145,15 @@ def test_from_clouds_and_images_to_the_result(
     out = tmp_path / "rig.yaml"
     code = main(
         [
-            *("calibrate", "lidar-camera", "--board", "0.61x0.85", "--chessboard", "7x5:0.095"),
+            *("calibrate", "lidar-camera", "--board", "0.61x0.85"),
+            *("--pattern", "chessboard:7x5:0.095"),
             *("--clouds", *map(str, clouds), "--images", *map(str, images)),
             *("--camera-info", str(tmp_path / "lens.yaml"), "--out", str(out)),
         ]
     )
     assert code == 0
     assert "left out 0.pcd and 0.png: no chessboard" in capsys.readouterr().out
+    assert "data:image/jpeg" in out.with_suffix(".report.html").read_text()
     (result,) = read_extrinsics(out)
     found = result.parent_from_child
     assert (found.target, found.source) == ("lidar", "lens")

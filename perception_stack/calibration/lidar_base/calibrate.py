@@ -181,6 +181,9 @@ class _Ground:
         if not len(pairs) or square == 0:
             return 1.0
         alike = float(np.mean(heights[pairs[:, 0]] * heights[pairs[:, 1]])) / square
+        # the fitted plane goes with its pieces: neighbours look less alike than they are
+        fitted = min(len(_GROUND) / len(heights), 0.5)
+        alike = alike * (1 - fitted) + fitted
         return float(np.clip(1 + 2 * len(pairs) / len(heights) * alike, 1, 3))
 
     def linearise(self, state: FloatArray) -> list[Block]:

@@ -1,77 +1,50 @@
-"""A chessboard in an image: where it is in the camera."""
+"""A calibration board in an image: where it is in the camera."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.calibration.lidar_camera.boards import BoardPoses
-from perception_stack.errors import CalibrationError, ConfigError
+from perception_stack.calibration.targets.detection import find_board
+from perception_stack.errors import CalibrationError
+from perception_stack.geometry.board import Board
 from perception_stack.geometry.camera import CameraModel
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chessboard:
-    """Pattern in the middle of a board, its longer side along the board's longer side.
-
-    Attributes:
-        columns: Inner corners along the longer side.
-        rows: Inner corners along the shorter side.
-        square_m: Edge of a square.
-    """
-
-    columns: int
-    rows: int
-    square_m: float
-
-    @classmethod
-    def parse(cls, text: str) -> Chessboard:
-        """Of a word such as ``7x5:0.095``.
-
-        Raises:
-            ConfigError: another layout.
-        """
-        try:
-            size, square = text.split(":")
-            one, other = (int(part) for part in size.split("x"))
-            square_m = float(square)
-        except ValueError as error:
-            example = "expected inner corners and edge in metres, such as 7x5:0.095"
-            raise ConfigError(f"chessboard {text}: {example}") from error
-        return cls(columns=max(one, other), rows=min(one, other), square_m=square_m)
+_LEAST_POINTS = 6
 
 
-def find_chessboard(gray: NDArray[np.uint8], camera: CameraModel, board: Chessboard) -> BoardPoses:
-    """The one chessboard of an image; the board's centre is that of the pattern.
+def board_in_image(gray: NDArray[np.uint8], camera: CameraModel, board: Board) -> BoardPoses:
+    """The one board of an image; its centre is that of the pattern, x along the longer side.
 
     Args:
         gray: uint8 [H, W].
         camera: Of the image.
-        board: What to look for.
+        board: Pattern in the middle of the board, its longer side along the board's.
 
     Raises:
-        CalibrationError: it is not seen.
+        CalibrationError: it is not seen, or the image is not of the camera's size.
     """
     import cv2
 
     if gray.shape != (camera.height_px, camera.width_px):
         text = f"image of {gray.shape[1]}x{gray.shape[0]}, camera of "
         raise CalibrationError(f"{text}{camera.width_px}x{camera.height_px}")
-    size = (board.columns, board.rows)
-    found, corners = cv2.findChessboardCornersSB(gray, size, flags=cv2.CALIB_CB_EXHAUSTIVE)
-    if not found:
-        raise CalibrationError(f"no chessboard of {size[0]}x{size[1]} inner corners is seen")
-    rays = camera.rays(corners.reshape(-1, 2).astype(np.float64))
-    x, y = np.meshgrid(np.arange(size[0], dtype=np.float64), np.arange(size[1], dtype=np.float64))
-    flat = np.stack([x - (size[0] - 1) / 2, y - (size[1] - 1) / 2, 0 * x], axis=2)
-    model = board.square_m * flat.reshape(-1, 3)
+    sighting = find_board(gray, board, name="")
+    if sighting is None or len(sighting.point_idx) < _LEAST_POINTS:
+        raise CalibrationError(f"no {board} is seen")
+    points = board.points_m
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2
+    model = points - middle
+    if board.extent_m[1] > board.extent_m[0]:  # a quarter turn, so that x is the longer side
+        model = model @ np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])
+    model = model[sighting.point_idx]
+    rays = camera.rays(sighting.uv_px)
     seen = rays[:, :2] / rays[:, 2:]
     _, turn, place = cv2.solvePnP(model, seen, np.eye(3), None, flags=cv2.SOLVEPNP_ITERATIVE)
     rotation = np.asarray(cv2.Rodrigues(turn)[0], dtype=np.float64)
-    away = model @ rotation.T + place.ravel()
-    miss = np.linalg.norm(away[:, :2] / away[:, 2:] - seen, axis=1) * away[:, 2]
+    moved = model @ rotation.T + place.ravel()
+    miss = np.linalg.norm(moved[:, :2] / moved[:, 2:] - seen, axis=1) * moved[:, 2]
     return BoardPoses(
         rotation=rotation[None],
         center_m=np.asarray(place, dtype=np.float64).reshape(1, 3),
