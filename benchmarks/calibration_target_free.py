@@ -147,6 +147,10 @@ def _summary(scores: list[FloatArray]) -> None:
     inside = table[:, 2] < chi2.ppf(0.95, 6)
     each = np.abs(table[:, 4:]) < 1.96
     far = (np.abs(table[:, 4:]) > 3).any(axis=1)
+    sizes = np.full(6, np.nan)
+    if given.any():
+        # of normal numbers, the median of the squares is 0.455 of their variance
+        sizes = np.sqrt(np.median(table[given, 4:] ** 2, axis=0) / 0.455).round(2)
     print(
         f"== {len(table)} runs: within 0.2 deg and 5 cm {close.mean():.0%}, median "
         f"{np.median(table[:, 0]):.3f} deg {np.median(table[:, 1]):.1f} cm; good {good.sum()}, "
@@ -154,7 +158,7 @@ def _summary(scores: list[FloatArray]) -> None:
         f"{far[good].sum()}; good or usable {given.sum()}, of these 95 % ellipsoid holds the "
         f"truth {inside[given].mean() if given.any() else 1:.1%}, each 95 % interval "
         f"{each[given].mean() if given.any() else 1:.1%}; size of sigmas "
-        f"{np.sqrt(np.median(table[given, 4:] ** 2, axis=0) / 0.455).round(2).tolist()}; "
+        f"{sizes.tolist()}; "
         f"not close and not flagged {(good & ~close).sum()}",
         flush=True,
     )
