@@ -25,6 +25,7 @@ LIBRARIES = {
     "rosbags": ("python3-rosbags-pip", "rosbags"),
     "scipy": ("python3-scipy", "scipy"),
     "tqdm": ("python3-tqdm", "tqdm"),
+    "trimesh": (None, "trimesh"),
     "trackeval": (None, "trackeval"),
     "yaml": ("python3-yaml", "pyyaml"),
 }
