@@ -36,6 +36,7 @@ from perception_stack.pipeline.fusion_stage import DEPTH, LIDAR, FusionStage
 from perception_stack.pipeline.pose_stage import PoseStage
 from perception_stack.pipeline.scan_stage import ScanStage
 from perception_stack.pipeline.tracking_stage import TrackingStage
+from perception_stack.pose.estimates import PoseEstimates
 
 STEPS = ("lidar_detector", "depth_detector", "detector", "fusion", "tracker", "pose_estimator")
 
@@ -95,6 +96,8 @@ class Chain:
         self._depth.warm_up()
         self._fusion.warm_up()
         self._tracking.warm_up()
+        if self._pose is not None:
+            self._pose.warm_up()
 
     @property
     def detects_in_images(self) -> bool:
@@ -240,7 +243,8 @@ class Chain:
         latencies, self._latencies = self._latencies, []
         return latencies
 
-    def _keep(self, poses: list[Boxes3D]) -> None:
+    def _keep(self, found: list[PoseEstimates]) -> None:
+        poses = [one.boxes for one in found]
         self._done("pose_estimator", poses)
         self._poses += poses
 

@@ -1,0 +1,80 @@
+"""Probability that a pose is right, from the evidence for and against it.
+
+Two logistic regressions on poses that the search found on simulated tables, where right means an
+ADD-S below a tenth of the diameter. The first tells right from wrong among all candidates of a
+search: poses are chosen by it. The second is for the chosen ones only, which are no chance sample
+of the candidates, and is the probability that is reported. ``benchmarks/pose_certainty.py`` finds
+the weights and says how well they hold on other tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from perception_stack.datatypes import FloatArray
+from perception_stack.pose.verification import Evidence
+
+Weights = Mapping[str, float]
+
+_CHOICE: Mapping[bool, Weights] = {  # by whether the whole frame is searched
+    False: {
+        "log_violated": -1.46,
+        "log_unconfirmed": 0.1,
+        "close_log_violated": 0.99,
+        "log_visible": 1.53,
+        "bounded": 9.9,
+        "log_filled": 6.2,
+        "rms": -10.3,
+        "log_pixels": 0.58,
+        "constant": -7.83,
+    },
+    True: {
+        "log_violated": 0.4,
+        "log_unconfirmed": -0.95,
+        "close_log_violated": 0.08,
+        "log_visible": 1.16,
+        "bounded": 33.3,
+        "rms": -11.7,
+        "log_pixels": 0.94,
+        "constant": -35.0,
+    },
+}
+_CERTAINTY: Mapping[bool, Weights] = _CHOICE
+
+
+def rough_log_odds(evidence: Evidence, *, whole_frame: bool) -> FloatArray:
+    """Log odds of poses that are not yet where they fit best; to choose which to go on with."""
+    return _sum(_CHOICE[whole_frame], evidence.features())
+
+
+def choice_log_odds(evidence: Evidence, closely: Evidence, *, whole_frame: bool) -> FloatArray:
+    """Log odds of candidates; to choose by.
+
+    Args:
+        evidence: By the tolerance of the search.
+        closely: By that of the sensor's noise.
+        whole_frame: Whether nothing said where the object is.
+    """
+    return _sum(_CHOICE[whole_frame], features_of(evidence, closely))
+
+
+def certainty(evidence: Evidence, closely: Evidence, *, whole_frame: bool) -> FloatArray:
+    """Probability of being right of poses that were chosen; as :func:`choice_log_odds`."""
+    odds = _sum(_CERTAINTY[whole_frame], features_of(evidence, closely))
+    return np.asarray(1 / (1 + np.exp(-odds)))
+
+
+def features_of(evidence: Evidence, closely: Evidence) -> dict[str, FloatArray]:
+    """All features of poses, by name."""
+    close = {f"close_{name}": value for name, value in closely.features().items()}
+    return {**evidence.features(), **close}
+
+
+def _sum(weights: Weights, features: Mapping[str, FloatArray]) -> FloatArray:
+    total = np.full(len(features["rms"]), weights["constant"])
+    for name, weight in weights.items():
+        if name in features:
+            total += weight * features[name]
+    return total
