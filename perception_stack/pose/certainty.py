@@ -20,28 +20,48 @@ Weights = Mapping[str, float]
 
 _CHOICE: Mapping[bool, Weights] = {  # by whether the whole frame is searched
     False: {
-        "log_violated": -1.46,
-        "log_unconfirmed": 0.1,
-        "close_log_violated": 0.99,
-        "log_visible": 1.53,
-        "bounded": 9.9,
-        "log_filled": 6.2,
-        "rms": -10.3,
-        "log_pixels": 0.58,
-        "constant": -7.83,
+        "log_violated": -1.697,
+        "log_unconfirmed": 1.126,
+        "close_log_violated": 1.315,
+        "close_log_unconfirmed": -1.995,
+        "log_visible": 1.893,
+        "bounded": 7.282,
+        "log_filled": 6.423,
+        "rms": -9.724,
+        "log_pixels": 0.211,
+        "constant": -3.224,
     },
     True: {
-        "log_violated": 0.4,
-        "log_unconfirmed": -0.95,
-        "close_log_violated": 0.08,
-        "log_visible": 1.16,
-        "bounded": 33.3,
-        "rms": -11.7,
-        "log_pixels": 0.94,
-        "constant": -35.0,
+        "log_violated": -0.877,
+        "log_unconfirmed": -0.434,
+        "close_log_violated": 0.309,
+        "close_log_unconfirmed": 0.019,
+        "log_visible": 1.096,
+        "bounded": 19.354,
+        "rms": -9.248,
+        "log_pixels": 0.553,
+        "constant": -22.225,
     },
 }
-_CERTAINTY: Mapping[bool, Weights] = _CHOICE
+_CERTAINTY: Mapping[bool, Weights] = {
+    False: {
+        "log_violated": -2.716,
+        "log_unconfirmed": -0.432,
+        "log_visible": 1.231,
+        "bounded": 17.995,
+        "log_filled": 10.078,
+        "rms": -6.416,
+        "constant": -20.335,
+    },
+    True: {
+        "log_violated": -0.631,
+        "log_unconfirmed": -2.111,
+        "log_visible": 0.582,
+        "bounded": 53.929,
+        "rms": -6.031,
+        "constant": -54.687,
+    },
+}
 
 
 def rough_log_odds(evidence: Evidence, *, whole_frame: bool) -> FloatArray:

@@ -76,7 +76,12 @@ class PoseEstimator:
         self._active = tuple(names) or self.known
 
     def estimate(self, detections: Detections2D, scene: Scene) -> PoseEstimates:
-        """Poses of the objects at detections, in their order.
+        """As :meth:`find`, as arrays."""
+        found = self.find(detections, scene)
+        return estimates_of(found, frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
+
+    def find(self, detections: Detections2D, scene: Scene) -> list[Found]:
+        """The objects at detections, in their order.
 
         Args:
             detections: Of the image that the depth is registered to, with or without masks.
@@ -106,7 +111,7 @@ class PoseEstimator:
                 found.append(each)
             else:
                 self._drop(scene, *each)
-        return estimates_of(found, frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
+        return found
 
     def search(self, scene: Scene) -> PoseEstimates:
         """All instances of the objects looked for, anywhere in a frame, the surest first."""
@@ -177,8 +182,8 @@ class PoseEstimator:
         search = Search(model, scene, region, noise_m=config.depth_noise_m)
         candidates = search.run()
         score = float(candidates.score[0]) if len(candidates) else 0.0
-        if score < config.min_score:
-            detail = f"{model.name}: score {score:.2f}, {config.min_score:.2f} needed"
+        if score < config.min_score_detected:
+            detail = f"{model.name}: score {score:.2f}, {config.min_score_detected:.2f} needed"
             return Reason.POSE_NOT_FOUND, detail
         return with_alternatives(search, candidates, 0)
 

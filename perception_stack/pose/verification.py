@@ -22,6 +22,7 @@ _HIDDEN_WEIGHT, _UNMEASURED_WEIGHT = 0.3, 0.1
 _CONTINUED_WEIGHT, _UNLIKE_WEIGHT = 0.5, 0.5
 _FEW = 5.0  # steps across the outline that count as one more good one each
 _LITTLE = 0.03
+_MOST_FILLING = 300
 _MOST_LOG_PIXELS = 8.0
 
 
@@ -143,9 +144,8 @@ def _filled(model: PoseModel, poses: FloatArray, scene: Scene, xyxy_px: FloatArr
     """
     if np.isnan(xyxy_px).any():
         return np.full(len(poses), np.nan)
-    points_m = (
-        model.contacts.points_m @ poses[:, :3, :3].transpose(0, 2, 1) + poses[:, None, :3, 3]
-    )
+    some_m = model.even.points_m[:: max(len(model.even) // _MOST_FILLING, 1)]
+    points_m = some_m @ poses[:, :3, :3].transpose(0, 2, 1) + poses[:, None, :3, 3]
     uv_px = scene.project(points_m)
     low = np.maximum(np.nan_to_num(uv_px.min(axis=1), nan=np.inf), xyxy_px[:2])
     high = np.minimum(np.nan_to_num(uv_px.max(axis=1), nan=-np.inf), xyxy_px[2:])

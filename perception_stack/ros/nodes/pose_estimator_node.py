@@ -18,7 +18,7 @@ from perception_stack.journal import Reason
 from perception_stack.pipeline.pose_stage import PoseStage
 from perception_stack.pose.config import PoseEstimatorConfig
 from perception_stack.pose.estimates import PoseEstimates
-from perception_stack.ros import qos
+from perception_stack.ros import conversions, qos
 from perception_stack.ros.frames import FrameListener
 from perception_stack.ros.step_node import StepNode, arrival_ns, run
 
@@ -113,8 +113,9 @@ class PoseEstimatorNode(StepNode):
             self._poses.publish(messages.boxes3d_to_bytes(found.boxes))
             self._others.publish(messages.boxes3d_to_bytes(found.alternative_boxes()))
             if self._tf is not None and len(found):
-                transforms = found.transforms()
-                message = messages.transforms_to_msg(transforms, stamp_ns=found.boxes.stamp_ns)
+                message = messages.transforms_to_msg(
+                    found.transforms(), stamp_ns=found.boxes.stamp_ns, build=conversions.build
+                )
                 self._tf.publish(message)
         return len(frames)
 
