@@ -2,8 +2,9 @@
 
 The tables carry ten known objects in clutter. Every second one gets a worse sensor: more noise,
 part of it common to neighbouring pixels. Objects are looked for at their boxes, which are some
-percent off, at boxes of other objects, and in the whole frame, also those that are not there. Tables with a seed that leaves 3
-when divided by 4 are left out of the fit; the numbers printed are theirs.
+percent off, at boxes of other objects, and in the whole frame, also those that are not there.
+Tables with a seed that leaves 3 when divided by 4 are left out of the fit of the weights by which
+the printed scores are made; the printed weights are of all.
 
     python benchmarks/pose_certainty.py --tables 60
 """

@@ -20,16 +20,16 @@ Weights = Mapping[str, float]
 
 _CHOICE: Mapping[bool, Weights] = {  # by whether the whole frame is searched
     False: {
-        "log_violated": -1.697,
-        "log_unconfirmed": 1.126,
-        "close_log_violated": 1.315,
-        "close_log_unconfirmed": -1.995,
-        "log_visible": 1.893,
-        "bounded": 7.282,
-        "log_filled": 6.423,
-        "rms": -9.724,
-        "log_pixels": 0.211,
-        "constant": -3.224,
+        "log_violated": -1.398,
+        "log_unconfirmed": 0.855,
+        "close_log_violated": 1.266,
+        "close_log_unconfirmed": -3.933,
+        "log_visible": -0.193,
+        "bounded": 9.854,
+        "log_filled": 6.19,
+        "rms": -7.497,
+        "log_pixels": 0.615,
+        "constant": -12.423,
     },
     True: {
         "log_violated": -0.877,
@@ -45,13 +45,13 @@ _CHOICE: Mapping[bool, Weights] = {  # by whether the whole frame is searched
 }
 _CERTAINTY: Mapping[bool, Weights] = {
     False: {
-        "log_violated": -2.716,
-        "log_unconfirmed": -0.432,
-        "log_visible": 1.231,
-        "bounded": 17.995,
-        "log_filled": 10.078,
-        "rms": -6.416,
-        "constant": -20.335,
+        "log_violated": -2.351,
+        "log_unconfirmed": -1.012,
+        "log_visible": 0.314,
+        "bounded": 34.561,
+        "log_filled": 9.352,
+        "rms": -0.701,
+        "constant": -39.354,
     },
     True: {
         "log_violated": -0.631,

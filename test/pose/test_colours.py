@@ -77,10 +77,12 @@ def test_print_tells_which_end_is_up(printed: PoseEstimator, seed: int) -> None:
     pose[:3, :3] = Rotation.random(random_state=seed).as_matrix()
     pose[:3, 3] = [0.02, -0.01, 0.8]
     depth, bgr = picture(model, pose)
+    rows, cols = np.nonzero(depth.depth_m < 1.2)
+    box_px = np.array([[cols.min(), rows.min(), cols.max(), rows.max()]], dtype=np.float64)
     detections = Detections2D(
         frame_id="camera",
         stamp_ns=0,
-        xyxy_px=np.array([[220.0, 120, 450, 350]]),
+        xyxy_px=box_px,
         score=np.ones(1),
         labels=("carton",),
     )
