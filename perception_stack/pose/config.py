@@ -28,13 +28,13 @@ class PoseEstimatorConfig(StepConfig):
     )
     min_points: int = param(50, "Least depth pixels on an object.", low=10, high=100000)
     min_score: float = param(
-        0.5,
+        0.75,
         "Least probability of being right of an object found in the whole frame.",
         low=0.0,
         high=1.0,
     )
     min_score_detected: float = param(
-        0.1,
+        0.005,
         "The same at a detection, which speaks for the object already.",
         low=0.0,
         high=1.0,

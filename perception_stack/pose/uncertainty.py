@@ -10,6 +10,7 @@ from perception_stack.pose.models import PoseModel
 _NORMAL_RAD = 0.1
 _COMMON_NOISE = 0.7  # share of the noise that neighbouring pixels have in common
 _UNKNOWN_RAD = np.pi / np.sqrt(3)  # standard deviation of an angle that may be anything
+_LEAST_SHIFT, _LEAST_RAD = 0.002, 0.004  # the former of the diameter
 _UNKNOWN_SHIFT = 0.1  # of the diameter; more is noticed by the check against free space
 
 
@@ -60,11 +61,14 @@ def covariance_of(
 
     unknown = np.repeat([_UNKNOWN_SHIFT * model.diameter_m, _UNKNOWN_RAD], 3)
     information = hold / variance + np.diag(1 / unknown**2)
+    # what the spacing of the model's samples leaves, however many points are seen
+    least = np.repeat([_LEAST_SHIFT * model.diameter_m, _LEAST_RAD], 3)
+    covariance = np.linalg.inv(information) + np.diag(least**2)
     # from steps about the middle to those of the mesh's origin along the axes of the scene
     move = np.eye(6)
     move[:3, 3:] = _cross_matrices(middle_m)
     turn = np.kron(np.eye(2), pose[:3, :3]) @ move
-    covariance: FloatArray = turn @ np.linalg.inv(information) @ turn.T
+    covariance = turn @ covariance @ turn.T
     return (covariance + covariance.T) / 2, int(near.sum())
 
 
