@@ -26,6 +26,8 @@ JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
 Missed = tuple[Reason, str]
 
+_COMPETES = 0.05  # score from which what is not reported may still explain what another claims
+
 
 class PoseEstimator:
     """Many guesses, aligned to the depth points and checked against the depth map.
@@ -128,13 +130,16 @@ class PoseEstimator:
 
         def one(model: PoseModel) -> list[Claim]:
             region = region_of(points, diameter_m=model.diameter_m, xyxy_px=None)
+            region = region.where_precise(model.diameter_m, noise_m=config.depth_noise_m)
             search = Search(model, scene, region, noise_m=config.depth_noise_m)
             candidates = search.run()
-            sure = np.flatnonzero(candidates.score >= config.min_score)
-            return [Claim(search=search, candidates=candidates, row=int(row)) for row in sure]
+            rows = np.flatnonzero(candidates.score >= min(_COMPETES, config.min_score))
+            return [Claim(search=search, candidates=candidates, row=int(row)) for row in rows]
 
         claims = compatible([claim for some in _in_parallel(one, self.models) for claim in some])
-        found = [with_alternatives(one.search, one.candidates, one.row) for one in claims]
+        sure = [one for one in claims if one.score >= config.min_score]
+        sure.sort(key=lambda one: -one.score)
+        found = [with_alternatives(one.search, one.candidates, one.row) for one in sure]
         return estimates_of(found, frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
 
     def refine(self, name: str, camera_from_model: FloatArray, scene: Scene) -> Found | None:

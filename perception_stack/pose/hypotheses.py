@@ -21,7 +21,7 @@ _NUM_CONTACT_TURNS = 14
 _NUM_TURNS = 12
 _NUM_TRIED = 32
 _FIRST_TOLERANCE = 0.08  # of the diameter
-_NEARBY_RAD, _NEARBY = np.deg2rad(12.0), 0.12  # the latter of the diameter
+_NEARBY_RAD, _NEARBY = np.deg2rad(12.0), (-0.25, -0.12, 0.12, 0.25)  # of the diameter
 _PLACE = 0.35  # of the diameter
 _CORNERS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
 
@@ -90,14 +90,14 @@ def turned(model: PoseModel, poses: FloatArray) -> FloatArray:
 
 
 def nearby(model: PoseModel, pose: FloatArray) -> FloatArray:
-    """A pose, and the object turned or shifted a little on the spot, float64 [13, 4, 4]."""
+    """A pose, and the object turned or shifted a little on the spot, float64 [19, 4, 4]."""
     moves = [np.eye(4)]
     for axis in np.eye(3):
         angles_rad = np.array([-_NEARBY_RAD, _NEARBY_RAD])
         moves += list(turns_about(axis, angles_rad, through_m=model.known.middle_m))
-        for sign in (-1, 1):
+        for share in _NEARBY:
             shift = np.eye(4)
-            shift[:3, 3] = sign * _NEARBY * model.diameter_m * axis
+            shift[:3, 3] = share * model.diameter_m * axis
             moves.append(shift)
     return np.asarray(pose @ np.array(moves))
 

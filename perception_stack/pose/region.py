@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ _MOST_PIXELS = 20_000
 # relative to the object's diameter
 _SPACING, _SEED_SPACING, _WIDE_SEED_SPACING = 0.045, 0.22, 0.3
 _MOST_SEEDS = 16
+_MOST_NOISE = 0.1  # of the diameter
 LEAST_NOISE = 0.3
 """Noise of depths that are small, relative to that at 1 m."""
 
@@ -43,6 +44,11 @@ class Region:
     def is_whole_frame(self) -> bool:
         """Whether nothing said where the object is."""
         return bool(np.isnan(self.xyxy_px).any())
+
+    def where_precise(self, diameter_m: float, *, noise_m: float) -> Region:
+        """Without seeds so far away that noise hides the shape of an object."""
+        fine = noise_at(self.seeds_m[:, 2], noise_m) < _MOST_NOISE * diameter_m
+        return replace(self, seeds_m=self.seeds_m[fine], seed_normals=self.seed_normals[fine])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -35,16 +35,24 @@ class Claim:
         return float(self.candidates.score[self.row])
 
     @property
+    def log_odds(self) -> float:
+        """By which poses are chosen."""
+        return float(self.candidates.log_odds[self.row])
+
+    @property
     def pose(self) -> FloatArray:
         """Scene from model, float64 [4, 4]."""
         return np.asarray(self.candidates.poses[self.row])
 
 
 def compatible(claims: Sequence[Claim]) -> list[Claim]:
-    """The surest claims of one frame, none of which is seen at what a surer one is seen at."""
+    """The best claims of one frame, none of which is seen at what a better one is seen at.
+
+    Better is what the evidence speaks for more, which grows with the pixels that it explains.
+    """
     kept = []
     claimed: set[int] = set()
-    for one in sorted(claims, key=lambda each: -each.score):
+    for one in sorted(claims, key=lambda each: -each.log_odds):
         cells = set(_cells_of(one).tolist())
         if cells and len(cells & claimed) <= _MOST_SHARED * len(cells):
             kept.append(one)

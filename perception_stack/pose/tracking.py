@@ -3,7 +3,7 @@
 Objects are kept in a fixed frame, so a camera on an arm may move between frames. Each frame moves
 each pose from where it was last (:meth:`PoseEstimator.refine`); views are joined by their
 covariances. From time to time, and whenever a pose is no longer sure, it is estimated anew at its
-place and started again if the fresh one is surer and elsewhere.
+place and started again if the fresh one fits better and is elsewhere.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.pose.estimates import Found, PoseEstimates, estimates_of
 from perception_stack.pose.estimator import PoseEstimator
 from perception_stack.pose.scene import Scene
+
+_CLEARLY_BETTER = 0.1  # share of the surface
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,13 +150,16 @@ class PoseTracker:
         return found[0] if found else None
 
     def _has_drifted(self, found: Found, fresh: Found) -> bool:
-        """Whether a fresh estimate is surer and not among what fits as well anyhow."""
+        """Whether a fresh estimate shows more of the object, and is none of what fits as well."""
         places = np.concatenate([found.pose[None], found.alternatives])
         model = found.model
         offsets_m = (places - fresh.pose)[:, :3, :3] @ model.contacts.points_m.T
         offsets_m += (places - fresh.pose)[:, :3, 3:]
         apart_m = np.linalg.norm(offsets_m, axis=1).mean(axis=1).min()
-        return bool(fresh.score > found.score and apart_m > self._config.drift * model.diameter_m)
+        # scores near a pose and at a box are of two kinds; what the frame says is of one
+        better = (fresh.visible - fresh.contradicted) - (found.visible - found.contradicted)
+        is_elsewhere = apart_m > self._config.drift * model.diameter_m
+        return bool(better > _CLEARLY_BETTER and is_elsewhere)
 
     def _is_same(self, track: PoseTrack, other: PoseTrack) -> bool:
         model = track.found.model
