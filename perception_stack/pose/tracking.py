@@ -21,6 +21,7 @@ from perception_stack.pose.estimator import PoseEstimator
 from perception_stack.pose.scene import Scene
 
 _CLEARLY_BETTER = 0.1  # share of the surface
+_CONTRADICTS = 50.0  # squared Mahalanobis distance of a view that is not joined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +187,7 @@ def _started(found: Found, fixed_from_camera: RigidTransform, track_id: int) -> 
 def _joined(
     track: PoseTrack, found: Found, fixed_from_camera: RigidTransform, *, change: float
 ) -> PoseTrack:
-    """The track with a further view: a Kalman update on small shifts and turns."""
+    """The track with a further view: a Kalman update; started again where they contradict."""
     from scipy.spatial.transform import Rotation
 
     view = _started(found, fixed_from_camera, track.track_id)
@@ -200,7 +201,10 @@ def _joined(
         nearest[:3, 3] - track.fixed_from_model[:3, 3],
         Rotation.from_matrix(nearest[:3, :3] @ track.fixed_from_model[:3, :3].T).as_rotvec(),
     )
-    gain = before @ np.linalg.inv(before + view.covariance)
+    together = np.linalg.inv(before + view.covariance)
+    if step @ together @ step > _CONTRADICTS:  # it was moved, or was wrong before
+        return replace(view, num_restarts=track.num_restarts + 1)
+    gain = before @ together
     step = gain @ step
     joined = np.eye(4)
     joined[:3, :3] = Rotation.from_rotvec(step[3:]).as_matrix() @ track.fixed_from_model[:3, :3]

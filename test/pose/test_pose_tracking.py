@@ -92,6 +92,7 @@ def test_wrong_pose_is_put_right(estimator) -> None:
     scene, fixed_from_camera, truth, _ = drive()[1]
     found = tracker.update(scene, fixed_from_camera)
     (track,) = tracker.tracks
+    assert track.num_restarts == 1
     assert len(found) == 1
     assert np.abs(track.fixed_from_model - truth["bracket"]).max() < 0.05
 
