@@ -38,7 +38,6 @@ setup(
     extras_require={
         "onnx": ["onnxruntime>=1.16"],  # image detector
         "meshes": ["trimesh>=4.0"],  # 6-DoF pose
-        "open3d": ["open3d>=0.17"],
         "trackeval": ["trackeval>=1.0"],  # second opinion on the tracking scores
     },
     entry_points={"console_scripts": ["perception-stack = perception_stack.tools.main:main"]},

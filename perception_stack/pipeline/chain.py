@@ -37,6 +37,7 @@ from perception_stack.pipeline.fusion_stage import DEPTH, LIDAR, FusionStage
 from perception_stack.pipeline.pose_stage import PoseStage
 from perception_stack.pipeline.scan_stage import ScanStage
 from perception_stack.pipeline.tracking_stage import FUSED, POSES, TrackingStage
+from perception_stack.pose.estimates import PoseEstimates
 
 STEPS = ("lidar_detector", "depth_detector", "detector", "fusion", "tracker", "pose_estimator")
 
@@ -98,6 +99,8 @@ class Chain:
         self._depth.warm_up()
         self._fusion.warm_up()
         self._tracking.warm_up()
+        if self._pose is not None:
+            self._pose.warm_up()
 
     @property
     def detects_in_images(self) -> bool:
@@ -264,7 +267,8 @@ class Chain:
         latencies, self._latencies = self._latencies, []
         return latencies
 
-    def _keep(self, poses: list[Boxes3D], arrival_ns: int) -> list[FrameResult]:
+    def _keep(self, found: list[PoseEstimates], arrival_ns: int) -> list[FrameResult]:
+        poses = [one.boxes for one in found]
         self._done("pose_estimator", poses)
         self._poses += poses
         if POSES not in self._tracker_config.box_topics:

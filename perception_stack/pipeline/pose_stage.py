@@ -1,11 +1,15 @@
-"""Pose estimation over time: joins depth images with the detections of the same image.
+"""Pose estimation over time: which depth image is looked at for what, and when.
 
-A depth image of a camera of its own is brought to the pixels of the colour image first.
+By default depth images are joined with the detections of the same image; else each frame is
+searched, or the newest one when somebody asks. A depth image of a camera of its own is brought to
+the pixels of the colour image first.
 """
 
 from __future__ import annotations
 
-from perception_stack.datatypes import Boxes3D, DepthImage, Detections2D
+from collections.abc import Sequence
+
+from perception_stack.datatypes import ColorImage, DepthImage, Detections2D
 from perception_stack.depth.registration import register
 from perception_stack.errors import CalibrationError, PerceptionError
 from perception_stack.fusion.config import FusionConfig
@@ -14,7 +18,9 @@ from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.journal import Journal, Reason
 from perception_stack.pose.config import PoseEstimatorConfig
+from perception_stack.pose.estimates import PoseEstimates
 from perception_stack.pose.estimator import PoseEstimator
+from perception_stack.pose.scene import Scene
 
 _DEPTH, _DETECTIONS = "depth", "detections"
 
@@ -39,6 +45,10 @@ class PoseStage:
         self._frames = frames
         self._journal = journal
         self._estimator = PoseEstimator(config, journal)
+        self._where = config.where
+        self._tolerance_ns = round(1e9 * pairing.tolerance_s)
+        self._image: ColorImage | None = None
+        self._depth: DepthImage | None = None
         self._camera: CameraModel | None = None
         self._depth_cameras: dict[str, CameraModel] = {}
         # both are of one camera and share its clock
@@ -60,43 +70,97 @@ class PoseStage:
         """Intrinsics of a depth camera that is not the one that detects."""
         self._depth_cameras[camera.frame_id] = camera
 
-    def push_detections(self, detections: Detections2D, *, arrival_ns: int) -> list[Boxes3D]:
+    def warm_up(self) -> None:
+        """Compile what the first frame would otherwise have to wait for."""
+        self._estimator.warm_up()
+
+    def look_for(self, names: Sequence[str]) -> None:
+        """Choose the objects to look for from now on; none: all that are known.
+
+        Raises:
+            ConfigError: one is not known; nothing changes then.
+        """
+        self._estimator.look_for(names)
+
+    def push_image(self, image: ColorImage) -> None:
+        """A colour image; it decides between poses of objects with colours."""
+        self._image = image
+
+    def request(self, regions: Detections2D | None = None) -> PoseEstimates:
+        """Poses in the newest depth image, anywhere or at regions of it.
+
+        Raises:
+            CalibrationError: no depth image or camera is known yet.
+            FrameMismatchError: the regions are of another frame.
+        """
+        if self._depth is None or self._camera is None:
+            raise CalibrationError("poses were asked for before a depth image and camera_info")
+        scene = self._scene(self._depth, self._camera)
+        if regions is None:
+            return self._estimator.search(scene)
+        return self._estimator.estimate(regions, scene)
+
+    def push_detections(self, detections: Detections2D, *, arrival_ns: int) -> list[PoseEstimates]:
         """2-D detections of one image."""
+        if self._where != "detections":
+            return []
         stamp_ns = detections.stamp_ns
         return self._estimate_all(
             self._pairing.push(_DETECTIONS, stamp_ns, detections, arrival_ns=arrival_ns)
         )
 
-    def push_depth(self, depth: DepthImage, *, arrival_ns: int) -> list[Boxes3D]:
+    def push_depth(self, depth: DepthImage, *, arrival_ns: int) -> list[PoseEstimates]:
         """One depth image."""
+        self._depth = depth
+        if self._where == "request":
+            return []
+        if self._where == "frame":
+            return self._try(depth, None)
         return self._estimate_all(
             self._pairing.push(_DEPTH, depth.stamp_ns, depth, arrival_ns=arrival_ns)
         )
 
-    def expire(self, now_ns: int) -> list[Boxes3D]:
+    def expire(self, now_ns: int) -> list[PoseEstimates]:
         """What has waited too long for a partner, at an arrival time of now."""
         return self._estimate_all(self._pairing.expire(now_ns))
 
-    def flush(self) -> list[Boxes3D]:
+    def flush(self) -> list[PoseEstimates]:
         """Everything that still waits; nothing more will come."""
         return self._estimate_all(self._pairing.flush())
 
-    def _estimate_all(self, sets: list[PairedSet]) -> list[Boxes3D]:
+    def _estimate_all(self, sets: list[PairedSet]) -> list[PoseEstimates]:
         poses = []
         for one in sets:
             detections = one.companions[_DETECTIONS]
-            if detections is None:
-                continue
-            if self._camera is None:
-                detail = "detections wait for a first camera_info"
-                self._journal.count(Reason.NO_CALIBRATION, stamp_ns=one.stamp_ns, detail=detail)
-                continue
-            try:
-                depth = self._registered(one.reference, self._camera)
-                poses.append(self._estimator.estimate(detections, depth, camera=self._camera))
-            except PerceptionError as error:
-                self._journal.count_error(error, stamp_ns=one.stamp_ns, where=_DEPTH)
+            if detections is not None:
+                poses += self._try(one.reference, detections)
         return poses
+
+    def _try(self, depth: DepthImage, detections: Detections2D | None) -> list[PoseEstimates]:
+        """The poses in one depth image, or none, and the reason noted."""
+        if self._camera is None:
+            detail = "depth images wait for a first camera_info"
+            self._journal.count(Reason.NO_CALIBRATION, stamp_ns=depth.stamp_ns, detail=detail)
+            return []
+        try:
+            scene = self._scene(depth, self._camera)
+            if detections is None:
+                return [self._estimator.search(scene)]
+            return [self._estimator.estimate(detections, scene)]
+        except PerceptionError as error:
+            self._journal.count_error(error, stamp_ns=depth.stamp_ns, where=_DEPTH)
+            return []
+
+    def _scene(self, depth: DepthImage, camera: CameraModel) -> Scene:
+        """The frame of a depth image, with colours where there is an image of its time."""
+        image = self._image
+        near = (
+            image is not None
+            and image.frame_id == camera.frame_id
+            and abs(image.stamp_ns - depth.stamp_ns) <= self._tolerance_ns
+        )
+        bgr = image.bgr if image is not None and near else None
+        return Scene.of(self._registered(depth, camera), camera, bgr=bgr)
 
     def _registered(self, depth: DepthImage, camera: CameraModel) -> DepthImage:
         """The depth image at the pixels of a camera; as it is where it has them already.

@@ -1,34 +1,36 @@
-"""6-DoF poses of known objects in a depth image, one for each detection that has a mesh."""
+"""6-DoF poses of known objects, many at once: at detections, at known places, or anywhere."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from perception_stack.datatypes import (
-    Boxes3D,
-    DepthImage,
-    Detections2D,
-    FloatArray,
-    check_shape,
-)
-from perception_stack.errors import FrameMismatchError
-from perception_stack.geometry.camera import CameraModel
-from perception_stack.geometry.transforms import quat_from_matrix
+from perception_stack.datatypes import Detections2D, FloatArray
+from perception_stack.errors import ConfigError, FrameMismatchError
 from perception_stack.journal import Journal, Reason
+from perception_stack.pose.ambiguity import with_alternatives
 from perception_stack.pose.config import PoseEstimatorConfig
-from perception_stack.pose.models import ObjectModel, load_models
-from perception_stack.pose.region import object_points
-from perception_stack.pose.search import LAST_LIMIT, Region, find_pose
-from perception_stack.pose.surface import thinned_means
-from perception_stack.pose.uncertainty import covariance_of
+from perception_stack.pose.estimates import Found, PoseEstimates, estimates_of
+from perception_stack.pose.models import PoseModel, load_models
+from perception_stack.pose.region import points_in_box, points_near, points_of_frame, region_of
+from perception_stack.pose.scene import Scene
+from perception_stack.pose.search import Search
+from perception_stack.pose.selection import Claim, compatible
 
-SENSORS = ("camera", "depth")
+JobT = TypeVar("JobT")
+ResultT = TypeVar("ResultT")
+Missed = tuple[Reason, str]
+
+_COMPETES = 0.05  # score from which what is not reported may still explain what another claims
 
 
 class PoseEstimator:
-    """Many guesses, aligned to the depth points and checked against the depth image.
+    """Many guesses, aligned to the depth points and checked against the depth map.
 
     Args:
         config: Parameters; ``mesh_dir`` holds the known objects.
@@ -36,114 +38,168 @@ class PoseEstimator:
 
     Raises:
         DataFileError: the folder of meshes or one of them cannot be used.
-        ConfigError: ``mesh_scale`` makes an object of impossible size.
-        ModelLoadError: Open3D, which reads meshes, is not installed.
+        ConfigError: a description cannot be used, or an object to look for is not known.
+        ModelLoadError: trimesh, which reads meshes, is not installed.
     """
 
     def __init__(self, config: PoseEstimatorConfig, journal: Journal) -> None:
         self._config = config
         self._journal = journal
-        self._models = load_models(
-            Path(config.mesh_dir).expanduser(),
-            scale=config.mesh_scale,
-            resolution=config.resolution,
-        )
+        self._models = load_models(Path(config.mesh_dir).expanduser())
+        self._active: tuple[str, ...] = ()
+        self.look_for(config.objects)
 
-    def estimate(
-        self, detections: Detections2D, depth: DepthImage, *, camera: CameraModel
-    ) -> Boxes3D:
-        """Poses of the meshes' frames, at the stamp of the depth image.
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Names of all objects in the folder."""
+        return tuple(self._models)
 
-        Args:
-            detections: Of the image that the depth is registered to.
-            depth: Depth image.
-            camera: Of both.
+    @property
+    def models(self) -> tuple[PoseModel, ...]:
+        """The objects looked for."""
+        return tuple(self._models[name] for name in self._active)
 
-        Returns:
-            One box per pose found, in the camera's frame, in the order of the detections: centre
-            and orientation are the mesh's frame; ``score`` in [0, 1] is the share of its visible
-            surface that the depth image confirms, times the share of the box that it fills.
+    def warm_up(self) -> None:
+        """Compile what the first frame would otherwise have to wait for."""
+        from perception_stack.pose.warm_up import warm_up
+
+        warm_up(self.models[0], noise_m=self._config.depth_noise_m)
+
+    def look_for(self, names: Sequence[str]) -> None:
+        """Choose the objects to look for from now on; none: all that are known.
 
         Raises:
-            FrameMismatchError: detections, depth image and camera are of different frames.
-            ShapeError: the depth image is not of the camera's size.
+            ConfigError: one is not known; nothing changes then.
         """
-        for what, frame_id in (
-            ("detections", detections.frame_id),
-            ("depth image", depth.frame_id),
-        ):
-            if frame_id != camera.frame_id:
-                raise FrameMismatchError(what, expected=camera.frame_id, received=frame_id)
-        check_shape("depth_m", depth.depth_m, camera.height_px, camera.width_px)
-        found = []
-        for row, label in enumerate(detections.labels):
-            model = self._models.get(label)
-            if model is None:
-                self._drop(depth, Reason.NO_MESH, f"no mesh for class '{label}'")
-                continue
-            pose = self._pose(model, detections.xyxy_px[row], depth, camera)
-            if pose is not None:
-                found.append((model, *pose))
-        return _boxes(depth, found)
+        unknown = sorted(set(names) - set(self._models))
+        if unknown:
+            text = f"no mesh of {', '.join(unknown)}; known: {', '.join(self._models)}"
+            raise ConfigError(f"pose_estimator: {text}")
+        self._active = tuple(names) or self.known
 
-    def _pose(
-        self, model: ObjectModel, xyxy_px: FloatArray, depth: DepthImage, camera: CameraModel
-    ) -> tuple[FloatArray, FloatArray, float] | None:
-        """Pose, covariance and score of one detection; None, and the reason noted, without."""
+    def estimate(self, detections: Detections2D, scene: Scene) -> PoseEstimates:
+        """As :meth:`find`, as arrays."""
+        found = self.find(detections, scene)
+        return estimates_of(found, frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
+
+    def find(self, detections: Detections2D, scene: Scene) -> list[Found]:
+        """The objects at detections, in their order.
+
+        Args:
+            detections: Of the image that the depth is registered to, with or without masks.
+            scene: The frame.
+
+        Raises:
+            FrameMismatchError: detections and scene are of different frames.
+        """
+        if detections.frame_id != scene.frame_id:
+            raise FrameMismatchError(
+                "detections", expected=scene.frame_id, received=detections.frame_id
+            )
+        jobs = []
+        for row, label in enumerate(detections.labels):
+            if label in self._active:
+                jobs.append((self._models[label], row))
+            elif label not in self._models:
+                self._drop(scene, Reason.NO_MESH, f"no mesh for class '{label}'")
+
+        def one(job: tuple[PoseModel, int]) -> Found | Missed:
+            model, row = job
+            return self._at_detection(model, detections, row, scene)
+
+        found = []
+        for each in _in_parallel(one, jobs):
+            if isinstance(each, Found):
+                found.append(each)
+            else:
+                self._drop(scene, *each)
+        return found
+
+    def search(self, scene: Scene) -> PoseEstimates:
+        """All instances of the objects looked for, anywhere in a frame, the surest first."""
         config = self._config
-        points_m = object_points(
-            depth.depth_m,
+        points = points_of_frame(
+            scene,
+            largest_m=max(model.diameter_m for model in self.models),
+            noise_m=config.depth_noise_m,
+        )
+        if len(points) < config.min_points:
+            detail = f"{len(points)} depth pixels off planes, {config.min_points} needed"
+            self._drop(scene, Reason.NO_DEPTH, detail)
+            return estimates_of([], frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
+
+        def one(model: PoseModel) -> list[Claim]:
+            region = region_of(points, diameter_m=model.diameter_m, xyxy_px=None)
+            region = region.where_precise(model.diameter_m, noise_m=config.depth_noise_m)
+            search = Search(model, scene, region, noise_m=config.depth_noise_m)
+            candidates = search.run()
+            rows = np.flatnonzero(candidates.score >= min(_COMPETES, config.min_score))
+            return [Claim(search=search, candidates=candidates, row=int(row)) for row in rows]
+
+        claims = compatible([claim for some in _in_parallel(one, self.models) for claim in some])
+        sure = [one for one in claims if one.score >= config.min_score]
+        sure.sort(key=lambda one: -one.score)
+        found = [with_alternatives(one.search, one.candidates, one.row) for one in sure]
+        return estimates_of(found, frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
+
+    def refine(self, name: str, camera_from_model: FloatArray, scene: Scene) -> Found | None:
+        """The pose of an object from one nearby, such as that of the last frame.
+
+        Args:
+            name: Of the object.
+            camera_from_model: float64 [4, 4], within about 15° and 2 cm of the truth.
+            scene: The frame.
+
+        Returns:
+            None, and the reason noted, where nothing is measured at it.
+        """
+        model, config = self._models[name], self._config
+        middle_m = camera_from_model[:3, :3] @ model.known.middle_m + camera_from_model[:3, 3]
+        points = points_near(
+            scene, middle_m, diameter_m=model.diameter_m, noise_m=config.depth_noise_m
+        )
+        if len(points) < config.min_points:
+            detail = f"{name}: {len(points)} depth pixels, {config.min_points} needed"
+            self._drop(scene, Reason.NO_DEPTH, detail)
+            return None
+        region = region_of(points, diameter_m=model.diameter_m, xyxy_px=None)
+        search = Search(model, scene, region, noise_m=config.depth_noise_m)
+        return with_alternatives(search, search.near(camera_from_model), 0)
+
+    def _at_detection(
+        self, model: PoseModel, detections: Detections2D, row: int, scene: Scene
+    ) -> Found | Missed:
+        """The object of one detection, or why there is none."""
+        config = self._config
+        xyxy_px = detections.xyxy_px[row]
+        points = points_in_box(
+            scene,
             xyxy_px,
-            camera,
+            mask=None if detections.mask is None else detections.mask == row + 1,
             diameter_m=model.diameter_m,
             border=config.border,
             noise_m=config.depth_noise_m,
         )
-        if len(points_m) < config.min_points:
-            detail = f"{model.name}: {len(points_m)} depth pixels, {config.min_points} needed"
-            self._drop(depth, Reason.NO_DEPTH, detail)
-            return None
-        seen_m = thinned_means(points_m, model.surface.spacing_m)
-        pose, score = find_pose(
-            model,
-            Region(seen_m=seen_m, xyxy_px=xyxy_px, depth_m=depth.depth_m, camera=camera),
-            num_orientations=config.num_orientations,
-            num_refined=config.num_refined,
-        )
-        if score < config.min_score:
-            detail = f"{model.name}: score {score:.2f}, {config.min_score:.2f} needed"
-            self._drop(depth, Reason.POSE_NOT_FOUND, detail)
-            return None
-        covariance = covariance_of(
-            model,
-            seen_m,
-            pose,
-            limit_m=LAST_LIMIT * model.diameter_m,
-            noise_m=config.depth_noise_m,
-        )
-        return pose, covariance, score
+        if len(points) < config.min_points:
+            detail = f"{model.name}: {len(points)} depth pixels, {config.min_points} needed"
+            return Reason.NO_DEPTH, detail
+        region = region_of(points, diameter_m=model.diameter_m, xyxy_px=xyxy_px)
+        search = Search(model, scene, region, noise_m=config.depth_noise_m)
+        candidates = search.run()
+        score = float(candidates.score[0]) if len(candidates) else 0.0
+        if score < config.min_score_detected:
+            detail = f"{model.name}: score {score:.2f}, {config.min_score_detected:.2f} needed"
+            return Reason.POSE_NOT_FOUND, detail
+        return with_alternatives(search, candidates, 0)
 
-    def _drop(self, depth: DepthImage, reason: Reason, detail: str) -> None:
-        self._journal.count(reason, stamp_ns=depth.stamp_ns, detail=detail)
+    def _drop(self, scene: Scene, reason: Reason, detail: str) -> None:
+        self._journal.count(reason, stamp_ns=scene.stamp_ns, detail=detail)
 
 
-def _boxes(
-    depth: DepthImage, found: list[tuple[ObjectModel, FloatArray, FloatArray, float]]
-) -> Boxes3D:
-    if not found:
-        return Boxes3D.empty(frame_id=depth.frame_id, stamp_ns=depth.stamp_ns)
-    models, poses, covariances, scores = zip(*found, strict=True)
-    classes = tuple(sorted({one.name for one in models}))
-    rotations = np.array([one[:3, :3] for one in poses])
-    return Boxes3D(
-        frame_id=depth.frame_id,
-        stamp_ns=depth.stamp_ns,
-        center_m=np.array([one[:3, 3] for one in poses]),
-        quat_xyzw=quat_from_matrix(rotations),
-        size_lwh_m=np.array([one.size_lwh_m for one in models]),
-        covariance=np.array(covariances),
-        score=np.array(scores),
-        classes=classes,
-        class_probs=np.array([[float(name == one.name) for name in classes] for one in models]),
-        sensors=(SENSORS,) * len(found),
-    )
+def _in_parallel(function: Callable[[JobT], ResultT], jobs: Sequence[JobT]) -> list[ResultT]:
+    """The results in the order of the jobs; the compiled loops let go of the interpreter."""
+    workers = min(len(jobs), os.cpu_count() or 1)
+    if workers < 2:
+        return [function(job) for job in jobs]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(function, jobs))

@@ -1,78 +1,83 @@
-"""First guesses of a pose: orientations all around, the object where something is seen.
+"""First guesses of a pose, and which of many are worth keeping.
 
-Features of a surface (FPFH and the like) say nothing on flat and round objects. A grid makes
-alignment so cheap that a thousand orientations are simply tried instead.
+Features of a surface (FPFH and the like) say nothing on flat and round objects. Looking up depths
+is so cheap that each of a hundred points of the model is simply laid on each of some seen places,
+turned all around: if a place is on the object, one of these poses is near the truth.
 """
 
 from __future__ import annotations
-
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.transforms import matrix_from_quat
-from perception_stack.pose.models import ObjectModel
-from perception_stack.pose.surface import Surface
+from perception_stack.objects.rotations import turns_about
+from perception_stack.pose.models import PoseModel
+from perception_stack.pose.region import Region
+from perception_stack.pose.scene import Scene
 
-_FACING = -0.1
-_LEAST_SHARE = 0.1
+_NUM_CONTACT_TURNS = 14
 _NUM_TURNS = 12
+_NUM_TRIED = 32
+_FIRST_TOLERANCE = 0.08  # of the diameter
+_NEARBY_RAD, _NEARBY = np.deg2rad(12.0), (-0.25, -0.12, 0.12, 0.25)  # of the diameter
+_PLACE = 0.35  # of the diameter
 _CORNERS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
-# sqrt(2), and the root of x^4 = x + 4
-_PHI, _PSI = np.sqrt(2.0), 1.533751168755204288118041
 
 
-def guess_poses(model: Surface, center_m: FloatArray, *, num: int) -> FloatArray:
-    """Scene-from-model transforms that put the middle of the visible surface at a point.
-
-    Args:
-        model: The whole object.
-        center_m: float64 [3], middle of what is seen of it, in the camera's frame.
-        num: How many orientations.
+def contacts_at(model: PoseModel, scene: Scene, region: Region, seed: int) -> FloatArray:
+    """Poses that lay some point of the model on a seed, those that agree best with the depths.
 
     Returns:
-        float64 [num, 4, 4].
+        float64 [K, 4, 4], scene from model.
     """
-    rotations = even_rotations(num)
-    view = np.einsum("hji,j->hi", rotations, center_m / np.linalg.norm(center_m))
-    # einsum, since large matrix products may depend on the number of threads
-    facing = (np.einsum("hi,ni->hn", view, model.normals) < _FACING).astype(np.float64)
-    visible_m = np.einsum("hn,ni->hi", facing, model.points_m)
-    visible_m /= np.maximum(facing.sum(axis=1, keepdims=True), 1)
-    poses = np.tile(np.eye(4), (num, 1, 1))
-    poses[:, :3, :3] = rotations
-    poses[:, :3, 3] = center_m - np.einsum("hij,hj->hi", rotations, visible_m)
-    return poses
+    from perception_stack.pose._kernels import contact_poses
+
+    poses = contact_poses(
+        region.seeds_m[seed],
+        region.seed_normals[seed],
+        model.contacts.points_m[model.distinct],
+        model.contacts.normals[model.distinct],
+        1 if model.is_ball else _NUM_CONTACT_TURNS,
+    )
+    return best_at_a_glance(model, scene, poses, num=_NUM_TRIED, tolerance=_FIRST_TOLERANCE)
 
 
-@cache
-def even_rotations(num: int) -> FloatArray:
-    """Rotations that cover all orientations evenly, float64 [num, 3, 3].
+def best_at_a_glance(
+    model: PoseModel, scene: Scene, poses: FloatArray, *, num: int, tolerance: float
+) -> FloatArray:
+    """The poses that agree best with the depths at few points of the model, [num, 4, 4].
 
-    Alexa: Super-Fibonacci spirals: fast, low-discrepancy sampling of SO(3), CVPR 2022.
+    Args:
+        model: The object.
+        scene: The frame.
+        poses: float64 [H, 4, 4], scene from model.
+        num: How many to return.
+        tolerance: How far depths may differ, relative to the diameter.
     """
-    s = np.arange(num) + 0.5
-    inner, outer = np.sqrt(s / num), np.sqrt(1 - s / num)
-    alpha, beta = 2 * np.pi * s / _PHI, 2 * np.pi * s / _PSI
-    quat_xyzw = [
-        inner * np.sin(alpha),
-        inner * np.cos(alpha),
-        outer * np.sin(beta),
-        outer * np.cos(beta),
-    ]
-    return matrix_from_quat(np.stack(quat_xyzw, axis=1))
+    from perception_stack.pose._kernels import glance_poses
+
+    shown = glance_poses(
+        np.ascontiguousarray(poses),
+        model.contacts.points_m,
+        model.contacts.normals,
+        scene.depth_m,
+        scene.pinhole,
+        tolerance * model.diameter_m,
+    )
+    return np.asarray(poses[np.argsort(-shown, kind="stable")[:num]])
 
 
-def turned(model: ObjectModel, poses: FloatArray) -> FloatArray:
+def turned(model: PoseModel, poses: FloatArray) -> FloatArray:
     """The poses, and each of them with the object turned on the spot about its principal axes.
 
     Returns:
         float64 [K, 4, 4], the first H rows as they were.
     """
-    center_m = model.surface.points_m.mean(axis=0)
-    offsets_m = model.surface.points_m - center_m
+    points_m = model.known.surface.points_m
+    center_m = points_m.mean(axis=0)
+    offsets_m = points_m - center_m
     _, axes = np.linalg.eigh(offsets_m.T @ offsets_m)
     half_rad = np.arange(1, _NUM_TURNS) * np.pi / _NUM_TURNS
     vectors = np.sin(half_rad)[:, None, None] * axes.T
@@ -84,46 +89,59 @@ def turned(model: ObjectModel, poses: FloatArray) -> FloatArray:
     return np.concatenate([poses, (poses[:, None] @ turns).reshape(-1, 4, 4)])
 
 
-def group_centers(points_m: FloatArray, cell_m: float, *, most: int) -> FloatArray:
-    """Middles of the largest groups of points, largest first, float64 [K, 3].
-
-    Points in touching cells are of one group; groups much smaller than the largest are left out.
-    """
-    from scipy.ndimage import label
-
-    cells = np.floor((points_m - points_m.min(axis=0)) / cell_m).astype(np.intp)
-    taken = np.zeros(cells.max(axis=0) + 1, dtype=np.bool_)
-    taken[tuple(cells.T)] = True
-    groups, num = label(taken, structure=np.ones((3, 3, 3)))
-    group = groups[tuple(cells.T)] - 1
-    size = np.bincount(group, minlength=num)
-    sums = np.stack([np.bincount(group, weights=axis, minlength=num) for axis in points_m.T])
-    order = np.argsort(-size, kind="stable")[:most]
-    order = order[size[order] >= _LEAST_SHARE * size[order[0]]]
-    centers_m: FloatArray = (sums[:, order] / size[order]).T
-    return centers_m
+def nearby(model: PoseModel, pose: FloatArray) -> FloatArray:
+    """A pose, and the object turned or shifted a little on the spot, float64 [19, 4, 4]."""
+    moves = [np.eye(4)]
+    for axis in np.eye(3):
+        angles_rad = np.array([-_NEARBY_RAD, _NEARBY_RAD])
+        moves += list(turns_about(axis, angles_rad, through_m=model.known.middle_m))
+        for share in _NEARBY:
+            shift = np.eye(4)
+            shift[:3, 3] = share * model.diameter_m * axis
+            moves.append(shift)
+    return np.asarray(pose @ np.array(moves))
 
 
 def best_different(
-    model: ObjectModel, poses: FloatArray, scores: FloatArray, *, num: int, apart: float
+    model: PoseModel,
+    poses: FloatArray,
+    ranks: FloatArray,
+    *,
+    num: int,
+    apart: float,
+    per_place: int | None = None,
 ) -> NDArray[np.intp]:
     """Rows of the best poses, best first, none of which puts the object where a better one does.
 
     Args:
-        model: The object.
+        model: The object; poses that its symmetries make the same count as the same.
         poses: float64 [H, 4, 4].
-        scores: float64 [H]; of equals the first is better.
+        ranks: float64 [H]; of equals the first is better.
         num: Most rows to return.
         apart: Mean distance of corners from which on poses differ, relative to the diameter.
+        per_place: How many poses with their middles close together are wanted at most, so that
+            one place does not take what others need.
     """
-    reach_m = np.ptp(model.surface.points_m, axis=0) / 2
-    corners_m = model.middle_m + reach_m * _CORNERS
-    placed = np.einsum("hij,kj->hki", poses[:, :3, :3], corners_m) + poses[:, None, :3, 3]
-    placed = placed.reshape(len(poses), -1)
+    placed = _corners(model, model.canonical(poses))
+    middles_m = poses[:, :3, :3] @ model.known.middle_m + poses[:, :3, 3]
     limit = len(_CORNERS) * (apart * model.diameter_m) ** 2
-    order = np.argsort(-scores, kind="stable")
+    place = (_PLACE * model.diameter_m) ** 2
+    order = np.argsort(-ranks, kind="stable")
+    near = np.zeros(len(poses), dtype=np.intp)
     kept: list[int] = []
     while len(order) and len(kept) < num:
-        kept.append(order[0])
-        order = order[((placed[order] - placed[order[0]]) ** 2).sum(axis=1) > limit]
+        best = order[0]
+        kept.append(best)
+        different = ((placed[order] - placed[best]) ** 2).sum(axis=1) > limit
+        if per_place is not None:
+            near[order] += ((middles_m[order] - middles_m[best]) ** 2).sum(axis=1) < place
+            different &= near[order] < per_place
+        order = order[different]
     return np.array(kept, dtype=np.intp)
+
+
+def _corners(model: PoseModel, poses: FloatArray) -> FloatArray:
+    """Four corners of the model's extents, under each pose, float64 [H, 12]."""
+    corners_m = model.known.middle_m + model.known.size_lwh_m / 2 * _CORNERS
+    placed = np.einsum("hij,kj->hki", poses[:, :3, :3], corners_m) + poses[:, None, :3, 3]
+    return np.asarray(placed.reshape(len(poses), 3 * len(_CORNERS)))

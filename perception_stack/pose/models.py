@@ -1,4 +1,4 @@
-"""Known objects: their surface as points with normals, sampled once."""
+"""Known objects at the levels of detail that the search for a pose needs."""
 
 from __future__ import annotations
 
@@ -6,86 +6,111 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.errors import ConfigError, DataFileError
-from perception_stack.pose.meshes import read_surface
-from perception_stack.pose.surface import GriddedSurface, Surface
+from perception_stack.objects.library import ObjectModel, load_library
+from perception_stack.objects.surface import Surface
 
-_SUFFIXES = (".ply", ".obj", ".stl", ".xyz")
-_LARGEST_M = 5.0
-_FINE, _ROUGH = 1 / 3, 2.0
+# distances of the points, relative to the diameter
+_CONTACTS, _EVEN = 0.14, 0.045
+_MOST_CONTACTS, _WIDER = 72, 1.1
+_SAME = 0.9  # cosine of normals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ObjectModel:
-    """One known object in the frame of its mesh.
+class PoseModel:
+    """One known object.
 
     Attributes:
-        name: Class of the detections it belongs to.
-        surface: Its points, as far apart as the points looked at.
-        rough: Few of them, to throw out bad poses.
+        known: All that is known of it.
+        contacts: Few points all around it, to look at a pose at a glance.
+        distinct: Rows of those that no symmetry makes the same; they are tried at places seen.
+        even: As far apart as the points looked at.
         fine: Many, to find the place exactly.
-        middle_m: float64 [3], middle of its extents.
-        diameter_m: Diagonal of its extents.
-        size_lwh_m: float64 [3], sides of the smallest box that is centred on the mesh's origin,
-            parallel to its axes, and holds it.
+        equivalents: float64 [E, 4, 4], motions of the model that change nothing.
     """
 
-    name: str
-    surface: GriddedSurface
-    rough: GriddedSurface
+    known: ObjectModel
+    contacts: Surface
+    distinct: NDArray[np.intp]
+    equivalents: FloatArray
+    even: Surface
     fine: Surface
-    middle_m: FloatArray
-    diameter_m: float
-    size_lwh_m: FloatArray
+
+    @classmethod
+    def of(cls, known: ObjectModel) -> PoseModel:
+        """Thin out the samples of an object."""
+        even = known.surface.thinned(_EVEN * known.diameter_m)
+        even.grid  # noqa: B018  # made now and not at the first frame
+        contacts = _contacts(known)
+        equivalents = known.symmetries.equivalents()
+        return cls(
+            known=known,
+            contacts=contacts,
+            distinct=_distinct(contacts, equivalents),
+            equivalents=equivalents,
+            even=even,
+            fine=known.surface,
+        )
+
+    @property
+    def name(self) -> str:
+        """Class of its detections."""
+        return self.known.name
+
+    @property
+    def diameter_m(self) -> float:
+        """Largest distance of two of its points."""
+        return self.known.diameter_m
+
+    @property
+    def is_ball(self) -> bool:
+        """Whether no turn changes anything."""
+        return len(self.known.symmetries.axes) > 1
+
+    def canonical(self, poses: FloatArray) -> FloatArray:
+        """Of the poses [H, 4, 4] that are the same to the eye, that which is turned least."""
+        turns = np.einsum("hij,eji->he", poses[:, :3, :3], self.equivalents[:, :3, :3])
+        return np.asarray(poses @ self.equivalents[np.argmax(turns, axis=1)])
+
+    @property
+    def box_lwh_m(self) -> FloatArray:
+        """Sides of the smallest box that is centred on the mesh's origin and holds it, [3]."""
+        half_m = np.abs(self.known.middle_m) + self.known.size_lwh_m / 2
+        return np.asarray(2 * half_m)
 
 
-def load_models(folder: Path, *, scale: float, resolution: float) -> dict[str, ObjectModel]:
-    """The objects of all mesh files in a folder, by class name.
-
-    Raises:
-        DataFileError: no such folder, no mesh in it, two of one name, or one is unreadable.
-        ConfigError: an object of impossible size.
-    """
-    if not folder.is_dir():
-        raise DataFileError(folder, "no such folder of meshes; set pose_estimator.mesh_dir")
-    models: dict[str, ObjectModel] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in _SUFFIXES:
-            continue
-        if path.stem in models:
-            raise DataFileError(path, f"another mesh is of the name '{path.stem}' as well")
-        models[path.stem] = load_model(path, scale=scale, resolution=resolution)
-    if not models:
-        raise DataFileError(folder, f"no mesh in it; known formats: {', '.join(_SUFFIXES)}")
-    return models
-
-
-def load_model(path: Path, *, scale: float, resolution: float) -> ObjectModel:
-    """One object of a mesh or point file.
-
-    Args:
-        path: The file; ``.xyz`` has one point a line.
-        scale: Metres per unit of the file.
-        resolution: Distance of the points of the surface, relative to the diameter.
-
-    Raises:
-        DataFileError: the file cannot be read or holds no surface.
-        ConfigError: the object is larger than anything that is grasped.
-    """
-    corners_m, fine = read_surface(path, scale=scale, resolution=_FINE * resolution)
-    low, high = corners_m.min(axis=0), corners_m.max(axis=0)
-    diameter_m = float(np.linalg.norm(high - low))
-    if diameter_m > _LARGEST_M:
-        text = f"'{path.name}' is {diameter_m:.4g} m large with mesh_scale {scale:g}"
-        raise ConfigError(f"pose_estimator: {text}; meshes in millimetres need mesh_scale 0.001")
-    return ObjectModel(
-        name=path.stem,
-        surface=fine.thinned(resolution * diameter_m),
-        rough=fine.thinned(_ROUGH * resolution * diameter_m),
-        fine=fine,
-        middle_m=(low + high) / 2,
-        diameter_m=diameter_m,
-        size_lwh_m=2 * np.maximum(np.abs(low), np.abs(high)),
+def _contacts(known: ObjectModel) -> Surface:
+    """Few points all around, in mixed order, so that the first of them say something of all."""
+    spacing_m = _CONTACTS * known.diameter_m
+    contacts = known.surface.thinned(spacing_m)
+    while len(contacts) > _MOST_CONTACTS:
+        spacing_m *= _WIDER
+        contacts = known.surface.thinned(spacing_m)
+    order = np.random.default_rng(0).permutation(len(contacts))
+    return Surface(
+        points_m=contacts.points_m[order],
+        normals=contacts.normals[order],
+        spacing_m=spacing_m,
     )
+
+
+def _distinct(contacts: Surface, equivalents: FloatArray) -> NDArray[np.intp]:
+    """Rows of contacts that no motion takes to near an earlier one."""
+    points_m = contacts.points_m
+    moved = points_m @ equivalents[:, :3, :3].transpose(0, 2, 1) + equivalents[:, None, :3, 3]
+    directions = contacts.normals @ equivalents[:, :3, :3].transpose(0, 2, 1)
+    kept: list[int] = []
+    limit_m = contacts.spacing_m / 2
+    for row in range(len(points_m)):
+        apart_m = np.linalg.norm(moved[:, row, None] - points_m[kept], axis=2)
+        like = np.einsum("ei,ki->ek", directions[:, row], contacts.normals[kept])
+        if not ((apart_m < limit_m) & (like > _SAME)).any():
+            kept.append(row)
+    return np.array(kept, dtype=np.intp)
+
+
+def load_models(folder: Path) -> dict[str, PoseModel]:
+    """The objects of a folder, by name; errors as of ``load_library``."""
+    return {name: PoseModel.of(known) for name, known in load_library(folder).items()}

@@ -1,116 +1,191 @@
-"""From the points of a region to the pose that explains them best: many guesses, few survive."""
+"""From seen points to poses that explain them: many guesses, few survive."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.geometry.camera import CameraModel
-from perception_stack.pose.alignment import align
-from perception_stack.pose.hypotheses import best_different, group_centers, guess_poses, turned
-from perception_stack.pose.models import ObjectModel
-from perception_stack.pose.verification import covered, filled, shown
+from perception_stack.pose.certainty import certainty, choice_log_odds, rough_log_odds
+from perception_stack.pose.hypotheses import (
+    best_at_a_glance,
+    best_different,
+    contacts_at,
+    nearby,
+    turned,
+)
+from perception_stack.pose.models import PoseModel
+from perception_stack.pose.region import Region
+from perception_stack.pose.scene import Scene
+from perception_stack.pose.verification import Evidence, Tolerance, judge
 
 # lengths are relative to the object's diameter
-_FIRST_LIMITS = np.geomspace(0.3, 0.15, 8)
+_FIRST_LIMITS = np.geomspace(0.25, 0.12, 6)
+_NEAR_LIMITS = np.geomspace(0.2, 0.06, 15)
 _NEXT_LIMITS = np.geomspace(0.15, 0.06, 10)
-_LAST_LIMITS = np.full(8, 0.06)
-_FIRST_TOLERANCE, _TOLERANCE = 0.05, 0.04
-_FIRST_APART, _NEXT_APART = 0.1, 0.05
-_NUM_SEEN, _NUM_FEW = 1000, 80
-_NUM_TURNED, _NUM_LAST = 4, 10
-_MOST_GROUPS = 3
-_GROUP_SPACINGS = 2.0
+_LAST_LIMITS = np.geomspace(0.06, 0.04, 8)
+_FIRST_APART, _NEXT_APART, _SAME = 0.1, 0.05, 0.025
+_REACH = 0.75
+_NUM_FEW, _NUM_SEEN, _NUM_LAST_SEEN = 80, 500, 1500
+_PER_SEED, _NUM_REFINED, _NUM_TURNED, _NUM_LAST = 10, 80, 4, 12
+_PER_PLACE = 6
+_WIDER = 3  # times as many where there may be several of the object
+_GLANCE_TOLERANCE = 0.05
+_TOLERANCE, _CLOSE_TOLERANCE = (0.035, 2.0), (0.012, 1.3)  # of the diameter, of the noise
 
 LAST_LIMIT = float(_LAST_LIMITS[-1])
 """Points farther from the model than this, relative to its diameter, do not belong to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Region:
-    """What is seen of an object.
+class Candidates:
+    """Poses of one object, best first, with the evidence for and against each.
 
     Attributes:
-        seen_m: float64 [N, 3], at least one point that may lie on it, in the camera's frame.
-        xyxy_px: float64 [4], box of the detection.
-        depth_m: float32 [H, W], the whole depth image.
-        camera: Of the depth image.
+        poses: float64 [K, 4, 4], scene from model.
+        evidence: Of each, by the tolerance of the search.
+        closely: The same by the sensor's noise.
+        log_odds: float64 [K], by which they are ordered.
+        score: float64 [K], probability of being right, if chosen.
     """
 
-    seen_m: FloatArray
-    xyxy_px: FloatArray
-    depth_m: NDArray[np.float32]
-    camera: CameraModel
+    poses: FloatArray
+    evidence: Evidence
+    closely: Evidence
+    log_odds: FloatArray
+    score: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.poses)
 
 
-def find_pose(
-    model: ObjectModel, region: Region, *, num_orientations: int, num_refined: int
-) -> tuple[FloatArray, float]:
-    """The best pose (scene from model, float64 [4, 4]) and its score in [0, 1].
+class Search:
+    """The search for one object in one region of a frame.
 
     Args:
         model: The object.
-        region: Where to look for it.
-        num_orientations: Guesses for each group of points.
-        num_refined: Guesses that are looked at more closely.
+        scene: The frame.
+        region: Where to look.
+        noise_m: Standard deviation of a depth at 1 m.
+
+    Attributes:
+        noise_m: Standard deviation of a depth at 1 m.
+        tolerance: Depths that differ by more disagree.
     """
-    diameter_m = model.diameter_m
-    seen_m, few_m = (_at_most(region.seen_m, num) for num in (_NUM_SEEN, _NUM_FEW))
-    centers_m = group_centers(seen_m, _GROUP_SPACINGS * model.surface.spacing_m, most=_MOST_GROUPS)
-    guesses = [guess_poses(model.surface, one, num=num_orientations) for one in centers_m]
-    poses = align(model.surface, few_m, np.concatenate(guesses), _FIRST_LIMITS * diameter_m)
-    tolerance_m = _FIRST_TOLERANCE * diameter_m
-    scores = _covered(model, poses, few_m, tolerance_m)
-    scores *= shown(model.rough, poses, region.depth_m, region.camera, tolerance_m=tolerance_m)
-    kept = best_different(model, poses, scores, num=num_refined, apart=_FIRST_APART)
 
-    tolerance_m = _TOLERANCE * diameter_m
-    poses = align(model.surface, seen_m, poses[kept], _NEXT_LIMITS * diameter_m)
-    scores = _scores(model, region, seen_m, poses, tolerance_m)
-    kept = best_different(model, poses, scores, num=_NUM_TURNED, apart=_NEXT_APART)
+    def __init__(self, model: PoseModel, scene: Scene, region: Region, *, noise_m: float) -> None:
+        from scipy.spatial import cKDTree
 
-    # nearly symmetric objects: the little that tells the sides apart does not pull a pose over
-    poses = align(model.surface, seen_m, turned(model, poses[kept]), _NEXT_LIMITS * diameter_m)
-    scores = _scores(model, region, seen_m, poses, tolerance_m)
-    kept = best_different(model, poses, scores, num=_NUM_LAST, apart=_NEXT_APART)
+        self.model = model
+        self.scene = scene
+        self.region = region
+        self._tree = cKDTree(region.seen_m)
+        self.noise_m = noise_m
+        self.tolerance, self._closely = (
+            Tolerance(least_m=share * model.diameter_m, noise_m=noises * noise_m)
+            for share, noises in (_TOLERANCE, _CLOSE_TOLERANCE)
+        )
 
-    poses = align(model.fine, seen_m, poses[kept], _LAST_LIMITS * diameter_m, one_sided=True)
-    scores = _scores(model, region, seen_m, poses, tolerance_m)
-    best = poses[[np.argmax(scores)]]  # the first of equals
-    # points of other things in the box choose between poses, but are no fault of the best one
-    score = _confirmed(model, region, best, tolerance_m)
-    return best[0], float(score[0])
+    def run(self) -> Candidates:
+        """The best poses that differ, best first."""
+        wider = _WIDER if self.region.is_whole_frame else 1
+        starts = self._starts()
+        poses = self._best(starts, num=wider * _NUM_REFINED, apart=_FIRST_APART)
+        poses = self._aligned(poses, _NEXT_LIMITS)
+        best = self._best(poses, num=wider * _NUM_TURNED, apart=_NEXT_APART)
+        # nearly symmetric objects: the little that tells the sides apart does not pull a pose over
+        more = self._aligned(turned(self.model, best)[len(best) :], _NEXT_LIMITS)
+        poses = self._best(np.concatenate([poses, more]), num=wider * _NUM_LAST, apart=_NEXT_APART)
+        return self.refined(poses)
+
+    def near(self, pose: FloatArray) -> Candidates:
+        """The pose that fits best near a given one, from it and from a few turns and shifts."""
+        starts = nearby(self.model, pose)
+        poses = self._aligned(starts, _NEAR_LIMITS)
+        poses = self._best(poses, num=_NUM_LAST, apart=_NEXT_APART)
+        return self.refined(poses)
+
+    def refined(self, poses: FloatArray) -> Candidates:
+        """Poses near the truth, each brought to where it fits best; the best first."""
+        poses = self._aligned(poses, _LAST_LIMITS, fine=True)
+        evidence, closely = self.judged(poses), self.judged(poses, closely=True)
+        whole_frame = self.region.is_whole_frame
+        odds = choice_log_odds(evidence, closely, whole_frame=whole_frame)
+        rows = best_different(self.model, poses, odds, num=len(poses), apart=_SAME)
+        evidence, closely = evidence.rows(rows), closely.rows(rows)
+        return Candidates(
+            poses=poses[rows],
+            evidence=evidence,
+            closely=closely,
+            log_odds=odds[rows],
+            score=certainty(evidence, closely, whole_frame=whole_frame),
+        )
+
+    def points_around(self, pose: FloatArray) -> FloatArray:
+        """Seen points within reach of a pose, float64 [N, 3]."""
+        middle_m = pose[:3, :3] @ self.model.known.middle_m + pose[:3, 3]
+        rows = self._tree.query_ball_point(
+            middle_m, _REACH * self.model.diameter_m, return_sorted=True
+        )
+        return np.asarray(self.region.seen_m[rows])
+
+    def judged(self, poses: FloatArray, *, closely: bool = False) -> Evidence:
+        """The evidence for and against poses, by the tolerance of the search or of the noise."""
+        return judge(
+            self.model,
+            self.model.even,
+            poses,
+            self.scene,
+            self.region,
+            tolerance=self._closely if closely else self.tolerance,
+        )
+
+    def _starts(self) -> FloatArray:
+        """Guesses at all seeds, roughly aligned."""
+        model, region = self.model, self.region
+        found = [np.empty((0, 4, 4))]
+        for seed, seed_m in enumerate(region.seeds_m):
+            around = self._tree.query_ball_point(seed_m, model.diameter_m, return_sorted=True)
+            few_m = _some(region.seen_m[around], _NUM_FEW)
+            poses = contacts_at(model, self.scene, region, seed)
+            poses = model.even.aligned(few_m, poses, _FIRST_LIMITS * model.diameter_m)
+            found.append(
+                best_at_a_glance(
+                    model, self.scene, poses, num=_PER_SEED, tolerance=_GLANCE_TOLERANCE
+                )
+            )
+        return np.concatenate(found)
+
+    def _aligned(self, poses: FloatArray, limits: FloatArray, *, fine: bool = False) -> FloatArray:
+        model = self.model
+        num = _NUM_LAST_SEEN if fine else _NUM_SEEN
+        surface = model.fine if fine else model.even
+        if not self.region.is_whole_frame:
+            seen_m = _some(self.region.seen_m, num)
+            return surface.aligned(seen_m, poses, limits * model.diameter_m, one_sided=fine)
+        better = poses.copy()
+        for row, pose in enumerate(poses):
+            seen_m = _some(self.points_around(pose), num)
+            if len(seen_m):
+                better[[row]] = surface.aligned(
+                    seen_m, pose[None], limits * model.diameter_m, one_sided=fine
+                )
+        return better
+
+    def _best(self, poses: FloatArray, *, num: int, apart: float) -> FloatArray:
+        evidence = self.judged(poses)
+        rows = best_different(
+            self.model,
+            poses,
+            rough_log_odds(evidence, whole_frame=self.region.is_whole_frame),
+            num=num,
+            apart=apart,
+            per_place=_PER_PLACE if self.region.is_whole_frame else None,
+        )
+        return np.asarray(poses[rows])
 
 
-def _at_most(points_m: FloatArray, num: int) -> FloatArray:
+def _some(points_m: FloatArray, num: int) -> FloatArray:
     """Every n-th point, so that few enough remain."""
-    return points_m[:: -(-len(points_m) // num)]
-
-
-def _scores(
-    model: ObjectModel,
-    region: Region,
-    seen_m: FloatArray,
-    poses: FloatArray,
-    tolerance_m: float,
-) -> FloatArray:
-    confirmed = _confirmed(model, region, poses, tolerance_m)
-    return confirmed * _covered(model, poses, seen_m, tolerance_m)
-
-
-def _confirmed(
-    model: ObjectModel, region: Region, poses: FloatArray, tolerance_m: float
-) -> FloatArray:
-    """The surface must be seen where it should be, and it must fill the box."""
-    is_shown = shown(model.surface, poses, region.depth_m, region.camera, tolerance_m=tolerance_m)
-    return is_shown * filled(model.rough, poses, region.camera, region.xyxy_px)
-
-
-def _covered(
-    model: ObjectModel, poses: FloatArray, seen_m: FloatArray, tolerance_m: float
-) -> FloatArray:
-    """What is seen must be the surface; squared, as it is the stronger evidence."""
-    return covered(model.surface, poses, seen_m, tolerance_m=tolerance_m) ** 2
+    return points_m[:: max(-(-len(points_m) // num), 1)]

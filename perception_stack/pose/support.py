@@ -11,6 +11,10 @@ _NUM_TRIPLETS = 200
 _MOST_POINTS = 2000
 _LEAST_SHARE = 0.4
 _NOISES = 3.0
+_WIDE_NOISES = 6.0
+_PARALLEL, _UPRIGHT = 0.9, 0.5  # cosines
+_MOST_SUPPORTS = 6
+_LEAST_ON_PLANE = 60
 
 
 def support_plane(points_m: FloatArray, *, noise_m: float) -> FloatArray | None:
@@ -53,8 +57,10 @@ def support_plane(points_m: FloatArray, *, noise_m: float) -> FloatArray | None:
     return np.append(normal, -(normal @ middle))
 
 
-def above_support(inside_m: FloatArray, around_m: FloatArray, *, noise_m: float) -> FloatArray:
-    """Points of a region without the plane that its surroundings lie on.
+def above_support(
+    inside_m: FloatArray, around_m: FloatArray, *, noise_m: float
+) -> NDArray[np.bool_]:
+    """Which points of a region do not lie on the plane that its surroundings lie on.
 
     Only points outside of the region choose the plane, so the flat face of an object is not
     taken for it.
@@ -65,12 +71,70 @@ def above_support(inside_m: FloatArray, around_m: FloatArray, *, noise_m: float)
         noise_m: Standard deviation of a point.
 
     Returns:
-        float64 [K, 3], rows of ``inside_m`` on the camera's side of the plane.
+        bool [N], on the camera's side of the plane.
     """
     plane = support_plane(around_m, noise_m=noise_m)
     if plane is None:
-        return inside_m
+        return np.ones(len(inside_m), dtype=np.bool_)
     above: NDArray[np.bool_] = (
         np.einsum("ni,i->n", inside_m, plane[:3]) + plane[3] > _NOISES * noise_m
     )
-    return inside_m[above]
+    return above
+
+
+def without_supports(
+    points_m: FloatArray, normals: FloatArray, *, largest_m: float, noise_m: FloatArray
+) -> NDArray[np.bool_]:
+    """Which points of a frame do not lie on a plane larger than any object, bool [N].
+
+    Args:
+        points_m: float64 [N, 3].
+        normals: float64 [N, 3], NaN where there is no surface.
+        largest_m: Diameter of the largest object.
+        noise_m: float64 [N], standard deviation of each point.
+    """
+    kept = np.ones(len(points_m), dtype=np.bool_)
+    for _ in range(_MOST_SUPPORTS):
+        left = np.flatnonzero(kept)
+        plane = _largest_plane(points_m[left], normals[left], noise_m=noise_m[left])
+        if plane is None:
+            break
+        height_m = np.abs(np.einsum("ni,i->n", points_m, plane[:3]) + plane[3])
+        slant = np.abs(np.einsum("ni,i->n", normals, plane[:3]))
+        on_it = kept & (height_m < _NOISES * noise_m) & ~(slant < _PARALLEL)
+        # the middle four fifths along its two long directions, so that specks do not count
+        spread = np.linalg.eigh(np.cov(points_m[on_it].T))[1][:, 1:]
+        extent_m = np.ptp(np.quantile(points_m[on_it] @ spread, (0.1, 0.9), axis=0), axis=0)
+        if extent_m[1] < largest_m or extent_m[0] < largest_m / 2:
+            break
+        # an edge has no normal, or one between its two sides
+        kept &= ~((height_m < _NOISES * noise_m) & ~(slant < _UPRIGHT))
+    return kept
+
+
+def _largest_plane(
+    points_m: FloatArray, normals: FloatArray, *, noise_m: FloatArray
+) -> FloatArray | None:
+    """The plane that most points with fitting normals lie on, float64 [4]; None without any."""
+    oriented = np.flatnonzero(np.isfinite(normals).all(axis=1))
+    oriented = oriented[:: max(-(-len(oriented) // _MOST_POINTS), 1)]
+    if len(oriented) < _LEAST_ON_PLANE:
+        return None
+    points, directions, limit_m = points_m[oriented], normals[oriented], noise_m[oriented]
+    tried = np.arange(0, len(oriented), -(-len(oriented) // _NUM_TRIPLETS))
+    offsets = -np.einsum("ti,ti->t", directions[tried], points[tried])
+    height = np.einsum("ti,ni->tn", directions[tried], points) + offsets[:, None]
+    like = np.einsum("ti,ni->tn", directions[tried], directions) > _PARALLEL
+    # the normal of one place is rough: a wide band first, then a fit
+    close = like & (np.abs(height) < _WIDE_NOISES * limit_m)
+    chosen = close[np.argmax(close.sum(axis=1))]
+    for _ in range(4):
+        if chosen.sum() < _LEAST_ON_PLANE:
+            return None
+        middle = points[chosen].mean(axis=0)
+        normal = np.linalg.eigh(np.cov(points[chosen].T))[1][:, 0]
+        chosen = (np.abs((points - middle) @ normal) < _NOISES * limit_m) & (
+            np.abs(directions @ normal) > _PARALLEL
+        )
+    normal = normal * -np.sign(normal @ middle)
+    return np.append(normal, -(normal @ middle))

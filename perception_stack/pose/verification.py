@@ -1,112 +1,152 @@
-"""How well poses explain the depth image, counting also where there is nothing.
+"""How well poses explain the depth map, counting also where there is nothing.
 
 A fit of points alone cannot tell a can from its mirror image upside down. The model's visible
 surface must be where the camera measured it; where the camera looked past it into free space
-the pose is contradicted; where something stands before it nothing is known.
+the pose is contradicted; where something stands before it nothing is known; and beyond its outline
+another surface must begin.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.geometry.camera import CameraModel
-from perception_stack.pose.alignment import closest
-from perception_stack.pose.surface import GriddedSurface, Surface
+from perception_stack.objects.surface import Surface
+from perception_stack.pose.models import PoseModel
+from perception_stack.pose.region import Region, noise_at
+from perception_stack.pose.scene import STRIDE, Scene
 
-_FACING = -0.15
 _HIDDEN_WEIGHT, _UNMEASURED_WEIGHT = 0.3, 0.1
-_AROUND = 5.0
-_CELL_SPACINGS, _DEEPER_SPACINGS = 1.5, 2.5
+_CONTINUED_WEIGHT, _UNLIKE_WEIGHT = 0.5, 0.5
+_FEW = 5.0  # steps across the outline that count as one more good one each
+_LITTLE = 0.03
+_MOST_FILLING = 300
+_MOST_LOG_PIXELS = 8.0
 
 
-def shown(
-    model: Surface,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """How far a depth may be off the model.
+
+    Attributes:
+        least_m: Where there is no noise.
+        noise_m: At 1 m; it grows with the square of the depth, and adds in squares.
+    """
+
+    least_m: float
+    noise_m: float
+
+    def at(self, depth_m: float) -> float:
+        """The tolerance at a depth."""
+        return float(np.hypot(self.least_m, noise_at(np.array(depth_m), self.noise_m)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evidence:
+    """What the frame says to each of H poses, float64 [H] in [0, 1] unless said.
+
+    Attributes:
+        agreement: Share of what should be visible that is confirmed; what is hidden or not
+            measured counts little.
+        violated: Share of what should be visible that the camera looked through.
+        visible: Share of the surface facing the camera that is confirmed.
+        bounded: Share of the outline beyond which another surface begins.
+        filled: Share of the detection's box that the object covers; NaN without a box.
+        rms: RMS of the gaps over the tolerance.
+        num_pixels: Pixels on which the object is confirmed, not bounded by 1.
+    """
+
+    agreement: FloatArray
+    violated: FloatArray
+    visible: FloatArray
+    bounded: FloatArray
+    filled: FloatArray
+    rms: FloatArray
+    num_pixels: FloatArray
+
+    def features(self) -> dict[str, FloatArray]:
+        """What log odds are a weighted sum of, by name."""
+        return {
+            "log_violated": np.log(self.violated + _LITTLE),
+            "log_unconfirmed": np.log(np.maximum(1 - self.agreement, 0) + _LITTLE),
+            "log_visible": np.log(self.visible + _LITTLE),
+            "bounded": self.bounded,
+            "log_filled": np.log(np.nan_to_num(self.filled, nan=1.0) + _LITTLE),
+            "rms": self.rms,
+            "log_pixels": np.minimum(np.log(np.maximum(self.num_pixels, 1)), _MOST_LOG_PIXELS),
+        }
+
+    def rows(self, index: np.ndarray) -> Evidence:
+        """The evidence on some of the poses."""
+        return Evidence(**{name: getattr(self, name)[index] for name in Evidence.__slots__})
+
+
+def judge(
+    model: PoseModel,
+    surface: Surface,
     poses: FloatArray,
-    depth_m: NDArray[np.float32],
-    camera: CameraModel,
+    scene: Scene,
+    region: Region,
     *,
-    tolerance_m: float,
-) -> FloatArray:
-    """Share of the visible model surface that the depth image confirms, float64 [H] in [0, 1].
+    tolerance: Tolerance,
+) -> Evidence:
+    """The evidence for and against poses.
 
     Args:
         model: The object.
+        surface: One of its levels of detail.
         poses: float64 [H, 4, 4], scene from model.
-        depth_m: float32 [H, W], NaN where not measured.
-        camera: Of the depth image.
-        tolerance_m: Depths that differ by more disagree; the nearer, the more they agree.
+        scene: The frame.
+        region: Where the object is looked for.
+        tolerance: Depths that differ by more disagree; the nearer, the more they agree.
     """
-    turned = poses[:, :3, :3].transpose(0, 2, 1)
-    points_m = model.points_m @ turned + poses[:, None, :3, 3]
-    range_m = np.sqrt(np.einsum("hni,hni->hn", points_m, points_m))
-    facing = np.einsum("hni,hni->hn", model.normals @ turned, points_m) < _FACING * range_m
-    facing &= ~_behind_itself(points_m, model.spacing_m)
-    pose, _ = np.nonzero(facing)
-    projected = camera.project(points_m[facing])
-    pose, uv_px = pose[projected.visible], projected.uv_px[projected.visible]
-    column, row = np.rint(uv_px).astype(np.intp).T
-    gap_m = depth_m[row, column] - projected.depth_m[projected.visible]
-    agreement = np.fmax(1 - (gap_m / tolerance_m) ** 2, 0)  # 0 for NaN
-    # what is hidden or not measured neither helps nor harms, but little evidence is little worth
-    weight = np.where(gap_m >= -tolerance_m, 1.0, _HIDDEN_WEIGHT)
-    weight[np.isnan(gap_m)] = _UNMEASURED_WEIGHT
-    confirmed = np.bincount(pose, weights=agreement, minlength=len(poses))
-    expected = np.bincount(pose, weights=weight, minlength=len(poses))
-    share: FloatArray = confirmed / np.maximum(expected, 1.0)
-    return share
+    from perception_stack.pose import _kernels as k
+
+    poses = np.ascontiguousarray(poses)
+    sums = k.judge_poses(
+        poses,
+        surface.points_m,
+        surface.normals,
+        surface.spacing_m,
+        model.diameter_m,
+        scene.depth_m,
+        scene.pinhole,
+        scene.normals,
+        STRIDE,
+        tolerance.least_m,
+        tolerance.noise_m,
+    )
+    facing = np.maximum(sums[:, k.FACING], 1e-9)
+    good = sums[:, k.CONFIRMED] - _UNLIKE_WEIGHT * sums[:, k.UNLIKE]
+    expected = facing - (1 - _HIDDEN_WEIGHT) * sums[:, k.HIDDEN]
+    expected -= (1 - _UNMEASURED_WEIGHT) * sums[:, k.UNMEASURED]
+    in_question = facing - sums[:, k.HIDDEN] - sums[:, k.UNMEASURED]
+    rim = sums[:, k.RIM]
+    middle_m = poses[:, :3, :3] @ model.known.middle_m + poses[:, :3, 3]
+    area_px = scene.pinhole[0] * scene.pinhole[1] * surface.spacing_m**2
+    return Evidence(
+        agreement=np.maximum(good, 0) / np.maximum(expected, 1e-9),
+        violated=sums[:, k.VIOLATED] / np.maximum(in_question, 1e-9),
+        visible=np.maximum(good, 0) / facing,
+        bounded=1 - _CONTINUED_WEIGHT * sums[:, k.CONTINUED] / (rim + _FEW),
+        filled=_filled(model, poses, scene, region.xyxy_px),
+        rms=sums[:, k.GAP],
+        num_pixels=sums[:, k.CONFIRMED] * area_px / np.maximum(middle_m[:, 2], 1e-3) ** 2,
+    )
 
 
-def _behind_itself(points_m: FloatArray, spacing_m: float) -> NDArray[np.bool_]:
-    """Points [H, N, 3] that nearer points of the same pose hide from the camera, bool [H, N].
-
-    A z-buffer with cells wide enough that a closed surface leaves none empty.
-    """
-    cell_m = _CELL_SPACINGS * spacing_m
-    middles_m = points_m.mean(axis=1, keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):  # poses beside or behind the camera
-        across_m = points_m[..., :2] / points_m[..., 2:] - middles_m[..., :2] / middles_m[..., 2:]
-    cells = across_m * (middles_m[..., 2:] / cell_m)
-    reach = int(np.ceil(np.ptp(points_m[0], axis=0).sum() / cell_m))
-    column, row = np.moveaxis(np.clip(np.nan_to_num(cells), -reach, reach).astype(np.intp), -1, 0)
-    pose = np.arange(len(points_m))[:, None]
-    flat = (pose * (2 * reach + 1) + row + reach) * (2 * reach + 1) + column + reach
-    nearest_m = np.full(len(points_m) * (2 * reach + 1) ** 2, np.inf)
-    np.minimum.at(nearest_m, flat.ravel(), points_m[..., 2].ravel())
-    hidden: NDArray[np.bool_] = points_m[..., 2] > nearest_m[flat] + _DEEPER_SPACINGS * spacing_m
-    return hidden
-
-
-def covered(
-    model: GriddedSurface, poses: FloatArray, seen_m: FloatArray, *, tolerance_m: float
-) -> FloatArray:
-    """Share of the seen points around the model that lie on it, float64 [H] in [0, 1].
-
-    Args:
-        model: The object.
-        poses: float64 [H, 4, 4], scene from model.
-        seen_m: float64 [N, 3], in the camera's frame.
-        tolerance_m: Points so near are on the model; those a few times as far are around it.
-    """
-    distance_m = closest(model, seen_m, poses).distance_m
-    limit_m = tolerance_m + model.spacing_m / 2  # neighbouring model points are so far apart
-    on_it = (distance_m < limit_m).sum(axis=1)
-    around = (distance_m < limit_m + _AROUND * tolerance_m).sum(axis=1)
-    share: FloatArray = on_it / np.maximum(around, 1)
-    return share
-
-
-def filled(
-    model: Surface, poses: FloatArray, camera: CameraModel, xyxy_px: FloatArray
-) -> FloatArray:
-    """Share of a detection's box that the rectangle around the object covers, float64 [H].
+def _filled(model: PoseModel, poses: FloatArray, scene: Scene, xyxy_px: FloatArray) -> FloatArray:
+    """Share of the box that the rectangle around the object covers.
 
     The box may be around the visible part only, so what the object covers besides is no fault.
     """
-    points_m = model.points_m @ poses[:, :3, :3].transpose(0, 2, 1) + poses[:, None, :3, 3]
-    uv_px = camera.project(points_m.reshape(-1, 3)).uv_px.reshape(len(poses), -1, 2)
+    if np.isnan(xyxy_px).any():
+        return np.full(len(poses), np.nan)
+    some_m = model.even.points_m[:: max(len(model.even) // _MOST_FILLING, 1)]
+    points_m = some_m @ poses[:, :3, :3].transpose(0, 2, 1) + poses[:, None, :3, 3]
+    uv_px = scene.project(points_m)
     low = np.maximum(np.nan_to_num(uv_px.min(axis=1), nan=np.inf), xyxy_px[:2])
     high = np.minimum(np.nan_to_num(uv_px.max(axis=1), nan=-np.inf), xyxy_px[2:])
-    share: FloatArray = np.maximum((high - low) / (xyxy_px[2:] - xyxy_px[:2]), 0).prod(axis=1)
-    return share
+    return np.asarray(np.maximum((high - low) / (xyxy_px[2:] - xyxy_px[:2]), 0).prod(axis=1))

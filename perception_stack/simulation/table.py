@@ -29,7 +29,7 @@ from perception_stack.simulation.scene import (
     time_of,
 )
 from perception_stack.simulation.table_objects import KnownObject, known_objects
-from perception_stack.simulation.table_pile import PILE_CLASSES, Placed, pile
+from perception_stack.simulation.table_pile import PILE_CLASSES, Placed, clutter, pile
 from perception_stack.simulation.truth import Asked, assemble_frame
 from perception_stack.simulation.world import WORLD, Body, background, take_snapshot
 
@@ -61,6 +61,9 @@ class TableConfig(StepConfig):
     num_piled: int = param(
         0, "Bodies of a heap, instead of the known objects; none if 0.", low=0, high=40
     )
+    num_cluttered: int = param(
+        0, "Known objects pushed together, instead of one of each; none if 0.", low=0, high=40
+    )
 
 
 def table_scene(config: TableConfig) -> Scene:
@@ -75,7 +78,10 @@ def table_scene(config: TableConfig) -> Scene:
     else:
         known = known_objects()
         classes = tuple(one.name for one in known)
-        things = _lay_out(known, layout)
+        if config.num_cluttered:
+            things = _piled(clutter(known, config.num_cluttered, layout))
+        else:
+            things = _lay_out(known, layout)
     bodies = [*things, _room()]
     asked = Asked(
         classes=classes,

@@ -1,4 +1,4 @@
-"""A pile on the table: boxes, cylinders and balls that touch, stand on and lean against others.
+"""A pile on the table: bodies that touch, stand on and lean against others.
 
 No physics is simulated. Each body is pushed over the table until it touches, or let down onto a
 flat top until it rests there. All bodies are convex, so over each cell of a fine grid a body is
@@ -7,6 +7,7 @@ one span of heights, and bodies meet where two spans do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,12 +17,15 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import FloatArray
 from perception_stack.simulation.builders import ball, box, lathe, turn
 from perception_stack.simulation.mesh import Material, Mesh
+from perception_stack.simulation.table_objects import KnownObject
 
 PILE_CLASSES = ("ball", "box", "cylinder")
 
 _CELL_M = 0.002
 _HALF_M = 0.5  # of the square in which things are pushed about
 _MIDDLE_M = 0.06  # spread of the points that things are pushed towards
+_CLUTTER_M = 0.12  # the same of known objects
+_NUM_CLASSES, _TILTED = 5, 0.2
 _FIRST = 4  # bodies on the table before any is put on or leant against another
 _SHARES = (0.5, 0.3)  # pushed, stacked; the others lean
 _LEAN_RAD = np.deg2rad([15.0, 35.0])
@@ -36,7 +40,7 @@ class Placed(NamedTuple):
     """One body of the pile.
 
     Attributes:
-        label: One of :data:`PILE_CLASSES`.
+        label: One of :data:`PILE_CLASSES`, or the name of a known object.
         mesh: Centred in its extents.
         rotation: float64 [3, 3].
         position_m: float64 [3], of its centre above the middle of the table's top.
@@ -89,10 +93,55 @@ def pile(num: int, rng: np.random.Generator) -> tuple[Placed, ...]:
     return tuple(heap.placed)
 
 
+def clutter(
+    known: Sequence[KnownObject], num: int, rng: np.random.Generator
+) -> tuple[Placed, ...]:
+    """So many of the known objects, of five classes, pushed together; some of them tilted.
+
+    They touch as their convex hulls do.
+    """
+    chosen = rng.choice(len(known), min(_NUM_CLASSES, len(known)), replace=False)
+    heap = _Heap(spread_m=_CLUTTER_M)
+    meshes: list[Mesh] = []
+    while len(meshes) < num:
+        one = known[rng.choice(chosen)]
+        rotation = turn(2, rng.uniform(-np.pi, np.pi)) @ one.rests[rng.integers(len(one.rests))]
+        if rng.random() < _TILTED:
+            rotation = turn(2, rng.uniform(-np.pi, np.pi)) @ (
+                turn(1, rng.uniform(*_LEAN_RAD)) @ rotation
+            )
+        thing = _Thing(one.name, _hull(one.mesh), rotation)
+        heap.push(thing, rng, angle_rad=rng.uniform(-np.pi, np.pi))
+        if len(heap.placed) > len(meshes):
+            meshes.append(one.mesh)
+    return tuple(
+        placed._replace(mesh=mesh) for placed, mesh in zip(heap.placed, meshes, strict=True)
+    )
+
+
+def _hull(mesh: Mesh) -> Mesh:
+    """The convex hull, faces counter-clockwise from outside."""
+    from scipy.spatial import ConvexHull
+
+    points_m = np.unique(mesh.triangles_m.reshape(-1, 3).round(6), axis=0)
+    hull = ConvexHull(points_m)
+    triangles_m = points_m[hull.simplices]
+    a, b, c = np.moveaxis(triangles_m, 1, 0)
+    inward = np.einsum("ti,ti->t", np.cross(b - a, c - a), hull.equations[:, :3]) < 0
+    triangles_m[inward] = triangles_m[inward][:, ::-1]
+    num = len(triangles_m)
+    return Mesh(
+        triangles_m=triangles_m,
+        bgr=np.zeros((num, 3), dtype=np.uint8),
+        reflectance=np.zeros(num),
+    )
+
+
 class _Heap:
     """What lies there, as bodies and as spans over the grid."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, spread_m: float = _MIDDLE_M) -> None:
+        self._spread_m = spread_m
         self.placed: list[Placed] = []
         self._num = round(2 * _HALF_M / _CELL_M)
         self._low_m: list[FloatArray] = []
@@ -102,7 +151,7 @@ class _Heap:
         """Push a body over the table in a direction until it touches another."""
         spans = _spans(thing)
         ahead = np.array([np.cos(angle_rad), np.sin(angle_rad)])
-        goal_m = rng.normal(0.0, _MIDDLE_M, 2) if self.placed else np.zeros(2)
+        goal_m = rng.normal(0.0, self._spread_m, 2) if self.placed else np.zeros(2)
         reach_m = _HALF_M - len(spans.low_m) * _CELL_M / 2 - _CELL_M
         way_m = np.arange(-reach_m, 0.0, _CELL_M / 2)
         clear = None

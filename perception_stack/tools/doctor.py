@@ -53,7 +53,7 @@ def examine() -> list[Finding]:
         _library("cv2", needed=True, use="images", packages=_OPENCV),
         _library("rosbags", needed=True, use="recordings"),
         _library("onnxruntime", needed=False, use="image detector"),
-        _library("open3d", needed=False, use="pose estimator", packages=("open3d", "open3d-cpu")),
+        _library("trimesh", needed=False, use="pose estimator"),
         _library("torch", needed=False, use="training"),
         _library("tensorrt", needed=False, use="image detector on NVIDIA GPUs"),
         _gpu(),

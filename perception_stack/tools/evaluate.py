@@ -28,7 +28,6 @@ from perception_stack.tools.console import say, table
 from perception_stack.tools.run import DETECTIONS, JOURNAL, LATENCY, OBJECTS, POSES
 from perception_stack.tools.truth import Truth
 
-_MODEL_RESOLUTION = 0.03
 EXAMPLES = """examples:
   perception-stack evaluate out/run --truth out/road --out out/report
   perception-stack evaluate out/run --truth out/drive --only-in-image --out out/report
@@ -187,10 +186,9 @@ def _boxes(path: Path) -> list[Boxes3D]:
 def _poses(path: Path, truth: Truth, mesh_dir: Path | None) -> PoseScores | None:
     if mesh_dir is None:
         return None
-    from perception_stack.pose.models import load_models
+    from perception_stack.objects.library import load_library
 
-    loaded = load_models(mesh_dir, scale=1.0, resolution=_MODEL_RESOLUTION)
-    models = {name: model.surface.points_m for name, model in loaded.items()}
+    models = {name: one.surface.points_m for name, one in load_library(mesh_dir).items()}
     return evaluate_poses(truth.in_camera(), _boxes(path), models)
 
 

@@ -21,7 +21,6 @@ LIBRARIES = {
     "numba": ("python3-numba", "numba"),
     "numpy": ("python3-numpy", "numpy"),
     "onnxruntime": ("python3-onnxruntime-pip", "onnxruntime"),
-    "open3d": (None, "open3d"),
     "rosbags": ("python3-rosbags-pip", "rosbags"),
     "scipy": ("python3-scipy", "scipy"),
     "tqdm": ("python3-tqdm", "tqdm"),

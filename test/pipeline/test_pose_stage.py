@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perception_stack.datatypes import Boxes3D, DepthImage, Detections2D
+from perception_stack.datatypes import ColorImage, DepthImage, Detections2D
+from perception_stack.errors import CalibrationError
 from perception_stack.fusion.config import FusionConfig
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.frame_tree import FrameTree
@@ -14,6 +15,8 @@ from perception_stack.journal import Journal, Reason
 from perception_stack.pipeline import pose_stage
 from perception_stack.pipeline.pose_stage import PoseStage
 from perception_stack.pose.config import PoseEstimatorConfig
+from perception_stack.pose.estimates import PoseEstimates, estimates_of
+from perception_stack.pose.scene import Scene
 
 DEPTH_M = 2.0
 
@@ -22,13 +25,16 @@ class Seen:
     """Stands for the estimator and keeps what it was given."""
 
     def __init__(self, *_given: object) -> None:
-        self.depth: list[DepthImage] = []
+        self.scenes: list[Scene] = []
+        self.searched: list[Scene] = []
 
-    def estimate(
-        self, _detections: Detections2D, depth: DepthImage, *, camera: CameraModel
-    ) -> Boxes3D:
-        self.depth.append(depth)
-        return Boxes3D.empty(frame_id=camera.frame_id, stamp_ns=depth.stamp_ns)
+    def estimate(self, _detections: Detections2D, scene: Scene) -> PoseEstimates:
+        self.scenes.append(scene)
+        return estimates_of([], frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
+
+    def search(self, scene: Scene) -> PoseEstimates:
+        self.searched.append(scene)
+        return estimates_of([], frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
 
 
 def camera(frame_id: str, scale: int) -> CameraModel:
@@ -53,16 +59,19 @@ DETECTIONS = Detections2D(
 
 
 @pytest.fixture
-def parts(monkeypatch: pytest.MonkeyPatch) -> tuple[PoseStage, Seen, FrameTree, Journal]:
+def parts(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> tuple[PoseStage, Seen, FrameTree, Journal]:
     seen, frames, journal = Seen(), FrameTree(), Journal()
     monkeypatch.setattr(pose_stage, "PoseEstimator", lambda *_given: seen)
-    config = PoseEstimatorConfig(mesh_dir=str(Path()))
+    where = getattr(request, "param", "detections")
+    config = PoseEstimatorConfig(mesh_dir=str(Path()), where=where)
     stage = PoseStage(config, FusionConfig(), frames, journal)
     stage.set_camera(camera("color", 2))
     return stage, seen, frames, journal
 
 
-def push(stage: PoseStage, depth: DepthImage) -> list[Boxes3D]:
+def push(stage: PoseStage, depth: DepthImage) -> list[PoseEstimates]:
     found = stage.push_detections(DETECTIONS, arrival_ns=0)
     return found + stage.push_depth(depth, arrival_ns=0)
 
@@ -72,7 +81,7 @@ def test_depth_of_the_same_camera_is_left_as_it_is(parts) -> None:
     stage.set_camera(camera("color", 1))
     depth = wall("color")
     assert len(push(stage, depth)) == 1
-    assert seen.depth == [depth]
+    assert np.array_equal(seen.scenes[0].depth_m, depth.depth_m)
     assert journal.counts == {}
 
 
@@ -86,7 +95,7 @@ def test_depth_of_another_camera_is_brought_to_the_colour_image(parts) -> None:
     )
     frames.add(color_from_depth, stamp_ns=0, static=True)
     assert len(push(stage, wall("depth", step_m=0.5))) == 1
-    (depth,) = seen.depth
+    (depth,) = seen.scenes
     assert depth.frame_id == "color"
     assert depth.depth_m.shape == (120, 160)
     # the edge at the middle of the depth image, on the near half: 160 px * 0.05 m / 1.5 m
@@ -103,5 +112,34 @@ def test_depth_that_cannot_be_placed_is_counted(parts, calibrated: bool, reason:
     if calibrated:
         stage.set_depth_camera(camera("depth", 1))
     assert push(stage, wall("depth")) == []
-    assert seen.depth == []
+    assert seen.scenes == []
     assert journal.counts == {reason: 1}
+
+
+@pytest.mark.parametrize("parts", ["frame"], indirect=True)
+def test_each_frame_is_searched_without_detections(parts) -> None:
+    stage, seen, _, _ = parts
+    stage.set_camera(camera("color", 1))
+    assert len(stage.push_depth(wall("color"), arrival_ns=0)) == 1
+    assert len(seen.searched) == 1
+    assert stage.push_detections(DETECTIONS, arrival_ns=0) == []
+    assert seen.scenes == []
+
+
+@pytest.mark.parametrize("parts", ["request"], indirect=True)
+def test_newest_frame_is_looked_at_when_asked(parts) -> None:
+    stage, seen, _, _ = parts
+    with pytest.raises(CalibrationError, match="before a depth image"):
+        stage.request()
+    stage.set_camera(camera("color", 1))
+    bgr = np.zeros((60, 80, 3), dtype=np.uint8)
+    bgr[..., 2] = 200
+    stage.push_image(ColorImage(frame_id="color", stamp_ns=5, bgr=bgr))
+    assert stage.push_depth(wall("color"), arrival_ns=0) == []
+    stage.request()
+    stage.request(DETECTIONS)
+    assert len(seen.searched) == len(seen.scenes) == 1
+    assert (seen.scenes[0].rgb[..., 0] == 200).all()
+    stage.push_image(ColorImage(frame_id="color", stamp_ns=5 * 10**9, bgr=bgr))
+    stage.request()
+    assert seen.searched[1].rgb.size == 0

@@ -16,11 +16,12 @@ from perception_stack.geometry.transforms import matrix_from_quat
 from perception_stack.journal import Journal
 from perception_stack.pose.config import PoseEstimatorConfig
 from perception_stack.pose.estimator import PoseEstimator
-from perception_stack.pose.models import ObjectModel, load_models
+from perception_stack.pose.models import PoseModel, load_models
+from perception_stack.pose.scene import Scene
 from perception_stack.simulation.table import TableConfig, table_scene
 from perception_stack.simulation.table_objects import write_meshes
 
-pytest.importorskip("open3d")
+pytest.importorskip("trimesh")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,11 @@ class View:
     camera: CameraModel
     truth: Boxes3D
     xyxy_px: np.ndarray
+
+    @property
+    def scene(self) -> Scene:
+        """The frame, as the estimator takes it."""
+        return Scene.of(self.depth, self.camera)
 
     def detection(self, *names: str) -> Detections2D:
         """True boxes of some objects."""
@@ -85,8 +91,8 @@ def mesh_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def models(mesh_dir: Path) -> dict[str, ObjectModel]:
-    return load_models(mesh_dir, scale=1.0, resolution=PoseEstimatorConfig().resolution)
+def models(mesh_dir: Path) -> dict[str, PoseModel]:
+    return load_models(mesh_dir)
 
 
 @pytest.fixture(scope="session")

@@ -6,17 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from perception_stack.pose.alignment import align
-from perception_stack.pose.hypotheses import (
-    best_different,
-    even_rotations,
-    group_centers,
-    guess_poses,
-    turned,
-)
+from perception_stack.objects.rotations import even_rotations
+from perception_stack.pose._kernels import contact_poses
+from perception_stack.pose.hypotheses import best_different, nearby, turned
+from perception_stack.pose.region import Points, points_of_frame, region_of
+from perception_stack.pose.scene import Scene
+from perception_stack.pose.search import Search
 from perception_stack.pose.support import above_support, support_plane
 from perception_stack.pose.uncertainty import covariance_of
-from perception_stack.pose.verification import covered, filled, shown
+from perception_stack.pose.verification import Tolerance, judge
 
 TOWARDS_CAMERA = np.array([0.0, -0.8, -0.6])
 
@@ -52,24 +50,19 @@ def test_some_rotation_is_near_any_other(seed: int) -> None:
     assert np.rad2deg(np.arccos(cosine.max())) < 25
 
 
-def test_guesses_show_their_surface_at_the_point(models) -> None:
-    model, center_m = models["carton"], np.array([0.1, -0.2, 0.9])
-    poses = guess_poses(model.surface, center_m, num=200)
-    for pose in poses[::20]:
-        points = model.surface.points_m @ pose[:3, :3].T + pose[:3, 3]
-        facing = (model.surface.normals @ pose[:3, :3].T) @ center_m < -0.1 * 0.93
-        assert np.linalg.norm(points[facing].mean(axis=0) - center_m) < 0.01
-
-
-def test_groups_are_told_apart_and_specks_left_out() -> None:
-    rng = np.random.default_rng(0)
-    large, small = (rng.uniform(-0.05, 0.05, (num, 3)) for num in (900, 300))
-    small[:, 0] += 0.5
-    speck = np.array([[0.0, 1.0, 0.0]])
-    points = np.vstack([small, large, speck])
-    centers = group_centers(points, 0.03, most=3)
-    assert np.allclose(centers, [large.mean(axis=0), small.mean(axis=0)])
-    assert np.allclose(group_centers(points, 0.03, most=1), large.mean(axis=0)[None])
+def test_contacts_lay_model_points_on_the_seed(models) -> None:
+    contacts = models["carton"].contacts
+    seed_m, normal = np.array([0.1, -0.2, 0.9]), np.array([0.0, 0.6, -0.8])
+    poses = contact_poses(seed_m, normal, contacts.points_m, contacts.normals, 5)
+    assert len(poses) == 5 * len(contacts)
+    for row in range(0, len(poses), 7):
+        contact = row // 5
+        placed = poses[row] @ np.append(contacts.points_m[contact], 1)
+        assert np.allclose(placed[:3], seed_m)
+        assert np.allclose(poses[row, :3, :3] @ contacts.normals[contact], normal)
+    assert np.allclose(np.linalg.det(poses[:, :3, :3]), 1)
+    turn = poses[0, :3, :3].T @ poses[1, :3, :3]
+    assert Rotation.from_matrix(turn).magnitude() == pytest.approx(2 * np.pi / 5)
 
 
 def test_best_poses_are_different_and_ties_go_to_the_first(models) -> None:
@@ -85,21 +78,21 @@ def test_turns_keep_the_object_in_its_place(models) -> None:
     model, pose = models["wedge"], moved(np.eye(4), np.array([0.1, 0.2, 0.8]), np.ones(3))
     poses = turned(model, pose[None])
     assert np.allclose(poses[0], pose)
-    center = np.append(model.surface.points_m.mean(axis=0), 1)
+    center = np.append(model.fine.points_m.mean(axis=0), 1)
     assert np.allclose(poses @ center, pose @ center)
     assert np.allclose(np.linalg.det(poses[:, :3, :3]), 1)
 
 
-@pytest.mark.parametrize("name", ["bracket", "mug", "wedge"])
+@pytest.mark.parametrize("name", ["bracket", "mug"])
 def test_alignment_undoes_a_small_error(models, name: str) -> None:
     model, rng = models[name], np.random.default_rng(3)
     truth = moved(np.eye(4), np.array([0.05, 0.0, 0.8]), np.array([2.0, 0.5, 0.3]))
     seen = seen_of(model, truth, rng, 0.0)
     off = moved(truth, np.array([0.006, -0.005, 0.004]), np.array([0.06, -0.05, 0.04]))
     limits = np.geomspace(0.1, 0.03, 20) * model.diameter_m
-    found = align(model.fine, seen, off[None], limits, one_sided=True)[0]
-    assert np.abs(found[:3, 3] - truth[:3, 3]).max() < 2e-3
-    assert np.abs(found[:3, :3] - truth[:3, :3]).max() < 0.02
+    found = model.fine.aligned(seen, off[None], limits, one_sided=True)[0]
+    assert np.abs(found[:3, 3] - truth[:3, 3]).max() < 1e-4
+    assert np.abs(found[:3, :3] - truth[:3, :3]).max() < 1e-3
 
 
 def test_alignment_of_many_is_that_of_each(models) -> None:
@@ -108,15 +101,15 @@ def test_alignment_of_many_is_that_of_each(models) -> None:
     seen = seen_of(model, truth, rng, 0.001)
     starts = np.array([moved(truth, rng.normal(0, 0.01, 3), np.zeros(3)) for _ in range(4)])
     limits = np.full(5, 0.02)
-    together = align(model.surface, seen, starts, limits)
-    alone = np.concatenate([align(model.surface, seen, one[None], limits) for one in starts])
+    together = model.even.aligned(seen, starts, limits)
+    alone = np.concatenate([model.even.aligned(seen, one[None], limits) for one in starts])
     assert np.allclose(together, alone, atol=1e-12)
 
 
 def test_pose_without_points_nearby_stays(models) -> None:
     pose = moved(np.eye(4), np.array([0.0, 0.0, 5.0]), np.zeros(3))[None]
     seen = np.array([[0.0, 0.0, 0.5], [0.1, 0.0, 0.5]])
-    assert np.allclose(align(models["can"].surface, seen, pose, np.full(3, 0.02)), pose)
+    assert np.allclose(models["can"].even.aligned(seen, pose, np.full(3, 0.02)), pose)
 
 
 def test_plane_around_is_taken_off_and_the_object_left() -> None:
@@ -124,7 +117,7 @@ def test_plane_around_is_taken_off_and_the_object_left() -> None:
     table, around = plane_points(rng), plane_points(rng)
     thing = rng.uniform(-0.03, 0.03, (200, 3)) - 0.44 * TOWARDS_CAMERA
     found = above_support(np.vstack([thing, table]), around, noise_m=0.002)
-    assert np.array_equal(found, thing)
+    assert found.tolist() == [True] * 200 + [False] * 500
 
 
 def test_face_of_something_nearer_is_no_support() -> None:
@@ -142,30 +135,85 @@ def test_no_plane_in_too_little(points: np.ndarray) -> None:
     assert support_plane(points, noise_m=0.003) is None
 
 
+def test_large_planes_are_taken_off_a_frame(models, table) -> None:
+    view = table(1)
+    points = points_of_frame(view.scene, largest_m=0.24, noise_m=0.003).points_m
+    assert 1000 < len(points) < 0.3 * np.isfinite(view.depth.depth_m[::2, ::2]).sum()
+    near = 0
+    for name in view.truth.labels:
+        middle = view.pose(name)[:3, 3]
+        near += (np.linalg.norm(points - middle, axis=1) < models[name].diameter_m / 2).sum()
+    assert near > 0.7 * len(points)
+
+
+def judged(models, view, name: str, poses: np.ndarray):
+    model = models[name]
+    points = points_of_frame(view.scene, largest_m=0.24, noise_m=0.003)
+    region = region_of(points, diameter_m=model.diameter_m, xyxy_px=np.array([0.0, 0, 640, 480]))
+    tolerance = Tolerance(least_m=0.03 * model.diameter_m, noise_m=0.006)
+    return judge(model, model.even, poses, view.scene, region, tolerance=tolerance)
+
+
 def test_truth_explains_the_image_and_free_space_contradicts(models, table) -> None:
     view = table(1)
-    model, truth = models["bracket"], view.pose("bracket")
-    towards = truth.copy()
+    truth = view.pose("bracket")
+    towards, away = truth.copy(), truth.copy()
     towards[:3, 3] *= 0.9
-    away = truth.copy()
     away[:3, 3] *= 1.1
-    poses = np.array([truth, towards, away])
-    shares = shown(
-        model.surface, poses, view.depth.depth_m, view.camera, tolerance_m=0.04 * model.diameter_m
+    evidence = judged(models, view, "bracket", np.array([truth, towards, away]))
+    assert evidence.agreement[0] > 0.8
+    assert evidence.violated[0] < 0.05
+    assert evidence.violated[1] > 0.8
+    assert (evidence.visible[1:] < 0.3).all()
+    assert evidence.rms[0] < 0.5
+    box = view.xyxy_px[view.truth.labels.index("bracket")]
+    assert 500 < evidence.num_pixels[0] < (box[2] - box[0]) * (box[3] - box[1])
+
+
+def test_small_thing_on_a_large_surface_has_no_outline(models, table) -> None:
+    """A carton sunk into the table is confirmed at every pixel; nothing begins beyond it."""
+    view = table(1)
+    model = models["carton"]
+    depth_m = np.full((480, 640), 0.8, dtype=np.float32)
+    scene = Scene.of_map(
+        depth_m, view.scene.pinhole, frame_id="c", stamp_ns=0, rgb=np.empty((0, 0, 3), np.uint8)
     )
-    assert shares[0] > 0.8
-    assert (shares[1:] < 0.3).all()
+    pose = np.diag([1.0, -1, -1, 1])
+    pose[2, 3] = 0.8 + model.known.size_lwh_m[2] / 2
+    points = Points(points_m=np.ones((60, 3)), normals=np.full((60, 3), np.nan))
+    region = region_of(points, diameter_m=model.diameter_m, xyxy_px=None)
+    tolerance = Tolerance(least_m=0.03 * model.diameter_m, noise_m=0.006)
+    evidence = judge(model, model.even, pose[None], scene, region, tolerance=tolerance)
+    assert evidence.agreement[0] > 0.9
+    assert evidence.bounded[0] < 0.6
 
 
 def test_pose_out_of_view_explains_nothing(models, table) -> None:
-    view = table(1)
     behind, beside = np.eye(4), np.eye(4)
     behind[2, 3], beside[:3, 3] = -1.0, [5.0, 0.0, 1.0]
-    poses, model = np.array([behind, beside]), models["mug"]
-    depth_m, camera = view.depth.depth_m, view.camera
-    assert (shown(model.surface, poses, depth_m, camera, tolerance_m=0.01) == 0).all()
-    assert (filled(model.rough, poses, camera, np.array([100.0, 100, 200, 200])) == 0).all()
-    assert (covered(model.surface, poses, np.ones((3, 3)), tolerance_m=0.01) == 0).all()
+    evidence = judged(models, table(1), "mug", np.array([behind, beside]))
+    assert (evidence.agreement == 0).all()
+    assert (evidence.visible == 0).all()
+    assert (evidence.filled == 0).all()
+
+
+def test_points_without_a_surface_give_no_candidates(models, table) -> None:
+    model = models["can"]
+    specks = np.random.default_rng(0).uniform(0.5, 0.6, (60, 3))
+    points = Points(points_m=specks, normals=np.full((60, 3), np.nan))
+    region = region_of(points, diameter_m=model.diameter_m, xyxy_px=None)
+    assert len(Search(model, table(1).scene, region, noise_m=0.003).run()) == 0
+
+
+def test_nearby_poses_keep_the_middle_in_place_or_the_turn(models) -> None:
+    model = models["bottle"]
+    pose = moved(np.eye(4), np.array([0.1, 0.2, 0.8]), np.ones(3))
+    poses = nearby(model, pose)
+    middle = np.append(model.known.middle_m, 1.0)
+    assert np.allclose(poses[0], pose)
+    stays = np.isclose(poses @ middle, pose @ middle).all(axis=1)
+    same_turn = np.isclose(poses[:, :3, :3], pose[:3, :3]).all(axis=(1, 2))
+    assert (stays.sum(), same_turn.sum(), (stays | same_turn).all()) == (7, 13, True)
 
 
 @pytest.mark.parametrize(("name", "num_loose"), [("can", 1), ("bottle", 1), ("ball", 3)])
@@ -173,7 +221,7 @@ def test_turn_about_an_axis_of_symmetry_is_unknown(models, name: str, num_loose:
     model = models[name]
     truth = moved(np.eye(4), np.array([0.05, 0.0, 0.8]), np.array([1.8, 0.5, 0.3]))
     seen = seen_of(model, truth, np.random.default_rng(0), 0.002)
-    covariance = covariance_of(model, seen, truth, limit_m=0.01, noise_m=0.003)
+    covariance, _ = covariance_of(model, seen, truth, limit_m=0.01, noise_m=0.003)
     sd, axes = np.linalg.eigh(covariance[3:, 3:])
     sd = np.sqrt(sd)
     assert (sd[3 - num_loose :] > 1.5).all()
@@ -191,8 +239,9 @@ def test_covariance_says_how_large_errors_are(models, name: str) -> None:
         truth[:3, :3] = Rotation.random(random_state=rng).as_matrix()
         truth[:3, 3] = [0.05, 0.0, 0.8]
         seen = seen_of(model, truth, rng, 0.003)
-        found = align(model.fine, seen, truth[None], np.full(8, 0.06 * model.diameter_m))[0]
-        covariance = covariance_of(
+        limits = np.full(8, 0.06 * model.diameter_m)
+        found = model.fine.aligned(seen, truth[None], limits)[0]
+        covariance, _ = covariance_of(
             model, seen, found, limit_m=0.06 * model.diameter_m, noise_m=0.003
         )
         turn = Rotation.from_matrix(found[:3, :3] @ truth[:3, :3].T).as_rotvec()

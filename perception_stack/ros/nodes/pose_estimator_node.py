@@ -1,20 +1,24 @@
-"""Node ``pose_estimator``: detections and depth images in, 6-DoF poses of known objects out."""
+"""Node ``pose_estimator``: depth images in, 6-DoF poses of known objects out."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 
-from perception_stack.datatypes import Boxes3D
+from perception_stack.errors import PerceptionError
 from perception_stack.fusion.config import FusionConfig
 from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.io import messages
 from perception_stack.journal import Reason
 from perception_stack.pipeline.pose_stage import PoseStage
 from perception_stack.pose.config import PoseEstimatorConfig
-from perception_stack.ros import qos
+from perception_stack.pose.estimates import PoseEstimates
+from perception_stack.ros import conversions, qos
 from perception_stack.ros.frames import FrameListener
 from perception_stack.ros.step_node import StepNode, arrival_ns, run
 
@@ -22,7 +26,11 @@ _EXPIRE_PERIOD_S = 0.05
 
 
 class PoseEstimatorNode(StepNode):
-    """Turns ``detections`` and ``depth`` into ``object_poses``; without meshes it says so."""
+    """Turns ``detections`` and ``depth`` into ``object_poses``; without meshes it says so.
+
+    On demand: the service ``find_objects`` searches the newest depth image, ``regions`` asks for
+    the objects at boxes in it; ``look_for`` chooses the objects, names separated by commas.
+    """
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__("pose_estimator", ("pose_estimator", "fusion"), **node_options)
@@ -36,12 +44,19 @@ class PoseEstimatorNode(StepNode):
         pairing = self.config("fusion", FusionConfig)
         frames = FrameTree(reset_s=pairing.reset_s)
         self._stage = PoseStage(config, pairing, frames, journal)
+        self._stage.warm_up()
         self._listener = FrameListener(self, frames, journal, on_change=lambda: None)
         self._poses = self.advertise(Detection3DArray, "object_poses", qos.RESULT)
+        self._others = self.advertise(Detection3DArray, "object_pose_alternatives", qos.RESULT)
+        self._tf = self.advertise(TFMessage, "/tf", qos.RESULT) if config.publish_tf else None
         self.subscribe(CameraInfo, "camera_info", self._on_camera_info, qos.SENSOR)
         self.subscribe(CameraInfo, "depth_camera_info", self._on_depth_camera_info, qos.SENSOR)
         self.subscribe(Detection2DArray, "detections", self._on_detections, qos.RESULT)
+        self.subscribe(Detection2DArray, "regions", self._on_regions, qos.RESULT)
+        self.subscribe(String, "look_for", self._on_look_for, qos.RESULT)
+        self.subscribe(Image, "image", self._on_image, qos.SENSOR)
         self.subscribe(Image, "depth", self._on_depth, qos.SENSOR)
+        self.create_service(Trigger, "find_objects", self._on_find_objects)
         self.every(_EXPIRE_PERIOD_S, self._expire)
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
@@ -49,6 +64,9 @@ class PoseEstimatorNode(StepNode):
 
     def _on_depth_camera_info(self, msg: CameraInfo) -> None:
         self._stage.set_depth_camera(messages.camera_from_msg(msg))
+
+    def _on_image(self, msg: Image) -> None:
+        self._stage.push_image(messages.image_from_msg(msg))
 
     def _on_detections(self, msg: Detection2DArray) -> None:
         detections = messages.detections2d_from_msg(msg)
@@ -62,14 +80,43 @@ class PoseEstimatorNode(StepNode):
             num = self._publish(self._stage.push_depth(depth, arrival_ns=arrival_ns()))
         self.frames_done("pose_estimator", num)
 
+    def _on_regions(self, msg: Detection2DArray) -> None:
+        regions = messages.detections2d_from_msg(msg)
+        with self.timed("pose_estimator"):
+            num = self._publish([self._stage.request(regions)])
+        self.frames_done("pose_estimator", num)
+
+    def _on_look_for(self, msg: String) -> None:
+        self._stage.look_for([name.strip() for name in msg.data.split(",") if name.strip()])
+
+    def _on_find_objects(self, _request: Any, response: Any) -> Any:
+        try:
+            with self.timed("pose_estimator"):
+                found = self._stage.request()
+                num = self._publish([found])
+        except PerceptionError as error:
+            response.success, response.message = False, str(error)
+            return response
+        self.frames_done("pose_estimator", num)
+        named = zip(found.boxes.labels, found.boxes.score, strict=True)
+        response.success = len(found) > 0
+        response.message = ", ".join(f"{name} {score:.2f}" for name, score in named)
+        return response
+
     def _expire(self) -> None:
         with self.timed("pose_estimator"):
             num = self._publish(self._stage.expire(arrival_ns()))
         self.frames_done("pose_estimator", num)
 
-    def _publish(self, frames: list[Boxes3D]) -> int:
-        for poses in frames:
-            self._poses.publish(messages.boxes3d_to_bytes(poses))
+    def _publish(self, frames: list[PoseEstimates]) -> int:
+        for found in frames:
+            self._poses.publish(messages.boxes3d_to_bytes(found.boxes))
+            self._others.publish(messages.boxes3d_to_bytes(found.alternative_boxes()))
+            if self._tf is not None and len(found):
+                message = messages.transforms_to_msg(
+                    found.transforms(), stamp_ns=found.boxes.stamp_ns, build=conversions.build
+                )
+                self._tf.publish(message)
         return len(frames)
 
 

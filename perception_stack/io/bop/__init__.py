@@ -1,0 +1,20 @@
+"""Data sets and results in the format of the BOP benchmark for 6-DoF object pose estimation.
+
+https://github.com/thodan/bop_toolkit/blob/master/docs/bop_datasets_format.md. Lengths in the files
+are millimetres, here metres; frames are ``camera``, the optical frame of the only camera.
+"""
+
+from perception_stack.io.bop.models import BopModel, read_models
+from perception_stack.io.bop.results import BopResult, read_results, write_results
+from perception_stack.io.bop.scenes import BopObject, BopScene, read_scene
+
+__all__ = [
+    "BopModel",
+    "BopObject",
+    "BopResult",
+    "BopScene",
+    "read_models",
+    "read_results",
+    "read_scene",
+    "write_results",
+]

@@ -1,0 +1,135 @@
+"""The pose estimator over real DDS: the poses it sends, when it sends them, and for what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+pytest.importorskip("perception_stack.msg")
+pytest.importorskip("trimesh")
+
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+from tf2_msgs.msg import TFMessage
+from vision_msgs.msg import Detection2DArray, Detection3DArray
+
+from perception_stack.datatypes import Detections2D
+from perception_stack.geometry.frame_tree import FrameTree
+from perception_stack.io import messages
+from perception_stack.ros import conversions
+from perception_stack.ros.nodes.pose_estimator_node import PoseEstimatorNode
+from perception_stack.simulation.mesh import write_ply
+from perception_stack.simulation.table import TableConfig, table_scene
+from perception_stack.simulation.table_objects import known_objects
+
+if TYPE_CHECKING:
+    from conftest import Bench
+
+pytestmark = pytest.mark.ros
+
+NAMES = ("bracket", "can")
+
+
+@pytest.fixture
+def meshes(tmp_path: Path) -> str:
+    for one in known_objects():
+        if one.name in NAMES:
+            write_ply(one.mesh, tmp_path / f"{one.name}.ply")
+    return str(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def view() -> Any:
+    scene = table_scene(TableConfig(seed=0))
+    frame = scene.frame(1)
+    tree = FrameTree()
+    for one in (*scene.static_transforms, *frame.transforms):
+        tree.add(one, stamp_ns=frame.stamp_ns)
+    camera_from_truth = tree.lookup(frame.camera.frame_id, frame.truth.frame_id, frame.stamp_ns)
+    return frame, camera_from_truth
+
+
+def show(bench: Bench, frame: Any) -> None:
+    """The camera and one depth image; both are sent best effort, so until they arrive."""
+    info = bench.talk(CameraInfo, "camera_info")
+    depth = bench.talk(Image, "depth")
+    info.publish(
+        messages.camera_to_msg(frame.camera, stamp_ns=frame.stamp_ns, build=conversions.build)
+    )
+    depth.publish(messages.depth_to_msg(frame.depth, build=conversions.build))
+
+
+def middle_of(view: Any, name: str) -> np.ndarray:
+    frame, camera_from_truth = view
+    return camera_from_truth.apply(frame.truth.center_m[frame.truth.labels.index(name)])
+
+
+def test_objects_are_found_when_somebody_asks(bench: Bench, meshes: str, view: Any) -> None:
+    node = bench.start(
+        PoseEstimatorNode,
+        pose_estimator__mesh_dir=meshes,
+        pose_estimator__where="request",
+        pose_estimator__publish_tf=True,
+    )
+    poses = bench.listen(Detection3DArray, "object_poses")
+    others = bench.listen(Detection3DArray, "object_pose_alternatives")
+    transforms = bench.listen(TFMessage, "/tf")
+    client = bench.peer.create_client(Trigger, "find_objects")
+    bench.until(client.service_is_ready, "the service")
+
+    early = client.call_async(Trigger.Request())
+    bench.until(early.done, "an answer")
+    assert not early.result().success
+    assert "before a depth image" in early.result().message
+
+    show(bench, view[0])
+    bench.until(lambda: node._stage._depth is not None, "the depth image to arrive")
+    answer = client.call_async(Trigger.Request())
+    bench.until(lambda: answer.done() and poses and others and transforms, "poses")
+    assert answer.result().success
+    found = messages.boxes3d_from_msg(poses[0])
+    assert found.stamp_ns == view[0].stamp_ns
+    assert set(found.labels) == set(NAMES)
+    row = found.labels.index("bracket")
+    np.testing.assert_allclose(found.center_m[row], middle_of(view, "bracket"), atol=0.005)
+    assert {one.child_frame_id for one in transforms[0].transforms} >= {"bracket_0", "can_0"}
+    listed = messages.boxes3d_from_msg(others[0])
+    can = str(found.labels.index("can"))
+    assert sum(one == (can,) for one in listed.sensors) > 10
+
+
+def test_objects_looked_for_are_switched_and_regions_asked(
+    bench: Bench, meshes: str, view: Any
+) -> None:
+    node = bench.start(
+        PoseEstimatorNode, pose_estimator__mesh_dir=meshes, pose_estimator__where="request"
+    )
+    poses = bench.listen(Detection3DArray, "object_poses")
+    look_for = bench.talk(String, "look_for")
+    regions = bench.talk(Detection2DArray, "regions")
+    look_for.publish(String(data="spoon"))
+    look_for.publish(String(data="can, "))
+    bench.until(lambda: len(node._stage._estimator.models) == 1, "the choice to arrive")
+    assert node.journals["pose_estimator"].counts  # the spoon is counted, nothing else happens
+
+    frame = view[0]
+    show(bench, frame)
+    bench.until(lambda: node._stage._depth is not None, "the depth image to arrive")
+    rows = [frame.truth.labels.index(name) for name in NAMES]
+    asked = Detections2D(
+        frame_id=frame.camera.frame_id,
+        stamp_ns=frame.stamp_ns,
+        xyxy_px=frame.visibility.xyxy_px[rows],
+        score=np.ones(2),
+        labels=NAMES,
+    )
+    regions.publish(messages.detections2d_to_msg(asked, build=conversions.build))
+    bench.until(lambda: poses, "poses")
+    found = messages.boxes3d_from_msg(poses[0])
+    assert found.labels == ("can",)
+    np.testing.assert_allclose(found.center_m[0], middle_of(view, "can"), atol=0.01)
