@@ -188,9 +188,14 @@ def judge(
             advice.append(f"find out why so many {what} are wrong before using the result")
     if held_out_ratio > _MUCH_WORSE:
         why.append(f"{what} that were held out fit {held_out_ratio:.1f} times worse")
-        verdict = max(verdict, Verdict.USABLE, key=_ORDER.index)
+        verdict = worse(verdict, Verdict.USABLE)
         advice.append(f"record more {what}: there are too few for so many unknowns")
     return verdict, why, advice
+
+
+def worse(one: Verdict, other: Verdict) -> Verdict:
+    """The worse of two verdicts."""
+    return max(one, other, key=_ORDER.index)
 
 
 def weakest(covariance: FloatArray) -> tuple[float, float]:

@@ -20,8 +20,15 @@ from perception_stack.calibration.extrinsic import (
     few_blocks_factor,
     judge,
     parameters_of,
+    worse,
 )
-from perception_stack.calibration.grade import Grade, Observation, Provenance, ResidualSummary
+from perception_stack.calibration.grade import (
+    Grade,
+    Observation,
+    Provenance,
+    ResidualSummary,
+    Verdict,
+)
 from perception_stack.calibration.rotations import corrected, cross_matrix
 from perception_stack.calibration.solver import Block, Fit, solve
 from perception_stack.datatypes import FloatArray
@@ -51,6 +58,9 @@ _NUM_TRIED = 500
 _MOST_TILTED = np.cos(np.deg2rad(35.0))
 _LEAST_POINTS = 100
 _MOST_FOLDS = 20
+_FLAT_M, _NOT_FLAT_M = 0.01, 0.05
+_MUCH_ALIKE = 1.5
+"""Variance over that of independent pieces from which on one place does not average out."""
 _GROUND = (2, 3, 4)
 """Rows of z, roll and pitch among x, y, z and the turns."""
 
@@ -96,7 +106,8 @@ def calibrate_lidar_base(
     fit = solve(problem, np.zeros(3))
     result = problem.answer(fit.state)
     covariance = np.diag(np.full(6, UNKNOWN_VARIANCE))
-    factor = few_blocks_factor(len(fit.blocks), len(_GROUND)) * problem.alike(fit.state)
+    alike = problem.alike(fit.state)
+    factor = few_blocks_factor(len(fit.blocks), len(_GROUND)) * alike
     three = factor * fit.covariance
     covariance[np.ix_(_GROUND, _GROUND)] = three
     gaps = problem.heights_m(fit.state)
@@ -112,6 +123,15 @@ def calibrate_lidar_base(
         what="pieces of ground",
         held_out_ratio=float(np.sqrt(np.mean(held_out**2) / np.mean(gaps**2))),
     )
+    uneven_m = float(np.sqrt(np.mean(gaps**2)))
+    if uneven_m > _FLAT_M or alike > _MUCH_ALIKE:
+        limit = Verdict.NOT_ENOUGH if uneven_m > _NOT_FLAT_M else Verdict.USABLE
+        verdict = worse(verdict, limit)
+        why.append(
+            f"the ground is not flat: pieces lie {1000 * uneven_m:.0f} mm high or low, neighbours "
+            "alike, which one place does not average out"
+        )
+        advice.append("stand on flat ground, such as the floor of a hall, or join several places")
     base, lidar = initial.target, initial.source
     why.append(
         f"x, y and yaw of {lidar} in {base} cannot be seen on the ground and are kept as given: "
