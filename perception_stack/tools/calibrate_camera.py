@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime, timezone
 from pathlib import Path
 
 from perception_stack.calibration.camera.figures import camera_section
 from perception_stack.calibration.camera.intrinsics import CameraCalibration, calibrate_camera
 from perception_stack.calibration.camera.lens import LENSES, Lens
-from perception_stack.calibration.grade import Grade, Verdict
+from perception_stack.calibration.grade import Verdict
 from perception_stack.calibration.report import write_grade
 from perception_stack.errors import ConfigError
 from perception_stack.geometry.board import EXAMPLES as BOARDS
@@ -17,7 +16,8 @@ from perception_stack.geometry.board import Board
 from perception_stack.io.calibration_files import write_camera_info
 from perception_stack.report.page import Section
 from perception_stack.tools.board_images import views_of_bag, views_of_images
-from perception_stack.tools.console import say, table
+from perception_stack.tools.console import say
+from perception_stack.tools.grades import now, say_grade
 
 EXAMPLES = (
     """examples:
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         width_px=views.width_px,
         height_px=views.height_px,
         frame_id=args.frame or views.frame_id or f"{name}_optical",
-        now=datetime.now(timezone.utc),
+        now=now(),
         lens=chosen_lens(args.model),
         left_out=views.left_out,
     )
@@ -104,24 +104,3 @@ def section_of(name: str, result: CameraCalibration) -> Section:
         result.judgement,
         size_px=(result.camera.width_px, result.camera.height_px),
     )
-
-
-def say_grade(grade: Grade) -> None:
-    """A grade on the terminal."""
-    say()
-    rows = [(one.name, one.value, one.std, one.unit) for one in grade.parameters]
-    cells = [(name, f"{value:.6g}", f"{std:.2g}", unit) for name, value, std, unit in rows]
-    say(table(("parameter", "value", "std", "unit"), cells))
-    say()
-    unit = grade.held_out.unit
-    say(
-        f"error RMS {grade.fitted.rms:.3f} {unit} fitted, {grade.held_out.rms:.3f} {unit} held "
-        f"out; {sum(one.used for one in grade.observations)} of {len(grade.observations)} used"
-    )
-    for one in grade.observations:
-        if not one.used:
-            say(f"  left out {one.name}: {one.reason}")
-    say()
-    say(f"verdict: {grade.verdict.value}")
-    for text in (*grade.why, *grade.advice):
-        say(f"  {text}")

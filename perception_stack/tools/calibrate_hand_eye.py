@@ -11,7 +11,8 @@ from perception_stack.errors import ConfigError
 from perception_stack.geometry.pose_stream import PoseStream
 from perception_stack.io.pose_streams import read_pose_table, read_tf_poses
 from perception_stack.tools.console import say
-from perception_stack.tools.extrinsic_result import RESULT, finish, now
+from perception_stack.tools.extrinsic_result import RESULT, finish
+from perception_stack.tools.grades import now
 
 EXAMPLES = (
     """examples:

@@ -8,7 +8,8 @@ from pathlib import Path
 from perception_stack.calibration.lidar_base.calibrate import calibrate_lidar_base
 from perception_stack.calibration.lidar_base.figures import ground_section
 from perception_stack.tools.calibrate_lidar_lidar import read_clouds
-from perception_stack.tools.extrinsic_result import RESULT, add_initial, finish, initial_of, now
+from perception_stack.tools.extrinsic_result import RESULT, add_initial, finish, initial_of
+from perception_stack.tools.grades import now
 
 EXAMPLES = (
     """examples:

@@ -23,7 +23,8 @@ from perception_stack.io.board_poses import read_board_poses
 from perception_stack.io.calibration_files import read_camera_info
 from perception_stack.io.pcd import read_pcd
 from perception_stack.tools.console import say
-from perception_stack.tools.extrinsic_result import RESULT, add_initial, finish, initial_of, now
+from perception_stack.tools.extrinsic_result import RESULT, add_initial, finish, initial_of
+from perception_stack.tools.grades import now
 
 EXAMPLES = (
     """examples:

@@ -11,7 +11,8 @@ from perception_stack.calibration.lidar_lidar.calibrate import calibrate_lidar_l
 from perception_stack.calibration.lidar_lidar.figures import clouds_section
 from perception_stack.datatypes import FloatArray
 from perception_stack.io.pcd import read_pcd
-from perception_stack.tools.extrinsic_result import RESULT, add_initial, finish, initial_of, now
+from perception_stack.tools.extrinsic_result import RESULT, add_initial, finish, initial_of
+from perception_stack.tools.grades import now
 
 EXAMPLES = (
     """examples:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 
 from perception_stack.calibration.camera.figures import camera_section
@@ -19,8 +18,9 @@ from perception_stack.geometry.board import Board
 from perception_stack.io.calibration_files import Extrinsic, write_camera_info, write_extrinsics
 from perception_stack.report.page import Section
 from perception_stack.tools.board_images import BoardViews, views_of_bag, views_of_images
-from perception_stack.tools.calibrate_camera import chosen_lens, say_grade
+from perception_stack.tools.calibrate_camera import chosen_lens
 from perception_stack.tools.console import say
+from perception_stack.tools.grades import now, say_grade
 
 EXAMPLES = """examples:
   perception-stack calibrate stereo --camera left='img/left*.jpg' --camera right='img/right*.jpg'
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         views,
         board,
         cameras,
-        now=datetime.now(timezone.utc),
+        now=now(),
         left_out=[one for each in seen.values() for one in each.left_out],
     )
     _write(args.out, result, cameras)

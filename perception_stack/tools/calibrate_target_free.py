@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -11,21 +10,17 @@ import numpy as np
 from perception_stack.calibration.alignment import AlignedFrame, AlignmentConfig, calibrate
 from perception_stack.calibration.alignment.calibrate import NUM_ROUNDS
 from perception_stack.calibration.alignment.figures import overlay_section
-from perception_stack.calibration.grade import Grade, Verdict
-from perception_stack.calibration.report import write_grade
 from perception_stack.datatypes import ColorImage, FloatArray
 from perception_stack.errors import CalibrationError, ConfigError, DataFileError
 from perception_stack.geometry.transforms import RigidTransform
-from perception_stack.io.calibration_files import (
-    Extrinsic,
-    read_camera_info,
-    read_extrinsics,
-    write_extrinsics,
-)
+from perception_stack.io.calibration_files import read_camera_info, read_extrinsics
 from perception_stack.io.kitti.scans import read_scan
-from perception_stack.tools.console import progress, say
+from perception_stack.tools.console import progress
+from perception_stack.tools.extrinsic_result import RESULT, finish
+from perception_stack.tools.grades import now
 
-EXAMPLES = """examples:
+EXAMPLES = (
+    """examples:
   perception-stack calibrate target-free --images a.png b.png --clouds a.pcd b.pcd
       --camera-info front.yaml --start drawing.yaml --out rig.yaml
   perception-stack calibrate target-free --images a.png --clouds a.bin --camera-info front.yaml
@@ -36,9 +31,9 @@ the scan undone. --start is an extrinsics file with the transform between the tw
 direction; it may be off by about 3 degrees and 10 cm along each axis. Take several frames of
 different scenes with things close by; best while standing.
 
-RESULT gets beside it RESULT.grade.yaml and RESULT.report.html. The exit code is 1 if the data are
-not enough.
 """
+    + RESULT
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,34 +66,18 @@ def run(args: argparse.Namespace) -> int:
             camera,
             start=start,
             config=config,
-            now=datetime.now(timezone.utc),
+            now=now(),
             progress=lambda: bar.update(1),
         )
     pose = found.camera_from_lidar
-    lidar_from_camera = pose.inverse()
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    grade = found.grade
-    extrinsic = Extrinsic(
-        parent_from_child=lidar_from_camera,
-        covariance=of_inverse(pose, found.covariance),
-        method=grade.provenance.method,
-        provenance=f"data {grade.provenance.data_hash[:12]}, {grade.provenance.date}, "
-        f"perception_stack {grade.provenance.tool_version}; {grade.verdict.value}",
+    return finish(
+        args.out,
+        pose.inverse(),
+        of_inverse(pose, found.covariance),
+        found.grade,
+        title=f"Place of {pose.target} in {pose.source}",
+        sections=[overlay_section(frames, camera, start=start, found=pose)],
     )
-    write_extrinsics(args.out, [extrinsic])
-    sections = [overlay_section(frames, camera, start=start, found=pose)]
-    title = f"Place of {pose.target} in {pose.source}"
-    files = write_grade(args.out, grade, title=title, sections=sections)
-    say(f"written to {args.out}, {files[0]}, {files[1]}")
-    tell(grade)
-    return int(grade.verdict is Verdict.NOT_ENOUGH)
-
-
-def tell(grade: Grade) -> None:
-    """The verdict on the terminal."""
-    say(f"{grade.verdict.value}: " + " ".join(grade.why))
-    for one in grade.advice:
-        say(f"  {one}")
 
 
 def of_inverse(transform: RigidTransform, covariance: FloatArray) -> FloatArray:

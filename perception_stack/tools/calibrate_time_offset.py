@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime, timezone
 from pathlib import Path
 
 from perception_stack.calibration.grade import Verdict
@@ -13,8 +12,8 @@ from perception_stack.calibration.time_offset import find_time_offset
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.io import messages
 from perception_stack.io.bags import BagReader
-from perception_stack.tools.calibrate_target_free import tell
 from perception_stack.tools.console import say
+from perception_stack.tools.grades import now, say_grade
 
 EXAMPLES = """examples:
   perception-stack calibrate time-offset --bag drive --out offset.yaml
@@ -58,9 +57,7 @@ def run(args: argparse.Namespace) -> int:
         of_lidar = turns_of_scans(
             messages.cloud_from_msg(one.message) for one in bag.messages([args.points])
         )
-    found = find_time_offset(
-        of_camera, of_lidar, farthest_s=args.farthest_s, now=datetime.now(timezone.utc)
-    )
+    found = find_time_offset(of_camera, of_lidar, farthest_s=args.farthest_s, now=now())
     args.out.parent.mkdir(parents=True, exist_ok=True)
     known = found.grade.verdict is not Verdict.NOT_ENOUGH
     content = {
@@ -75,5 +72,5 @@ def run(args: argparse.Namespace) -> int:
         say(
             f"offset {1e3 * found.offset_s:+.1f} ms, standard deviation {1e3 * found.std_s:.1f} ms"
         )
-    tell(found.grade)
+    say_grade(found.grade)
     return int(not known)

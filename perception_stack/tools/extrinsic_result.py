@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +16,13 @@ from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.calibration_files import Extrinsic, write_extrinsics
 from perception_stack.io.calibration_formats.angles import rotation_of
 from perception_stack.report.page import Section
-from perception_stack.tools.console import say, table
+from perception_stack.tools.console import say
+from perception_stack.tools.grades import say_grade
 
 RESULT = """The result is an extrinsics file; beside it lie its grade (.grade.yaml) and a report
 (.report.html). The exit code is 1 if the data are not enough. "perception-stack calibrate export"
 writes the result for other programs.
 """
-
-
-def now() -> datetime:
-    """The time, for the provenance."""
-    return datetime.now(timezone.utc)
 
 
 def add_initial(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -76,27 +71,3 @@ def finish(
     say(f"written to {out}, {files[0]}, {files[1]}")
     say_grade(grade)
     return int(grade.verdict is Verdict.NOT_ENOUGH)
-
-
-def say_grade(grade: Grade) -> None:
-    """A grade on the terminal."""
-    say()
-    cells = [
-        (one.name, f"{one.value:.6g}", f"{one.std:.2g}", one.unit) for one in grade.parameters
-    ]
-    say(table(("parameter", "value", "std", "unit"), cells))
-    say()
-    unit = grade.held_out.unit
-    say(
-        f"error RMS {grade.fitted.rms:.4f} {unit} fitted, {grade.held_out.rms:.4f} {unit} held "
-        f"out; {sum(one.used for one in grade.observations)} of {len(grade.observations)} used"
-    )
-    wrong = [one for one in grade.observations if not one.used]
-    for one in wrong[:10]:
-        say(f"  left out {one.name}: {one.reason}")
-    if len(wrong) > 10:
-        say(f"  and {len(wrong) - 10} more, see the report")
-    say()
-    say(f"verdict: {grade.verdict.value}; {grade.direction}")
-    for text in (*grade.why, *grade.advice):
-        say(f"  {text}")
