@@ -13,6 +13,7 @@ from perception_stack.datatypes import FloatArray, ShapeKind
 from perception_stack.geometry.transforms import RigidTransform, matrix_from_quat
 from perception_stack.io.pcd import read_pcd_fields
 from perception_stack.shape.primitives import Primitive, fit_primitive
+from perception_stack.shape.primitives.robust import covariance
 from perception_stack.simulation.builders import ball, box, lathe, turn
 from perception_stack.simulation.mesh import Material
 
@@ -205,3 +206,8 @@ def test_real_tables(data_dir: Path) -> None:
             right += found.primitives[0].kind == kind
             num += 1
     assert (right, num) == (8, 9)
+
+
+def test_what_no_point_tells_is_uncertain_by_the_size_of_the_thing() -> None:
+    spread = covariance(np.ones((5, 2)), np.zeros(5), np.array([0.04, 1.0]))
+    np.testing.assert_allclose(spread, np.diag([0.04**2, 1.0]))

@@ -7,7 +7,14 @@ from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray, ShapeKind
 from perception_stack.shape.primitives.record import Fit, Seen
-from perception_stack.shape.primitives.robust import BIAS_M, SETTLED, face_variance, solve, tukey
+from perception_stack.shape.primitives.robust import (
+    BIAS_M,
+    SETTLED,
+    covariance,
+    face_variance,
+    solve,
+    tukey,
+)
 from perception_stack.shape.surfaces import SurfacePoints, merged, sheet_points
 
 _NUM_YAWS = 30
@@ -108,10 +115,10 @@ def _refined(seen: Seen, rotation: FloatArray, *, upright: bool) -> Fit:
         rotation = _turned(turn) @ rotation
         if np.abs(step).max() < SETTLED:
             break
-    information = (jacobian * weight[:, None]).T @ jacobian
-    spread = np.linalg.pinv(information + np.eye(len(information)) * 1e-3)
+    extent_m = np.ptp(points, axis=0).max()
+    widest = np.concatenate([np.ones(len(turns)), np.full(6, extent_m)])
     angle = np.full(3, BIAS_M**2)
-    angle[turns] = np.diag(spread)[: len(turns)]
+    angle[turns] = np.diag(covariance(jacobian, weight, widest))[: len(turns)]
     angle_variance = np.diag(rotation.T @ np.diag(angle) @ rotation)
     return _bounded(seen, rotation, angle_variance, num_params=6 + len(turns), upright=upright)
 

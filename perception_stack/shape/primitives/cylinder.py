@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import FloatArray, ShapeKind
 from perception_stack.geometry.transforms import level_from
 from perception_stack.shape.primitives.record import Fit, Seen
-from perception_stack.shape.primitives.robust import BIAS_M, SETTLED, face_variance, solve, tukey
+from perception_stack.shape.primitives.robust import (
+    BIAS_M,
+    SETTLED,
+    covariance,
+    face_variance,
+    solve,
+    tukey,
+)
 from perception_stack.shape.surfaces import SurfacePoints, merged, sheet_points
 
 _NUM_LYING = 24
@@ -108,8 +115,8 @@ def _refined(
             return None
         if np.abs(step).max() < SETTLED:
             break
-    information = (jacobian * weight[:, None]).T @ jacobian
-    spread = np.diag(np.linalg.inv(information + np.eye(len(information)) * 1e-3))
+    widest = np.array([radius, radius, radius, 1.0, 1.0])[: len(columns)]
+    spread = np.diag(covariance(jacobian, weight, widest))
     return _bounded(seen, axis, center, radius, spread, turns=turns)
 
 

@@ -25,6 +25,19 @@ def face_variance(sigma_m: float, num: float) -> float:
     return float(sigma_m**2 / max(num, 1.0) + BIAS_M**2)
 
 
+def covariance(jacobian: FloatArray, weight: FloatArray, widest: FloatArray) -> FloatArray:
+    """Covariance of what was fitted, float64 [K, K].
+
+    Args:
+        jacobian: float64 [N, K].
+        weight: float64 [N], of the residuals.
+        widest: float64 [K], deviations that are known without any point: what the points leave
+            open is uncertain by the size of the thing, not by kilometres.
+    """
+    information = (jacobian * weight[:, None]).T @ jacobian + np.diag(1 / widest**2)
+    return np.asarray(np.linalg.inv(information))
+
+
 def solve(jacobian: FloatArray, residual: FloatArray, weight: FloatArray) -> FloatArray:
     """Step of weighted least squares, float64 [K]; the shortest where some are not determined."""
     square = (jacobian * weight[:, None]).T @ jacobian

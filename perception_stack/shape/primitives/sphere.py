@@ -6,7 +6,14 @@ import numpy as np
 
 from perception_stack.datatypes import FloatArray, ShapeKind
 from perception_stack.shape.primitives.record import Fit, Seen
-from perception_stack.shape.primitives.robust import BIAS_M, SETTLED, face_variance, solve, tukey
+from perception_stack.shape.primitives.robust import (
+    BIAS_M,
+    SETTLED,
+    covariance,
+    face_variance,
+    solve,
+    tukey,
+)
 from perception_stack.shape.surfaces import SurfacePoints
 
 _RADIUS_M = (0.004, 0.3)
@@ -44,9 +51,8 @@ def fit_sphere(seen: Seen) -> Fit | None:
             return None
         if np.abs(step).max() < SETTLED:
             break
-    information = (jacobian * weight[:, None]).T @ jacobian
-    covariance = np.linalg.inv(information + np.eye(4) * 1e-3)
-    ends = np.diag(covariance)[:3] + covariance[3, 3] + BIAS_M**2
+    spread = np.diag(covariance(jacobian, weight, np.full(4, radius)))
+    ends = spread[:3] + spread[3] + BIAS_M**2
     distance_m = np.linalg.norm(points - center, axis=1) - radius
     return Fit(
         kind=ShapeKind.SPHERE,
