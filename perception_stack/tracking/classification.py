@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from perception_stack.datatypes import UNKNOWN, FloatArray
-from perception_stack.tracking.config import TrackerConfig, numbers
+from perception_stack.tracking.config import TrackerConfig
 
 
 def spread(
@@ -71,28 +71,3 @@ def _likelihood(
     from perception_stack.tracking.kernels.classes import explained
 
     return explained(probs, vocabulary.index(UNKNOWN), config.class_confusion, could_not_tell)
-
-
-def fused(
-    probs: FloatArray, like: FloatArray, unseen_s: FloatArray, config: TrackerConfig
-) -> FloatArray:
-    """Class probabilities after one more detection (Bayes with forgetting).
-
-    Old evidence is raised to a power that falls with its age, so that early errors are forgotten,
-    and never outweighs more than two clear detections of another class.
-
-    Args:
-        probs: float64 [N, V], of the tracks.
-        like: float64 [N, V], as :func:`statement` gives it.
-        unseen_s: float64 [N], time since the track's last detection.
-        config: Memory and confusion.
-
-    Returns:
-        float64 [N, V], rows sum to 1.
-    """
-    from perception_stack.tracking.kernels.classes import fuse
-
-    posterior = probs.copy()
-    for row, one, age_s in zip(posterior, like, unseen_s, strict=True):
-        fuse(row, one, age_s, numbers(config))
-    return posterior

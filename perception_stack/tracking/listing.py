@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from perception_stack.datatypes import Boxes3D, TrackedObjects
 from perception_stack.tracking.config import TrackerConfig, numbers
-from perception_stack.tracking.existence import probability
 from perception_stack.tracking.tracks import Tracks
 
 
@@ -26,7 +27,7 @@ def listed(
             quat_xyzw=pose[1],
             size_lwh_m=pose[2],
             covariance=pose[3],
-            score=probability(belief[0]),
+            score=1 / (1 + np.exp(-belief[0])),
             classes=vocabulary,
             class_probs=tracks.class_probs[shown],
             sensors=tuple(tracks.sensors[shown]),

@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray, check_array
-from perception_stack.tracking.config import TrackerConfig, numbers
-from perception_stack.tracking.tracks import Tracks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,27 +44,3 @@ class Sight:
 
 NOWHERE: FloatArray = np.full(8, np.nan)
 """As :attr:`Sight.numbers`, where nobody knows from where a detector looked."""
-
-
-def seen_share(
-    tracks: Tracks, asked: NDArray[np.bool_], sight: Sight, config: TrackerConfig
-) -> FloatArray:
-    """Share of some boxes that is in view and not behind another one that is listed.
-
-    Nine points stand for a box: its centre and those half-way to its corners. A point is hidden
-    when the ray to it meets another box first.
-
-    Args:
-        tracks: N boxes.
-        asked: bool [N], of which ones to tell.
-        sight: From where they are looked at.
-        config: Which ones are listed.
-
-    Returns:
-        float64 [N] in [0, 1]; 1 for those not asked for.
-    """
-    from perception_stack.tracking.kernels.sight import write_seen_share
-
-    share = np.ones(len(tracks))
-    write_seen_share(tracks.table, asked, sight.numbers, share, numbers(config))
-    return share

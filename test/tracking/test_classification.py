@@ -3,14 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from perception_stack.tracking.classification import (
-    fused,
-    likelihood,
-    spread,
-    statement,
-)
-from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.kernels.classes import compatibility
+from perception_stack.tracking.classification import likelihood, spread, statement
+from perception_stack.tracking.config import TrackerConfig, numbers
+from perception_stack.tracking.kernels.classes import compatibility, fuse
 
 CONFIG = TrackerConfig(class_confusion=0.1, class_memory_s=2.0)
 VOCABULARY = ("bus", "car", "unknown")
@@ -18,6 +13,13 @@ VOCABULARY = ("bus", "car", "unknown")
 
 def like(*probs: float) -> np.ndarray:
     return likelihood(np.array([probs], dtype=np.float64), VOCABULARY, CONFIG)
+
+
+def fused(probs: np.ndarray, said: np.ndarray, unseen_s: float) -> np.ndarray:
+    """Class probabilities [V] after one more detection that says [1, V]."""
+    posterior = probs.copy()
+    fuse(posterior, said[0], unseen_s, numbers(CONFIG))
+    return posterior
 
 
 def test_spread_keeps_probabilities_by_name():
@@ -38,19 +40,19 @@ def test_likelihood_spreads_what_is_unknown_or_confused(probs, expected):
 
 
 def test_fusion_is_bayes_where_nothing_is_forgotten():
-    prior = np.array([[0.3, 0.5, 0.2]])
-    got = fused(prior, like(0, 1, 0), np.zeros(1), CONFIG)
+    prior = np.array([0.3, 0.5, 0.2])
+    got = fused(prior, like(0, 1, 0), 0.0)
     raised = (1 - 0.01) * prior + 0.01 / 3
-    expected = raised * like(0, 1, 0)
+    expected = raised * like(0, 1, 0)[0]
     np.testing.assert_allclose(got, expected / expected.sum())
 
 
 def test_old_evidence_counts_less():
-    prior = np.array([[0.0, 1.0, 0.0]])
-    soon = fused(prior, like(1, 0, 0), np.array([0.1]), CONFIG)
-    late = fused(prior, like(1, 0, 0), np.array([20.0]), CONFIG)
-    assert soon[0, 1] > 0.5
-    assert late[0, 0] > 0.9
+    prior = np.array([0.0, 1.0, 0.0])
+    soon = fused(prior, like(1, 0, 0), 0.1)
+    late = fused(prior, like(1, 0, 0), 20.0)
+    assert soon[1] > 0.5
+    assert late[0] > 0.9
 
 
 def test_compatibility_is_one_where_nothing_is_known():
@@ -61,12 +63,12 @@ def test_compatibility_is_one_where_nothing_is_known():
 
 def test_a_thing_that_stays_unknown_does_not_become_what_it_might_be():
     """A wall that may be a truck is none, frame after frame; a few clear looks make it one."""
-    probs = np.array([[0.0, 0.1, 0.9]])
+    probs = np.array([0.0, 0.1, 0.9])
     for _ in range(100):
         seen = statement(np.array([[0.0, 0.15, 0.85]]), VOCABULARY, CONFIG)
-        probs = fused(probs, seen, np.array([0.1]), CONFIG)
-    assert probs[0, 2] > 0.7
+        probs = fused(probs, seen, 0.1)
+    assert probs[2] > 0.7
     for _ in range(3):
         seen = statement(np.array([[0.0, 0.95, 0.05]]), VOCABULARY, CONFIG)
-        probs = fused(probs, seen, np.array([0.1]), CONFIG)
-    assert probs[0, 1] > 0.7
+        probs = fused(probs, seen, 0.1)
+    assert probs[1] > 0.7

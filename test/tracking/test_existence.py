@@ -5,11 +5,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.existence import born, log_odds_of, missed, probability, seen
+from perception_stack.tracking.config import TrackerConfig, numbers
+from perception_stack.tracking.kernels import existence as kernels
 
 CONFIG = TrackerConfig()
 LOG_ODDS = st.floats(-7, 7)
+
+
+def log_odds_of(probability: float) -> float:
+    return float(np.log(probability / (1 - probability)))
+
+
+def missed(log_odds: np.ndarray, dt_s: float, config: TrackerConfig, share=1.0) -> np.ndarray:
+    """Log odds after a time in which detections were looked for and none came."""
+    p = numbers(config)
+    looked_s = share * kernels.remembered_s(dt_s, p)
+    return kernels.missed(kernels.faded(log_odds, dt_s, p), looked_s, p)
+
+
+def seen(
+    log_odds: np.ndarray, score: np.ndarray, dt_s: float, config: TrackerConfig
+) -> np.ndarray:
+    """Log odds after a time at whose end a detection of the given score came."""
+    p = numbers(config)
+    return kernels.seen(kernels.faded(log_odds, dt_s, p), score, dt_s, p)
 
 
 def integrated(log_odds: float, rate_hz: float, seconds: float) -> float:
@@ -61,9 +80,4 @@ def test_belief_in_the_unseen_ends_below_the_threshold_of_removal(unseen_s):
 
 
 def test_scores_of_zero_and_one_are_not_taken_literally():
-    assert np.isfinite(born(np.array([0.0, 1.0]), CONFIG)).all()
-
-
-@given(st.floats(0.001, 0.999))
-def test_probability_and_log_odds_are_inverse(value):
-    assert probability(np.array([log_odds_of(value)]))[0] == pytest.approx(value)
+    assert np.isfinite(kernels.log_odds_of_score(np.array([0.0, 1.0]))).all()

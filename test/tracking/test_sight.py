@@ -5,10 +5,11 @@ import pytest
 
 from perception_stack.journal import Journal
 from perception_stack.tracking.births import births
-from perception_stack.tracking.config import TrackerConfig
+from perception_stack.tracking.config import TrackerConfig, numbers
 from perception_stack.tracking.evidence import Passage, after_frame
+from perception_stack.tracking.kernels.sight import write_seen_share
 from perception_stack.tracking.measurements import measurements_from_boxes
-from perception_stack.tracking.sight import Sight, seen_share
+from perception_stack.tracking.sight import Sight
 from perception_stack.tracking.tracker import Tracker
 
 CONFIG = TrackerConfig()
@@ -24,7 +25,10 @@ def share_of_last(boxes, sight=FROM_ORIGIN, hides=True) -> float:
     tracks = births(read(boxes), stamp_ns=0, config=CONFIG)
     tracks = tracks.with_values(confirmed=hides)
     last = int(np.argmax(tracks["center_m"][:, 0]))
-    return seen_share(tracks, np.arange(len(tracks)) == last, sight, CONFIG)[last]
+    share = np.ones(len(tracks))
+    asked = np.arange(len(tracks)) == last
+    write_seen_share(tracks.table, asked, sight.numbers, share, numbers(CONFIG))
+    return float(share[last])
 
 
 def test_a_box_right_behind_a_larger_one_is_hidden(make_boxes):

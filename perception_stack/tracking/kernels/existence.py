@@ -1,4 +1,16 @@
-"""Log odds of existence, of one track or of arrays of them; see :mod:`tracking.existence`."""
+"""Whether the tracked thing is there: recursive Bayes on the log odds, in continuous time.
+
+With ``l`` the log odds of an object being there::
+
+    dl/dt = (rest - l) / memory - 1 / unseen                           while it is not detected
+    dl/dt = (rest - l) / memory + (log odds of score + hit) / persistence      while it is
+
+The first term says that objects come and go, so that old evidence fades.
+
+Detections are taken as a process in time, not per frame. Errors of a detector persist: a bush
+taken for a person is so again in the next frame. So what counts is how long and how surely a
+thing was seen or missed, and ten frames in a second say no more than five.
+"""
 
 from __future__ import annotations
 

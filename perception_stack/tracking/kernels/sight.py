@@ -86,7 +86,10 @@ def write_seen_share(
     share: FloatArray,
     p: Row,
 ) -> None:
-    """Write how much of some boxes is in view and not behind a listed one; see :mod:`sight`.
+    """Write how much of some boxes is in view and not behind a listed one.
+
+    Nine points stand for a box: its centre and those half-way to its corners. A point is hidden
+    when the ray to it meets another box first.
 
     Args:
         tracks: N boxes.

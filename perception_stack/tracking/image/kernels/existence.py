@@ -1,4 +1,4 @@
-"""Whether the tracked thing is there: the model of :mod:`perception_stack.tracking.existence`."""
+"""Whether the tracked thing is there: the model of ``tracking/kernels/existence.py``."""
 
 from __future__ import annotations
 
