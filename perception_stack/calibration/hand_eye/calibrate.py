@@ -33,25 +33,17 @@ from perception_stack.calibration.grade import (
 )
 from perception_stack.calibration.hand_eye.motion import motion_of
 from perception_stack.calibration.hand_eye.offset import likely_offsets_s
-from perception_stack.calibration.hand_eye.pairs import PosePairs, Poses
+from perception_stack.calibration.hand_eye.pairs import Poses
+from perception_stack.calibration.hand_eye.problem import LEAST_POSES, Paired, Problem
 from perception_stack.calibration.hand_eye.start import first_answer
-from perception_stack.calibration.rotations import (
-    corrected,
-    cross_matrix,
-    log,
-    mean_rotation,
-)
 from perception_stack.calibration.whitened import Noise, WhitenedFit, fit_whitened, refit
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.pose_stream import PoseStream
 from perception_stack.geometry.transforms import RigidTransform
 
-_MOST_POSES = 2000
-_LEAST_POSES = 3
 _NUM_BLOCKS = 20
 _NUM_FOLDS = 5
-_NUDGE_S = 1e-4
 _NOISE = Noise(kinds=(3, 3), guess=(0.003, 0.005))
 _LIMITS = Limits()
 
@@ -111,7 +103,7 @@ def calibrate_hand_eye(
     """
     fixed_from_mount = base_from_hand if setup is Setup.IN_HAND else base_from_hand.inverse
     paired, start = _first(fixed_from_mount, eye_from_target, farthest_offset_s, seed)
-    problem = _Problem.of(paired, start, timed=farthest_offset_s is not None)
+    problem = Problem.of(paired, start, timed=farthest_offset_s is not None)
     num = len(paired.times_s)
     blocks = np.arange(num) * min(_NUM_BLOCKS, num) // num
     fit = fit_whitened(problem.model, problem.num_params, noise=_NOISE, blocks=blocks)
@@ -166,14 +158,14 @@ def calibrate_hand_eye(
 
 def _first(
     hand: PoseStream, eye: PoseStream, farthest_offset_s: float | None, seed: int
-) -> tuple[_Paired, Poses]:
+) -> tuple[Paired, Poses]:
     """Both streams at the likely offset under which the median pose fits best, and the answer.
 
     Raises:
         CalibrationError: see :func:`calibrate_hand_eye`.
     """
     for one in (hand, eye):
-        if len(one) < _LEAST_POSES:
+        if len(one) < LEAST_POSES:
             text = f"{len(one)} poses {one.target} <- {one.source}; at least 3 are needed"
             raise CalibrationError(text)
     offsets_s = [0.0]
@@ -181,151 +173,14 @@ def _first(
         offsets_s = likely_offsets_s(hand, eye, farthest_s=farthest_offset_s)
     tried = []
     for offset_s in offsets_s:
-        paired = _Paired.of(hand, eye, offset_s)
+        paired = Paired.of(hand, eye, offset_s)
         start, miss = first_answer(paired.at(0.0), rng=np.random.default_rng(seed))
         tried.append((miss, paired, start))
     _, paired, start = min(tried, key=lambda one: one[0])
     return paired, start
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Paired:
-    """The eye's poses with a hand that is known at their times."""
-
-    hand: PoseStream
-    eye: PoseStream
-    since_ns: int
-    offset_s: float
-    times_s: FloatArray
-    seen: Poses
-    notes: tuple[str, ...]
-
-    @classmethod
-    def of(cls, hand: PoseStream, eye: PoseStream, offset_s: float) -> _Paired:
-        since_ns = int(eye.stamps_ns[0])
-        times_s = eye.seconds(since_ns=since_ns) + offset_s
-        rows = np.flatnonzero(hand.knows(times_s, since_ns=since_ns))
-        num_alone = len(eye) - len(rows)
-        if len(rows) < _LEAST_POSES:
-            spans = [one.seconds(since_ns=since_ns)[[0, -1]] for one in (hand, eye)]
-            text = "; ".join(f"{a:.1f} to {b:.1f} s" for a, b in spans)
-            raise CalibrationError(
-                f"only {len(rows)} poses of the eye lie between poses of the hand; "
-                f"hand and eye: {text}. If the clocks differ, allow a larger offset"
-            )
-        if len(rows) > _MOST_POSES:
-            rows = rows[np.linspace(0, len(rows) - 1, _MOST_POSES).astype(np.intp)]
-        notes = [
-            f"{num} {what} were left out"
-            for num, what in (
-                (hand.num_repeated + eye.num_repeated, "poses that repeat a stamp"),
-                (hand.num_invalid + eye.num_invalid, "poses that are not finite or no rotation"),
-                (num_alone, "poses of the eye at whose time the hand is not known"),
-            )
-            if num
-        ]
-        return cls(
-            hand=hand,
-            eye=eye,
-            since_ns=since_ns,
-            offset_s=offset_s,
-            times_s=times_s[rows],
-            seen=(eye.rotation[rows], eye.translation_m[rows]),
-            notes=tuple(notes),
-        )
-
-    def at(self, offset_s: float) -> PosePairs:
-        """With the hand at a further offset."""
-        poses = self.hand.at(self.times_s + offset_s, since_ns=self.since_ns)
-        return PosePairs(base_from_hand=poses, eye_from_target=self.seen)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Problem:
-    """Residuals of a step: of the eye's place (6), of the target's (6) and of the time (1)."""
-
-    paired: _Paired
-    mount_from_eye: RigidTransform
-    fixed_from_target: RigidTransform
-    timed: bool
-
-    @classmethod
-    def of(cls, paired: _Paired, start: Poses, *, timed: bool) -> _Problem:
-        rotation, translation = start
-        pairs = paired.at(0.0)
-        (hand_r, hand_t), (eye_r, eye_t) = pairs.base_from_hand, pairs.eye_from_target
-        turns = hand_r @ rotation @ eye_r
-        places = np.einsum("nij,nj->ni", hand_r, eye_t @ rotation.T + translation) + hand_t
-        middle = np.median(places, axis=0)
-        # what lies near the middle is right
-        far = np.linalg.norm(places - middle, axis=1)
-        hand, eye = paired.hand, paired.eye
-        return cls(
-            paired=paired,
-            mount_from_eye=RigidTransform(
-                target=hand.source, source=eye.target, rotation=rotation, translation_m=translation
-            ),
-            fixed_from_target=RigidTransform(
-                target=hand.target,
-                source=eye.source,
-                rotation=mean_rotation(turns, (far <= np.median(far)).astype(np.float64)),
-                translation_m=middle,
-            ),
-            timed=timed,
-        )
-
-    @property
-    def num_params(self) -> int:
-        return 13 if self.timed else 12
-
-    def answer(self, step: FloatArray) -> tuple[RigidTransform, RigidTransform, float]:
-        offset_s = float(step[12]) if self.timed else 0.0
-        mount = corrected(self.mount_from_eye, step[:6])
-        return mount, corrected(self.fixed_from_target, step[6:12]), offset_s
-
-    def model(self, step: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Errors of place [m] and orientation [rad] of the target in the eye, [N, 6]."""
-        mount, fixed, offset_s = self.answer(step)
-        hand_r = self.paired.at(offset_s).base_from_hand[0]
-        errors, in_mount = self._errors(mount, fixed, offset_s)
-        slope = np.zeros((len(errors), 6, len(step)))
-        back = mount.rotation.T
-        slope[:, :3, :3] = -back
-        slope[:, :3, 3:6] = back @ cross_matrix(in_mount - mount.translation_m)
-        slope[:, :3, 6:9] = back @ hand_r.swapaxes(1, 2)
-        # turns of the right-hand side of the orientation's error, to first order of that error
-        bent = np.eye(3) + cross_matrix(errors[:, 3:]) / 2
-        slope[:, 3:, 3:6] = -bent @ (fixed.rotation.T @ hand_r)
-        slope[:, 3:, 9:12] = bent @ fixed.rotation.T
-        if self.timed:
-            later = self._errors(mount, fixed, offset_s + _NUDGE_S)[0]
-            sooner = self._errors(mount, fixed, offset_s - _NUDGE_S)[0]
-            slope[:, :, 12] = (later - sooner) / (2 * _NUDGE_S)
-        return errors, slope
-
-    def _errors(
-        self, mount: RigidTransform, fixed: RigidTransform, offset_s: float
-    ) -> tuple[FloatArray, FloatArray]:
-        """The errors, and the place of the target in the mount."""
-        pairs = self.paired.at(offset_s)
-        (hand_r, hand_t), (eye_r, eye_t) = pairs.base_from_hand, pairs.eye_from_target
-        in_mount = ((fixed.translation_m - hand_t)[:, None] @ hand_r)[:, 0]
-        place = (in_mount - mount.translation_m) @ mount.rotation
-        turn = mount.rotation.T @ hand_r.swapaxes(1, 2) @ fixed.rotation
-        errors = np.concatenate([place - eye_t, log(eye_r.swapaxes(1, 2) @ turn)], axis=1)
-        return errors, in_mount
-
-    def place_errors(self, step: FloatArray) -> FloatArray:
-        """By how much each pose puts the target elsewhere in its fixed frame, [N, 3]."""
-        mount, fixed, offset_s = self.answer(step)
-        pairs = self.paired.at(offset_s)
-        (hand_r, hand_t), (_, eye_t) = pairs.base_from_hand, pairs.eye_from_target
-        place = np.einsum("nij,nj->ni", hand_r, mount.apply(eye_t)) + hand_t
-        errors: FloatArray = place - fixed.translation_m
-        return errors
-
-
-def _held_out(problem: _Problem, fit: WhitenedFit) -> FloatArray:
+def _held_out(problem: Problem, fit: WhitenedFit) -> FloatArray:
     """Errors of place of each fifth of the time under what the other four give."""
     num = len(fit.used)
     folds = (np.arange(num) * min(_NUM_FOLDS, num)) // num
@@ -337,7 +192,7 @@ def _held_out(problem: _Problem, fit: WhitenedFit) -> FloatArray:
 
 
 def _observations(
-    paired: _Paired, fit: WhitenedFit, held_out: FloatArray
+    paired: Paired, fit: WhitenedFit, held_out: FloatArray
 ) -> tuple[Observation, ...]:
     size_m = np.linalg.norm(held_out, axis=1)
     angle_rad = np.linalg.norm(fit.residuals[:, 3:], axis=1)
@@ -355,7 +210,7 @@ def _observations(
     )
 
 
-def _offset(problem: _Problem, offset_s: float, std_s: float) -> tuple[Parameter, ...]:
+def _offset(problem: Problem, offset_s: float, std_s: float) -> tuple[Parameter, ...]:
     if not problem.timed:
         return ()
     return (
