@@ -1,17 +1,16 @@
 """How well LiDAR and camera are aligned without a target: simulated rigs and real frames.
 
     python benchmarks/calibration_target_free.py rigs --num 40
-    python benchmarks/calibration_target_free.py real --starts 10
+    python benchmarks/calibration_target_free.py real --data ../shared/data --starts 10
 
 ``rigs``: streets, mounts and starts drawn at random, true pose known: errors, how often 95 %
-intervals hold the truth, verdicts. ``real``: KITTI and pjlab frames in PERCEPTION_STACK_DATA
+intervals hold the truth, verdicts. ``real``: KITTI and pjlab frames
 against their reference, from random corners of +-3 degrees and +-10 cm.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -42,16 +41,19 @@ def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("rigs", "real"))
+    parser.add_argument("--data", type=Path, help="folder of the data sets, for real")
     parser.add_argument("--num", type=int, default=40, help="rigs")
     parser.add_argument("--first", type=int, default=0, help="number of the first rig")
     parser.add_argument("--frames", type=int, default=2, help="frames of a rig")
     parser.add_argument("--starts", type=int, default=10, help="starts of each real set")
     parser.add_argument("--sets", nargs="*", help="names of real sets, all if not given")
     args = parser.parse_args()
+    if args.what == "real" and args.data is None:
+        parser.error("real needs --data DIR")
     if args.what == "rigs":
         rigs(range(args.first, args.first + args.num), num_frames=args.frames)
     else:
-        real(args.starts, args.sets)
+        real(args.data, args.starts, args.sets)
 
 
 def rigs(numbers: Sequence[int], *, num_frames: int) -> None:
@@ -72,9 +74,9 @@ def rigs(numbers: Sequence[int], *, num_frames: int) -> None:
     _summary(scores)
 
 
-def real(num_starts: int, names: Sequence[str] | None) -> None:
+def real(data: Path, num_starts: int, names: Sequence[str] | None) -> None:
     """Real frames against their reference."""
-    for name, frames, camera, truth in _sets(Path(os.environ["PERCEPTION_STACK_DATA"])):
+    for name, frames, camera, truth in _sets(data):
         if names and name not in names:
             continue
         scores = []

@@ -29,7 +29,7 @@ logging.setLoggerClass(logging.Logger)
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Folder of the real sensor data; the test is skipped where it is absent."""
-    path = Path(os.environ.get("PERCEPTION_STACK_DATA", _ROOT.parent / "shared" / "data"))
+    path = Path(os.environ.get("PERCEPTION_STACK_DATA") or _ROOT.parent / "shared" / "data")
     if not path.is_dir():
         pytest.skip(f"no data at {path}; set PERCEPTION_STACK_DATA to its folder")
     return path
