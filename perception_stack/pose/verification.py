@@ -102,19 +102,13 @@ def judge(
         region: Where the object is looked for.
         tolerance: Depths that differ by more disagree; the nearer, the more they agree.
     """
-    from perception_stack.pose import _kernels as k
+    from perception_stack.pose import _judging as k
 
     poses = np.ascontiguousarray(poses)
     sums = k.judge_poses(
         poses,
-        surface.points_m,
-        surface.normals,
-        surface.spacing_m,
-        model.diameter_m,
-        scene.depth_m,
-        scene.pinhole,
-        scene.normals,
-        STRIDE,
+        (surface.points_m, surface.normals, surface.spacing_m, model.diameter_m),
+        (scene.depth_m, scene.pinhole, scene.normals, STRIDE),
         tolerance.least_m,
         tolerance.noise_m,
     )
