@@ -213,7 +213,7 @@ def test_nearby_poses_lie_about_the_pose_and_farthest_along_the_line_of_sight(mo
     assert np.array_equal(poses[0], pose)
     shifts = ((poses[1:] - pose) @ middle)[:, :3] / model.diameter_m
     sight = (pose @ middle)[:3] / np.linalg.norm((pose @ middle)[:3])
-    assert np.abs(shifts.mean(axis=0)).max() < 0.02
+    assert np.abs(shifts.mean(axis=0)).max() < 0.03
     assert np.std(shifts @ sight) == pytest.approx(0.15, rel=0.15)
     across = shifts - np.outer(shifts @ sight, sight)
     assert np.linalg.norm(across, axis=1).max() < 0.25
