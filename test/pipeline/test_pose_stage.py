@@ -14,8 +14,8 @@ from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.journal import Journal, Reason
 from perception_stack.pipeline import pose_stage
 from perception_stack.pipeline.pose_stage import PoseStage
-from perception_stack.pose.config import PoseEstimatorConfig
-from perception_stack.pose.estimates import PoseEstimates, estimates_of
+from perception_stack.pose.config import PoseEstimatorConfig, PoseTrackerConfig
+from perception_stack.pose.estimates import Found, PoseEstimates, estimates_of
 from perception_stack.pose.scene import Scene
 
 DEPTH_M = 2.0
@@ -28,13 +28,21 @@ class Seen:
         self.scenes: list[Scene] = []
         self.searched: list[Scene] = []
 
-    def estimate(self, _detections: Detections2D, scene: Scene) -> PoseEstimates:
+    def find(self, _detections: Detections2D, scene: Scene) -> list[Found]:
         self.scenes.append(scene)
-        return estimates_of([], frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
+        return []
+
+    def find_anywhere(self, scene: Scene) -> list[Found]:
+        self.searched.append(scene)
+        return []
+
+    def estimate(self, detections: Detections2D, scene: Scene) -> PoseEstimates:
+        found = self.find(detections, scene)
+        return estimates_of(found, frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
 
     def search(self, scene: Scene) -> PoseEstimates:
-        self.searched.append(scene)
-        return estimates_of([], frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
+        found = self.find_anywhere(scene)
+        return estimates_of(found, frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
 
 
 def camera(frame_id: str, scale: int) -> CameraModel:
@@ -66,7 +74,7 @@ def parts(
     monkeypatch.setattr(pose_stage, "PoseEstimator", lambda *_given: seen)
     where = getattr(request, "param", "detections")
     config = PoseEstimatorConfig(mesh_dir=str(Path()), where=where)
-    stage = PoseStage(config, FusionConfig(), frames, journal)
+    stage = PoseStage(config, PoseTrackerConfig(), FusionConfig(), frames, journal)
     stage.set_camera(camera("color", 2))
     return stage, seen, frames, journal
 
