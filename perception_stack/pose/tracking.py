@@ -77,10 +77,12 @@ class PoseTracker:
     ) -> PoseEstimates:
         """As :meth:`update`; detections that show nothing followed are estimated, and started.
 
+        What is less sure than a new object would have to be needs a detection at its place.
+
         Returns:
             The followed, oldest first, then the others, as :meth:`PoseEstimator.find` gives them.
         """
-        followed = self._followed(scene, fixed_from_camera)
+        followed = self._followed(scene, fixed_from_camera, detections)
         rows = _unexplained(detections, followed, scene)
         new = self._estimator.find(detections, scene, rows=rows)
         self.start(new, fixed_from_camera)
@@ -100,11 +102,24 @@ class PoseTracker:
             followed += [one.found for one in self._tracks[known:]]
         return _listed(followed, scene)
 
-    def _followed(self, scene: Scene, fixed_from_camera: RigidTransform) -> list[Found]:
+    def _followed(
+        self,
+        scene: Scene,
+        fixed_from_camera: RigidTransform,
+        detections: Detections2D | None = None,
+    ) -> list[Found]:
         """Every track a frame on; those that are sure."""
         wanted = [one for one in self._tracks if one.found.model in self._estimator.models]
         moved = [self._moved(one, scene, fixed_from_camera) for one in wanted]
-        self._tracks = [one for one in moved if one.num_missed < self._config.forget_after]
+        if detections is not None:
+            moved = [
+                replace(after, num_missed=before.num_missed + 1)
+                if after.num_missed == 0 and self._is_in_doubt(after.found, detections, scene)
+                else after
+                for before, after in zip(wanted, moved, strict=True)
+            ]
+        left = [one for one in moved if one.num_missed < self._config.forget_after]
+        self._tracks = _without_doubles(left)
         for before, after in zip(wanted, moved, strict=True):
             if after.num_restarts > before.num_restarts:
                 self._note(Reason.POSE_RESTARTED, after, scene)
@@ -137,7 +152,8 @@ class PoseTracker:
         unsure = found is None or found.score < config.min_score_followed
         if unsure or (track.num_views + 1) % config.check_every == 0:
             fresh = self._fresh(track, predicted, scene)
-            if fresh is not None and (found is None or self._has_drifted(found, fresh)):
+            is_new = fresh is not None and fresh.score >= config.min_score
+            if fresh and is_new and (found is None or self._has_drifted(found, fresh)):
                 again = started(fresh, fixed_from_camera, track.track_id)
                 return replace(again, num_restarts=track.num_restarts + 1)
         if found is None or unsure:
@@ -158,6 +174,11 @@ class PoseTracker:
         )
         found = self._estimator.find(region, scene)
         return found[0] if found else None
+
+    def _is_in_doubt(self, found: Found, detections: Detections2D, scene: Scene) -> bool:
+        """Whether a pose is little sure and no detection shows its object there."""
+        is_shown = _overlaps(found, detections, scene) >= _SAME_BOX
+        return found.score < self._config.min_score and not is_shown.any()
 
     def _has_drifted(self, found: Found, fresh: Found) -> bool:
         """Whether a fresh estimate shows more of the object, and is none of what fits as well."""
@@ -181,15 +202,30 @@ def _is_same(track: PoseTrack, other: PoseTrack) -> bool:
     return bool(np.linalg.norm(apart) < model.diameter_m / 4)
 
 
+def _without_doubles(tracks: Sequence[PoseTrack]) -> list[PoseTrack]:
+    """Of tracks that have met in one place the surest, oldest first."""
+    kept: list[PoseTrack] = []
+    for one in sorted(tracks, key=lambda each: -each.found.score):
+        if not any(_is_same(one, other) for other in kept):
+            kept.append(one)
+    return sorted(kept, key=lambda each: each.track_id)
+
+
 def _unexplained(detections: Detections2D, followed: Sequence[Found], scene: Scene) -> list[int]:
     """Rows of the detections that show none of the followed objects; each explains one."""
     left = np.ones(len(detections), dtype=np.bool_)
     for one in followed:
-        overlap = iou_2d(_box_px(one, one.pose, scene)[None], detections.xyxy_px)[0]
-        overlap[~left | (np.array(detections.labels) != one.model.name)] = 0.0
-        if len(overlap) and overlap.max() >= _SAME_BOX:
+        overlap = np.where(left, _overlaps(one, detections, scene), 0.0)
+        if overlap.max(initial=0.0) >= _SAME_BOX:
             left[overlap.argmax()] = False
     return [int(row) for row in np.flatnonzero(left)]
+
+
+def _overlaps(found: Found, detections: Detections2D, scene: Scene) -> FloatArray:
+    """Overlap of an object with each detection, float64 [N]; 0 with those of other classes."""
+    overlap = iou_2d(_box_px(found, found.pose, scene)[None], detections.xyxy_px)[0]
+    is_alike = np.array([label == found.model.name for label in detections.labels], dtype=np.bool_)
+    return np.where(is_alike, overlap, 0.0)
 
 
 def _box_px(found: Found, pose: FloatArray, scene: Scene) -> FloatArray:

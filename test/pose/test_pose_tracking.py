@@ -190,3 +190,20 @@ def test_objects_no_longer_looked_for_are_let_go(estimator) -> None:
         assert tracker.update(scene, fixed_from_camera).boxes.labels == ("wedge",)
     finally:
         estimator.look_for([])
+
+
+def test_object_carried_far_away_is_found_anew_and_not_listed_twice(estimator) -> None:
+    """Its track is left behind, is in doubt as no detection shows it there, and ends."""
+    tracker = started(estimator, names=("carton", "bracket"), forget_after=2)
+    carton, bracket = tracker.tracks
+    place = carton.fixed_from_model.copy()
+    place[:3, 3] = bracket.fixed_from_model[:3, 3] + [0.03, 0.0, 0.0]
+    tracker._tracks = [replace(carton, fixed_from_model=place), bracket]
+    for scene, fixed_from_camera, truth, frame in drive()[1:]:
+        found = tracker.update_at(
+            detections_of(frame, ["carton", "bracket"]), scene, fixed_from_camera
+        )
+        assert sorted(found.boxes.labels) == ["bracket", "carton"]
+        middle = fixed_from_camera.apply(found.boxes.center_m[found.boxes.labels.index("carton")])
+        assert np.linalg.norm(middle - truth["carton"][:3, 3]) < 0.004
+    assert len(tracker.tracks) == 2
