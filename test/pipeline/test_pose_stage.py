@@ -151,3 +151,18 @@ def test_newest_frame_is_looked_at_when_asked(parts) -> None:
     stage.push_image(ColorImage(frame_id="color", stamp_ns=5 * 10**9, bgr=bgr))
     stage.request()
     assert seen.searched[1].rgb.size == 0
+
+
+def test_frame_whose_place_is_not_known_in_time_is_estimated_anew(monkeypatch) -> None:
+    seen, journal = Seen(), Journal()
+    monkeypatch.setattr(pose_stage, "PoseEstimator", lambda *_given: seen)
+    following = PoseTrackerConfig(follow=True, transform_timeout_s=0.2)
+    config = PoseEstimatorConfig(mesh_dir=str(Path()))
+    stage = PoseStage(config, following, FusionConfig(), FrameTree(), journal)
+    stage.set_camera(camera("color", 1))
+    assert push(stage, wall("color")) == []
+    assert stage.ready(100_000_000) == []
+    (found,) = stage.expire(200_000_000)
+    assert found.boxes.stamp_ns == DETECTIONS.stamp_ns
+    assert len(seen.scenes) == 1
+    assert journal.counts == {Reason.NO_TRANSFORM: 1}

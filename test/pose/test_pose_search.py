@@ -195,6 +195,7 @@ def test_pose_out_of_view_explains_nothing(models, table) -> None:
     assert (evidence.agreement == 0).all()
     assert (evidence.visible == 0).all()
     assert (evidence.filled == 0).all()
+    assert np.allclose(evidence.rms, 3**-0.5)  # no better than by chance
 
 
 def test_points_without_a_surface_give_no_candidates(models, table) -> None:
