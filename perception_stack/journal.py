@@ -58,6 +58,8 @@ class Reason(str, Enum):
     FRAME_MISMATCH = "frame_mismatch", "data came in another frame than expected"
     NO_MESH = "no_mesh", "no mesh for the class of the detection"
     POSE_NOT_FOUND = "pose_not_found", "no pose hypothesis fits well enough"
+    POSE_RESTARTED = "pose_restarted", "a followed pose was wrong or moved; a fresh one took over"
+    POSE_LOST = "pose_lost", "a followed object was not seen for too many frames"
     CARRIES_OBJECT = "carries_object", "another object stands or leans on it"
     NO_ANTIPODAL = "no_antipodal", "no two parts of its surface face each other within friction"
     TOO_WIDE = "too_wide", "it is wider than the gripper opens"

@@ -89,7 +89,11 @@ class Chain:
         self._pose = None
         if config.pose_estimator.enabled:
             self._pose = PoseStage(
-                config.pose_estimator, config.fusion, self.frames, journals["pose_estimator"]
+                config.pose_estimator,
+                config.pose_tracker,
+                config.fusion,
+                self.frames,
+                journals["pose_estimator"],
             )
 
     def warm_up(self) -> None:
@@ -218,9 +222,14 @@ class Chain:
 
     def ready(self, now_ns: int) -> list[FrameResult]:
         """What transforms that came since make possible, at an arrival time of now."""
+        results: list[FrameResult] = []
+        if self._pose is not None:
+            with self._timed("pose_estimator"):
+                poses = self._pose.ready(now_ns)
+            results += self._keep(poses, now_ns)
         with self._timed("lidar_detector"):
             scans = self._scans.expire(now_ns)
-        results = self._detect(scans, now_ns)
+        results += self._detect(scans, now_ns)
         with self._timed("fusion"):
             boxes = self._fusion.ready(now_ns)
         return results + self._track(boxes, now_ns) + self._track_waiting(now_ns)

@@ -16,7 +16,7 @@ from perception_stack.errors import ConfigError, UnknownParameterError
 from perception_stack.fusion.config import FusionConfig
 from perception_stack.grasp.config import GraspPlannerConfig
 from perception_stack.lidar.config import LidarDetectorConfig
-from perception_stack.pose.config import PoseEstimatorConfig
+from perception_stack.pose.config import PoseEstimatorConfig, PoseTrackerConfig
 from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.image.config import ImageTrackerConfig
 
@@ -37,6 +37,7 @@ class ChainConfig:
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     image_tracker: ImageTrackerConfig = field(default_factory=ImageTrackerConfig)
     pose_estimator: PoseEstimatorConfig = field(default_factory=PoseEstimatorConfig)
+    pose_tracker: PoseTrackerConfig = field(default_factory=PoseTrackerConfig)
     grasp_planner: GraspPlannerConfig = field(default_factory=GraspPlannerConfig)
 
     @classmethod

@@ -2,7 +2,7 @@
 
 By default depth images are joined with the detections of the same image; else each frame is
 searched, or the newest one when somebody asks. A depth image of a camera of its own is brought to
-the pixels of the colour image first.
+the pixels of the colour image first. What was found can be followed in the frames that come.
 """
 
 from __future__ import annotations
@@ -11,18 +11,27 @@ from collections.abc import Sequence
 
 from perception_stack.datatypes import ColorImage, DepthImage, Detections2D
 from perception_stack.depth.registration import register
-from perception_stack.errors import CalibrationError, PerceptionError
+from perception_stack.errors import (
+    CalibrationError,
+    PerceptionError,
+    TransformUnavailableError,
+)
 from perception_stack.fusion.config import FusionConfig
 from perception_stack.fusion.pairing import Companion, PairedSet, Pairing
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.frame_tree import FrameTree
+from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.journal import Journal, Reason
-from perception_stack.pose.config import PoseEstimatorConfig
-from perception_stack.pose.estimates import PoseEstimates
+from perception_stack.pipeline.transform_queue import TransformQueue
+from perception_stack.pose.config import PoseEstimatorConfig, PoseTrackerConfig
+from perception_stack.pose.estimates import Found, PoseEstimates, estimates_of
 from perception_stack.pose.estimator import PoseEstimator
 from perception_stack.pose.scene import Scene
+from perception_stack.pose.tracking import PoseTracker
 
 _DEPTH, _DETECTIONS = "depth", "detections"
+
+_Frame = tuple[DepthImage, Detections2D | None]
 
 
 class PoseStage:
@@ -30,14 +39,16 @@ class PoseStage:
 
     Args:
         config: Parameters of the pose estimator step.
+        following: Whether and how what was found is followed.
         pairing: Tolerances by which detections and depth images are joined.
-        frames: Where the depth camera is, if it is not the colour camera.
+        frames: Where the cameras are.
         journal: Told of everything dropped.
     """
 
     def __init__(
         self,
         config: PoseEstimatorConfig,
+        following: PoseTrackerConfig,
         pairing: FusionConfig,
         frames: FrameTree,
         journal: Journal,
@@ -45,6 +56,11 @@ class PoseStage:
         self._frames = frames
         self._journal = journal
         self._estimator = PoseEstimator(config, journal)
+        self._tracker = PoseTracker(following, self._estimator, journal)
+        self._following = following
+        self._placed = TransformQueue[_Frame, RigidTransform](
+            self._fixed_from, journal, timeout_s=following.transform_timeout_s
+        )
         self._where = config.where
         self._tolerance_ns = round(1e9 * pairing.tolerance_s)
         self._image: ColorImage | None = None
@@ -97,8 +113,12 @@ class PoseStage:
             raise CalibrationError("poses were asked for before a depth image and camera_info")
         scene = self._scene(self._depth, self._camera)
         if regions is None:
-            return self._estimator.search(scene)
-        return self._estimator.estimate(regions, scene)
+            found = self._estimator.find_anywhere(scene)
+        else:
+            found = self._estimator.find(regions, scene)
+        if self._following.follow:
+            self._start(found, scene)
+        return estimates_of(found, frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
 
     def push_detections(self, detections: Detections2D, *, arrival_ns: int) -> list[PoseEstimates]:
         """2-D detections of one image."""
@@ -106,37 +126,60 @@ class PoseStage:
             return []
         stamp_ns = detections.stamp_ns
         return self._estimate_all(
-            self._pairing.push(_DETECTIONS, stamp_ns, detections, arrival_ns=arrival_ns)
+            self._pairing.push(_DETECTIONS, stamp_ns, detections, arrival_ns=arrival_ns),
+            arrival_ns,
         )
 
     def push_depth(self, depth: DepthImage, *, arrival_ns: int) -> list[PoseEstimates]:
         """One depth image."""
         self._depth = depth
-        if self._where == "request":
-            return []
-        if self._where == "frame":
-            return self._try(depth, None)
-        return self._estimate_all(
-            self._pairing.push(_DEPTH, depth.stamp_ns, depth, arrival_ns=arrival_ns)
-        )
+        if self._where == "detections":
+            return self._estimate_all(
+                self._pairing.push(_DEPTH, depth.stamp_ns, depth, arrival_ns=arrival_ns),
+                arrival_ns,
+            )
+        if self._where == "frame" or self._tracker.tracks:
+            return self._estimate(depth, None, arrival_ns)
+        return []
+
+    def ready(self, now_ns: int | None) -> list[PoseEstimates]:
+        """Poses of frames whose place has become known; ``None``: nothing more comes."""
+        poses = []
+        for (depth, detections), fixed_from_camera in self._placed.ready(now_ns):
+            poses += self._try(depth, detections, fixed_from_camera)
+        return poses
 
     def expire(self, now_ns: int) -> list[PoseEstimates]:
         """What has waited too long for a partner, at an arrival time of now."""
-        return self._estimate_all(self._pairing.expire(now_ns))
+        return self._estimate_all(self._pairing.expire(now_ns), now_ns) + self.ready(now_ns)
 
     def flush(self) -> list[PoseEstimates]:
         """Everything that still waits; nothing more will come."""
-        return self._estimate_all(self._pairing.flush())
+        return self._estimate_all(self._pairing.flush(), 0) + self.ready(None)
 
-    def _estimate_all(self, sets: list[PairedSet]) -> list[PoseEstimates]:
+    def _estimate_all(self, sets: list[PairedSet], arrival_ns: int) -> list[PoseEstimates]:
         poses = []
         for one in sets:
             detections = one.companions[_DETECTIONS]
             if detections is not None:
-                poses += self._try(one.reference, detections)
+                poses += self._estimate(one.reference, detections, arrival_ns)
         return poses
 
-    def _try(self, depth: DepthImage, detections: Detections2D | None) -> list[PoseEstimates]:
+    def _estimate(
+        self, depth: DepthImage, detections: Detections2D | None, arrival_ns: int
+    ) -> list[PoseEstimates]:
+        """The poses in one depth image, now or when it is known where the camera was."""
+        if not self._following.follow:
+            return self._try(depth, detections, None)
+        self._placed.push((depth, detections), stamp_ns=depth.stamp_ns, arrival_ns=arrival_ns)
+        return self.ready(arrival_ns)
+
+    def _try(
+        self,
+        depth: DepthImage,
+        detections: Detections2D | None,
+        fixed_from_camera: RigidTransform | None,
+    ) -> list[PoseEstimates]:
         """The poses in one depth image, or none, and the reason noted."""
         if self._camera is None:
             detail = "depth images wait for a first camera_info"
@@ -144,12 +187,39 @@ class PoseStage:
             return []
         try:
             scene = self._scene(depth, self._camera)
-            if detections is None:
-                return [self._estimator.search(scene)]
-            return [self._estimator.estimate(detections, scene)]
+            if fixed_from_camera is not None:
+                return [self._followed(scene, detections, fixed_from_camera)]
+            if detections is not None:
+                return [self._estimator.estimate(detections, scene)]
+            return [self._estimator.search(scene)] if self._where == "frame" else []
         except PerceptionError as error:
             self._journal.count_error(error, stamp_ns=depth.stamp_ns, where=_DEPTH)
             return []
+
+    def _followed(
+        self, scene: Scene, detections: Detections2D | None, fixed_from_camera: RigidTransform
+    ) -> PoseEstimates:
+        if detections is not None:
+            return self._tracker.update_at(detections, scene, fixed_from_camera)
+        if self._where == "frame":
+            return self._tracker.update_anywhere(scene, fixed_from_camera)
+        return self._tracker.update(scene, fixed_from_camera)
+
+    def _start(self, found: list[Found], scene: Scene) -> None:
+        """Follow what was found from now on, if it is known where the camera was."""
+        fixed_frame = self._following.fixed_frame
+        try:
+            place = self._frames.lookup(fixed_frame, scene.frame_id, scene.stamp_ns)
+        except TransformUnavailableError as error:
+            self._journal.count_error(error, stamp_ns=scene.stamp_ns, where=_DEPTH)
+            return
+        self._tracker.start(found, place)
+
+    def _fixed_from(self, frame: _Frame) -> RigidTransform:
+        """Of the colour camera, at whose pixels depths are looked at."""
+        depth, _ = frame
+        camera = depth if self._camera is None else self._camera
+        return self._frames.lookup(self._following.fixed_frame, camera.frame_id, depth.stamp_ns)
 
     def _scene(self, depth: DepthImage, camera: CameraModel) -> Scene:
         """The frame of a depth image, with colours where there is an image of its time."""

@@ -1,4 +1,4 @@
-"""Parameters of the pose estimator step."""
+"""Parameters of the pose estimator step, and of following poses from frame to frame."""
 
 from __future__ import annotations
 
@@ -53,3 +53,32 @@ class PoseEstimatorConfig(StepConfig):
     def enabled(self) -> bool:
         """Whether any object is known."""
         return bool(self.mesh_dir)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoseTrackerConfig(StepConfig):
+    """How poses are kept from frame to frame."""
+
+    follow: bool = param(False, "Follow what was found instead of estimating each frame anew.")
+    fixed_frame: str = param("odom", "Frame that does not move; objects are kept in it.")
+    transform_timeout_s: float = param(
+        0.2, "Longest wait for the transform to the fixed frame.", unit="s", low=0.0, high=10.0
+    )
+    check_every: int = param(10, "Frames from one fresh estimate to the next.", low=1, high=1000)
+    min_score: float = param(0.5, "Score from which an object is followed.", low=0.0, high=1.0)
+    min_score_followed: float = param(
+        0.2,
+        "Score below which the pose of one that is followed is estimated anew.",
+        low=0.0,
+        high=1.0,
+    )
+    forget_after: int = param(5, "Frames without a sure pose that end a track.", low=1, high=100)
+    drift: float = param(
+        0.1, "Distance of a fresh pose, in diameters, that is a drift.", low=0.01, high=1.0
+    )
+    change: float = param(
+        0.02,
+        "What a resting object may move between frames, in diameters; less smooths more.",
+        low=0.0,
+        high=1.0,
+    )

@@ -82,12 +82,15 @@ class PoseEstimator:
         found = self.find(detections, scene)
         return estimates_of(found, frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
 
-    def find(self, detections: Detections2D, scene: Scene) -> list[Found]:
+    def find(
+        self, detections: Detections2D, scene: Scene, *, rows: Sequence[int] | None = None
+    ) -> list[Found]:
         """The objects at detections, in their order.
 
         Args:
             detections: Of the image that the depth is registered to, with or without masks.
             scene: The frame.
+            rows: Of the detections that are looked at; None for all.
 
         Raises:
             FrameMismatchError: detections and scene are of different frames.
@@ -97,7 +100,8 @@ class PoseEstimator:
                 "detections", expected=scene.frame_id, received=detections.frame_id
             )
         jobs = []
-        for row, label in enumerate(detections.labels):
+        for row in range(len(detections)) if rows is None else rows:
+            label = detections.labels[row]
             if label in self._active:
                 jobs.append((self._models[label], row))
             elif label not in self._models:
@@ -116,6 +120,11 @@ class PoseEstimator:
         return found
 
     def search(self, scene: Scene) -> PoseEstimates:
+        """As :meth:`find_anywhere`, as arrays."""
+        found = self.find_anywhere(scene)
+        return estimates_of(found, frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
+
+    def find_anywhere(self, scene: Scene) -> list[Found]:
         """All instances of the objects looked for, anywhere in a frame, the surest first."""
         config = self._config
         points = points_of_frame(
@@ -126,7 +135,7 @@ class PoseEstimator:
         if len(points) < config.min_points:
             detail = f"{len(points)} depth pixels off planes, {config.min_points} needed"
             self._drop(scene, Reason.NO_DEPTH, detail)
-            return estimates_of([], frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
+            return []
 
         def one(model: PoseModel) -> list[Claim]:
             region = region_of(points, diameter_m=model.diameter_m, xyxy_px=None)
@@ -139,8 +148,7 @@ class PoseEstimator:
         claims = compatible([claim for some in _in_parallel(one, self.models) for claim in some])
         sure = [one for one in claims if one.score >= config.min_score]
         sure.sort(key=lambda one: -one.score)
-        found = [with_alternatives(one.search, one.candidates, one.row) for one in sure]
-        return estimates_of(found, frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
+        return [with_alternatives(one.search, one.candidates, one.row) for one in sure]
 
     def refine(self, name: str, camera_from_model: FloatArray, scene: Scene) -> Found | None:
         """The pose of an object from one nearby, such as that of the last frame.

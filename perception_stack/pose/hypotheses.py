@@ -7,12 +7,13 @@ turned all around: if a place is on the object, one of these poses is near the t
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.transforms import matrix_from_quat
-from perception_stack.objects.rotations import turns_about
 from perception_stack.pose.models import PoseModel
 from perception_stack.pose.region import Region
 from perception_stack.pose.scene import Scene
@@ -21,7 +22,10 @@ _NUM_CONTACT_TURNS = 14
 _NUM_TURNS = 12
 _NUM_TRIED = 32
 _FIRST_TOLERANCE = 0.08  # of the diameter
-_NEARBY_RAD, _NEARBY = np.deg2rad(12.0), (-0.25, -0.12, 0.12, 0.25)  # of the diameter
+_NUM_NEARBY = 64
+# standard deviations; lengths are relative to the diameter
+_NEARBY_RAD, _NEARBY_ACROSS, _NEARBY_ALONG = np.deg2rad(10.0), 0.06, 0.15
+_PRIOR = 0.2  # RMS distance of corners
 _PLACE = 0.35  # of the diameter
 _CORNERS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
 
@@ -90,16 +94,37 @@ def turned(model: PoseModel, poses: FloatArray) -> FloatArray:
 
 
 def nearby(model: PoseModel, pose: FloatArray) -> FloatArray:
-    """A pose, and the object turned or shifted a little on the spot, float64 [19, 4, 4]."""
-    moves = [np.eye(4)]
-    for axis in np.eye(3):
-        angles_rad = np.array([-_NEARBY_RAD, _NEARBY_RAD])
-        moves += list(turns_about(axis, angles_rad, through_m=model.known.middle_m))
-        for share in _NEARBY:
-            shift = np.eye(4)
-            shift[:3, 3] = share * model.diameter_m * axis
-            moves.append(shift)
-    return np.asarray(pose @ np.array(moves))
+    """A pose and others about it, spread as the errors of poses from images are.
+
+    These are largest along the line of sight. The draws are even (Halton 1960), always the same.
+
+    Returns:
+        float64 [64, 4, 4], the pose first.
+    """
+    from scipy.spatial.transform import Rotation
+
+    middle_m = pose[:3, :3] @ model.known.middle_m + pose[:3, 3]
+    sight = middle_m / np.linalg.norm(middle_m)
+    turns, shifts = np.hsplit(_even_draws(_NUM_NEARBY - 1), 2)
+    along = _NEARBY_ALONG * shifts @ np.outer(sight, sight)
+    across = _NEARBY_ACROSS * shifts @ (np.eye(3) - np.outer(sight, sight))
+    poses = np.tile(pose, (_NUM_NEARBY, 1, 1))
+    turned_by = Rotation.from_rotvec(_NEARBY_RAD * turns).as_matrix()
+    poses[1:, :3, :3] = turned_by @ pose[:3, :3]
+    places_m = middle_m + model.diameter_m * (along + across)
+    poses[1:, :3, 3] = places_m - poses[1:, :3, :3] @ model.known.middle_m
+    return poses
+
+
+def log_prior(model: PoseModel, poses: FloatArray, about: FloatArray) -> FloatArray:
+    """Log density, but for a constant, of poses [H, 4, 4] whose error about one is as expected.
+
+    Of all poses that symmetries make the same as that one, the nearest counts.
+    """
+    places = _corners(model, about @ model.equivalents)
+    square = ((_corners(model, poses)[:, None] - places) ** 2).sum(axis=2).min(axis=1)
+    scale = len(_CORNERS) * (_PRIOR * model.diameter_m) ** 2
+    return np.asarray(-0.5 * square / scale)
 
 
 def best_different(
@@ -145,3 +170,12 @@ def _corners(model: PoseModel, poses: FloatArray) -> FloatArray:
     corners_m = model.known.middle_m + model.known.size_lwh_m / 2 * _CORNERS
     placed = np.einsum("hij,kj->hki", poses[:, :3, :3], corners_m) + poses[:, None, :3, 3]
     return np.asarray(placed.reshape(len(poses), 3 * len(_CORNERS)))
+
+
+@cache
+def _even_draws(num: int) -> FloatArray:
+    """Of the standard normal distribution in six dimensions, float64 [num, 6]."""
+    from scipy.special import ndtri
+    from scipy.stats.qmc import Halton
+
+    return np.asarray(ndtri(Halton(6, scramble=False).random(num + 1)[1:]))

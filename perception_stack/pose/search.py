@@ -12,6 +12,7 @@ from perception_stack.pose.hypotheses import (
     best_at_a_glance,
     best_different,
     contacts_at,
+    log_prior,
     nearby,
     turned,
 )
@@ -100,18 +101,23 @@ class Search:
         return self.refined(poses)
 
     def near(self, pose: FloatArray) -> Candidates:
-        """The pose that fits best near a given one, from it and from a few turns and shifts."""
-        starts = nearby(self.model, pose)
-        poses = self._aligned(starts, _NEAR_LIMITS)
-        poses = self._best(poses, num=_NUM_LAST, apart=_NEXT_APART)
-        return self.refined(poses)
+        """The pose that fits best near a given one; the nearer it is, the less it has to fit."""
+        poses = self._aligned(nearby(self.model, pose), _NEAR_LIMITS)
+        poses = self._best(poses, num=_NUM_LAST, apart=_NEXT_APART, about=pose)
+        return self.refined(poses, about=pose)
 
-    def refined(self, poses: FloatArray) -> Candidates:
-        """Poses near the truth, each brought to where it fits best; the best first."""
+    def refined(self, poses: FloatArray, *, about: FloatArray | None = None) -> Candidates:
+        """Poses near the truth, each brought to where it fits best; the best first.
+
+        Args:
+            poses: float64 [H, 4, 4], scene from model.
+            about: float64 [4, 4], where the object was expected, if it was.
+        """
         poses = self._aligned(poses, _LAST_LIMITS, fine=True)
         evidence, closely = self.judged(poses), self.judged(poses, closely=True)
         whole_frame = self.region.is_whole_frame
         odds = choice_log_odds(evidence, closely, whole_frame=whole_frame)
+        odds += self._log_prior(poses, about)
         rows = best_different(self.model, poses, odds, num=len(poses), apart=_SAME)
         evidence, closely = evidence.rows(rows), closely.rows(rows)
         return Candidates(
@@ -173,17 +179,22 @@ class Search:
                 )
         return better
 
-    def _best(self, poses: FloatArray, *, num: int, apart: float) -> FloatArray:
-        evidence = self.judged(poses)
+    def _best(
+        self, poses: FloatArray, *, num: int, apart: float, about: FloatArray | None = None
+    ) -> FloatArray:
+        odds = rough_log_odds(self.judged(poses), whole_frame=self.region.is_whole_frame)
         rows = best_different(
             self.model,
             poses,
-            rough_log_odds(evidence, whole_frame=self.region.is_whole_frame),
+            odds + self._log_prior(poses, about),
             num=num,
             apart=apart,
             per_place=_PER_PLACE if self.region.is_whole_frame else None,
         )
         return np.asarray(poses[rows])
+
+    def _log_prior(self, poses: FloatArray, about: FloatArray | None) -> FloatArray:
+        return np.zeros(len(poses)) if about is None else log_prior(self.model, poses, about)
 
 
 def _some(points_m: FloatArray, num: int) -> FloatArray:

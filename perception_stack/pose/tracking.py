@@ -9,60 +9,22 @@ place and started again if the fresh one fits better and is elsewhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from perception_stack.config import StepConfig, param
 from perception_stack.datatypes import Detections2D, FloatArray
+from perception_stack.geometry.overlap import iou_2d
 from perception_stack.geometry.transforms import RigidTransform
+from perception_stack.journal import Journal, Reason
+from perception_stack.pose.config import PoseTrackerConfig
 from perception_stack.pose.estimates import Found, PoseEstimates, estimates_of
 from perception_stack.pose.estimator import PoseEstimator
 from perception_stack.pose.scene import Scene
+from perception_stack.pose.tracks import PoseTrack, joined, started
 
 _CLEARLY_BETTER = 0.1  # share of the surface
-_CONTRADICTS = 50.0  # squared Mahalanobis distance of a view that is not joined
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoseTrackerConfig(StepConfig):
-    """How poses are kept from frame to frame."""
-
-    check_every: int = param(10, "Frames from one fresh estimate to the next.", low=1, high=1000)
-    min_score: float = param(0.5, "Score below which a pose is estimated anew.", low=0.0, high=1.0)
-    forget_after: int = param(5, "Frames without a sure pose that end a track.", low=1, high=100)
-    drift: float = param(
-        0.1, "Distance of a fresh pose, in diameters, that is a drift.", low=0.01, high=1.0
-    )
-    change: float = param(
-        0.02,
-        "What a resting object may move between frames, in diameters; less smooths more.",
-        low=0.0,
-        high=1.0,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PoseTrack:
-    """One object over time.
-
-    Attributes:
-        track_id: The same as long as it is followed.
-        fixed_from_model: float64 [4, 4], of all views.
-        covariance: float64 [6, 6] of it, along the axes of the fixed frame.
-        found: What the newest frame alone says, in the camera's frame.
-        num_views: Frames since it was last started.
-        num_missed: Frames since a pose was sure.
-        num_restarts: How often a fresh estimate took the place of a drifted pose.
-    """
-
-    track_id: int
-    fixed_from_model: FloatArray
-    covariance: FloatArray
-    found: Found
-    num_views: int
-    num_missed: int
-    num_restarts: int
+_SAME_BOX = 0.3  # least overlap of the box of a followed object and of a detection
 
 
 class PoseTracker:
@@ -71,13 +33,18 @@ class PoseTracker:
     Args:
         config: Parameters.
         estimator: Knows the objects.
+        journal: Told which tracks were started again or ended.
     """
 
-    def __init__(self, config: PoseTrackerConfig, estimator: PoseEstimator) -> None:
+    def __init__(
+        self, config: PoseTrackerConfig, estimator: PoseEstimator, journal: Journal
+    ) -> None:
         self._config = config
         self._estimator = estimator
+        self._journal = journal
         self._tracks: list[PoseTrack] = []
         self._num_started = 0
+        self._since_search = 0
 
     @property
     def tracks(self) -> tuple[PoseTrack, ...]:
@@ -85,15 +52,16 @@ class PoseTracker:
         return tuple(self._tracks)
 
     def start(self, found: Sequence[Found], fixed_from_camera: RigidTransform) -> None:
-        """Follow objects from now on; those followed already are left as they are."""
+        """Follow those that are sure from now on; those followed already are left as they are."""
         for one in found:
-            track = _started(one, fixed_from_camera, self._num_started)
-            if not any(self._is_same(track, other) for other in self._tracks):
+            track = started(one, fixed_from_camera, self._num_started)
+            is_followed = any(_is_same(track, other) for other in self._tracks)
+            if one.score >= self._config.min_score and not is_followed:
                 self._tracks.append(track)
                 self._num_started += 1
 
     def update(self, scene: Scene, fixed_from_camera: RigidTransform) -> PoseEstimates:
-        """The objects in a further frame.
+        """The followed objects in a further frame.
 
         Args:
             scene: The frame.
@@ -102,11 +70,64 @@ class PoseTracker:
         Returns:
             Those whose pose is sure, oldest first, all views joined, in the camera's frame.
         """
-        moved = [self._moved(one, scene, fixed_from_camera) for one in self._tracks]
-        self._tracks = [one for one in moved if one.num_missed < self._config.forget_after]
+        return _listed(self._followed(scene, fixed_from_camera), scene)
+
+    def update_at(
+        self, detections: Detections2D, scene: Scene, fixed_from_camera: RigidTransform
+    ) -> PoseEstimates:
+        """As :meth:`update`; detections that show nothing followed are estimated, and started.
+
+        What is less sure than a new object would have to be needs a detection at its place.
+
+        Returns:
+            The followed, oldest first, then the others, as :meth:`PoseEstimator.find` gives them.
+        """
+        followed = self._followed(scene, fixed_from_camera, detections)
+        rows = _unexplained(detections, followed, scene)
+        new = self._estimator.find(detections, scene, rows=rows)
+        self.start(new, fixed_from_camera)
+        return _listed([*followed, *new], scene)
+
+    def update_anywhere(self, scene: Scene, fixed_from_camera: RigidTransform) -> PoseEstimates:
+        """As :meth:`update`; the whole frame is searched from time to time, and new ones started.
+
+        That is in every ``check_every``-th frame, and while nothing is followed.
+        """
+        followed = self._followed(scene, fixed_from_camera)
+        self._since_search += 1
+        if not self._tracks or self._since_search >= self._config.check_every:
+            self._since_search = 0
+            known = len(self._tracks)
+            self.start(self._estimator.find_anywhere(scene), fixed_from_camera)
+            followed += [one.found for one in self._tracks[known:]]
+        return _listed(followed, scene)
+
+    def _followed(
+        self,
+        scene: Scene,
+        fixed_from_camera: RigidTransform,
+        detections: Detections2D | None = None,
+    ) -> list[Found]:
+        """Every track a frame on; those that are sure."""
+        wanted = [one for one in self._tracks if one.found.model in self._estimator.models]
+        moved = [self._moved(one, scene, fixed_from_camera) for one in wanted]
+        if detections is not None:
+            moved = [
+                replace(after, num_missed=before.num_missed + 1)
+                if after.num_missed == 0 and self._is_in_doubt(after.found, detections, scene)
+                else after
+                for before, after in zip(wanted, moved, strict=True)
+            ]
+        left = [one for one in moved if one.num_missed < self._config.forget_after]
+        self._tracks = _without_doubles(left)
+        for before, after in zip(wanted, moved, strict=True):
+            if after.num_restarts > before.num_restarts:
+                self._note(Reason.POSE_RESTARTED, after, scene)
+            if after.num_missed >= self._config.forget_after:
+                self._note(Reason.POSE_LOST, after, scene)
         camera_from_fixed = fixed_from_camera.inverse()
         turn = np.kron(np.eye(2), camera_from_fixed.rotation)
-        sure = [
+        return [
             replace(
                 one.found,
                 pose=camera_from_fixed.matrix @ one.fixed_from_model,
@@ -115,7 +136,12 @@ class PoseTracker:
             for one in self._tracks
             if one.num_missed == 0
         ]
-        return estimates_of(sure, frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
+
+    def _note(self, reason: Reason, track: PoseTrack, scene: Scene) -> None:
+        found = track.found
+        detail = f"{found.model.name} {track.track_id}: score {found.score:.2f}, "
+        detail += f"{found.visible:.2f} of the surface seen"
+        self._journal.count(reason, stamp_ns=scene.stamp_ns, detail=detail)
 
     def _moved(
         self, track: PoseTrack, scene: Scene, fixed_from_camera: RigidTransform
@@ -123,32 +149,36 @@ class PoseTracker:
         config, name = self._config, track.found.model.name
         predicted = fixed_from_camera.inverse().matrix @ track.fixed_from_model
         found = self._estimator.refine(name, predicted, scene)
-        unsure = found is None or found.score < config.min_score
+        unsure = found is None or found.score < config.min_score_followed
         if unsure or (track.num_views + 1) % config.check_every == 0:
             fresh = self._fresh(track, predicted, scene)
-            if fresh is not None and (found is None or self._has_drifted(found, fresh)):
-                again = _started(fresh, fixed_from_camera, track.track_id)
+            is_new = fresh is not None and fresh.score >= config.min_score
+            if fresh and is_new and (found is None or self._has_drifted(found, fresh)):
+                again = started(fresh, fixed_from_camera, track.track_id)
                 return replace(again, num_restarts=track.num_restarts + 1)
         if found is None or unsure:
             return replace(track, num_missed=track.num_missed + 1)
-        return _joined(track, found, fixed_from_camera, change=config.change)
+        return joined(track, found, fixed_from_camera, change=config.change)
 
     def _fresh(self, track: PoseTrack, predicted: FloatArray, scene: Scene) -> Found | None:
         """An estimate at the object's place that knows nothing of its pose."""
-        model = track.found.model
-        points_m = model.contacts.points_m @ predicted[:3, :3].T + predicted[:3, 3]
-        uv_px = scene.project(points_m)
-        if not np.isfinite(uv_px).all():
+        xyxy_px = _box_px(track.found, predicted, scene)
+        if not np.isfinite(xyxy_px).all():
             return None
         region = Detections2D(
             frame_id=scene.frame_id,
             stamp_ns=scene.stamp_ns,
-            xyxy_px=np.concatenate([uv_px.min(axis=0), uv_px.max(axis=0)])[None],
+            xyxy_px=xyxy_px[None],
             score=np.ones(1),
-            labels=(model.name,),
+            labels=(track.found.model.name,),
         )
         found = self._estimator.find(region, scene)
         return found[0] if found else None
+
+    def _is_in_doubt(self, found: Found, detections: Detections2D, scene: Scene) -> bool:
+        """Whether a pose is little sure and no detection shows its object there."""
+        is_shown = _overlaps(found, detections, scene) >= _SAME_BOX
+        return found.score < self._config.min_score and not is_shown.any()
 
     def _has_drifted(self, found: Found, fresh: Found) -> bool:
         """Whether a fresh estimate shows more of the object, and is none of what fits as well."""
@@ -162,58 +192,47 @@ class PoseTracker:
         is_elsewhere = apart_m > self._config.drift * model.diameter_m
         return bool(better > _CLEARLY_BETTER and is_elsewhere)
 
-    def _is_same(self, track: PoseTrack, other: PoseTrack) -> bool:
-        model = track.found.model
-        if model is not other.found.model:
-            return False
-        middle = np.append(model.known.middle_m, 1.0)
-        apart = (track.fixed_from_model - other.fixed_from_model) @ middle
-        return bool(np.linalg.norm(apart) < model.diameter_m / 4)
+
+def _is_same(track: PoseTrack, other: PoseTrack) -> bool:
+    model = track.found.model
+    if model is not other.found.model:
+        return False
+    middle = np.append(model.known.middle_m, 1.0)
+    apart = (track.fixed_from_model - other.fixed_from_model) @ middle
+    return bool(np.linalg.norm(apart) < model.diameter_m / 4)
 
 
-def _started(found: Found, fixed_from_camera: RigidTransform, track_id: int) -> PoseTrack:
-    turn = np.kron(np.eye(2), fixed_from_camera.rotation)
-    return PoseTrack(
-        track_id=track_id,
-        fixed_from_model=fixed_from_camera.matrix @ found.pose,
-        covariance=turn @ found.covariance @ turn.T,
-        found=found,
-        num_views=1,
-        num_missed=0,
-        num_restarts=0,
-    )
+def _without_doubles(tracks: Sequence[PoseTrack]) -> list[PoseTrack]:
+    """Of tracks that have met in one place the surest, oldest first."""
+    kept: list[PoseTrack] = []
+    for one in sorted(tracks, key=lambda each: -each.found.score):
+        if not any(_is_same(one, other) for other in kept):
+            kept.append(one)
+    return sorted(kept, key=lambda each: each.track_id)
 
 
-def _joined(
-    track: PoseTrack, found: Found, fixed_from_camera: RigidTransform, *, change: float
-) -> PoseTrack:
-    """The track with a further view: a Kalman update; started again where they contradict."""
-    from scipy.spatial.transform import Rotation
+def _unexplained(detections: Detections2D, followed: Sequence[Found], scene: Scene) -> list[int]:
+    """Rows of the detections that show none of the followed objects; each explains one."""
+    left = np.ones(len(detections), dtype=np.bool_)
+    for one in followed:
+        overlap = np.where(left, _overlaps(one, detections, scene), 0.0)
+        if overlap.max(initial=0.0) >= _SAME_BOX:
+            left[overlap.argmax()] = False
+    return [int(row) for row in np.flatnonzero(left)]
 
-    view = _started(found, fixed_from_camera, track.track_id)
-    diameter_m = found.model.diameter_m
-    before = track.covariance + np.diag(np.repeat([change * diameter_m, change], 3) ** 2)
-    # of what looks the same, the pose that is nearest to where the object was
-    same = view.fixed_from_model @ found.model.equivalents
-    turns = np.einsum("ij,eij->e", track.fixed_from_model[:3, :3], same[:, :3, :3])
-    nearest = same[np.argmax(turns)]
-    step = np.append(
-        nearest[:3, 3] - track.fixed_from_model[:3, 3],
-        Rotation.from_matrix(nearest[:3, :3] @ track.fixed_from_model[:3, :3].T).as_rotvec(),
-    )
-    together = np.linalg.inv(before + view.covariance)
-    if step @ together @ step > _CONTRADICTS:  # it was moved, or was wrong before
-        return replace(view, num_restarts=track.num_restarts + 1)
-    gain = before @ together
-    step = gain @ step
-    joined = np.eye(4)
-    joined[:3, :3] = Rotation.from_rotvec(step[3:]).as_matrix() @ track.fixed_from_model[:3, :3]
-    joined[:3, 3] = track.fixed_from_model[:3, 3] + step[:3]
-    covariance = (np.eye(6) - gain) @ before
-    return replace(
-        view,
-        fixed_from_model=joined,
-        covariance=(covariance + covariance.T) / 2,
-        num_views=track.num_views + 1,
-        num_restarts=track.num_restarts,
-    )
+
+def _overlaps(found: Found, detections: Detections2D, scene: Scene) -> FloatArray:
+    """Overlap of an object with each detection, float64 [N]; 0 with those of other classes."""
+    overlap = iou_2d(_box_px(found, found.pose, scene)[None], detections.xyxy_px)[0]
+    is_alike = np.array([label == found.model.name for label in detections.labels], dtype=np.bool_)
+    return np.where(is_alike, overlap, 0.0)
+
+
+def _box_px(found: Found, pose: FloatArray, scene: Scene) -> FloatArray:
+    """Box around an object in a pose, float64 [4]; NaN behind the camera."""
+    uv_px = scene.project(found.model.contacts.points_m @ pose[:3, :3].T + pose[:3, 3])
+    return np.concatenate([uv_px.min(axis=0), uv_px.max(axis=0)])
+
+
+def _listed(found: Sequence[Found], scene: Scene) -> PoseEstimates:
+    return estimates_of(found, frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)

@@ -22,6 +22,7 @@ _HIDDEN_WEIGHT, _UNMEASURED_WEIGHT = 0.3, 0.1
 _CONTINUED_WEIGHT, _UNLIKE_WEIGHT = 0.5, 0.5
 _FEW = 5.0  # steps across the outline that count as one more good one each
 _LITTLE = 0.03
+_RMS_BY_CHANCE = 3**-0.5  # of gaps that are anything within the tolerance
 _MOST_FILLING = 300
 _MOST_LOG_PIXELS = 8.0
 
@@ -54,7 +55,7 @@ class Evidence:
         visible: Share of the surface facing the camera that is confirmed.
         bounded: Share of the outline beyond which another surface begins.
         filled: Share of the detection's box that the object covers; NaN without a box.
-        rms: RMS of the gaps over the tolerance.
+        rms: RMS of the gaps over the tolerance; that of chance where nothing is confirmed.
         num_pixels: Pixels on which the object is confirmed, not bounded by 1.
     """
 
@@ -102,19 +103,13 @@ def judge(
         region: Where the object is looked for.
         tolerance: Depths that differ by more disagree; the nearer, the more they agree.
     """
-    from perception_stack.pose import _kernels as k
+    from perception_stack.pose import _judging as k
 
     poses = np.ascontiguousarray(poses)
     sums = k.judge_poses(
         poses,
-        surface.points_m,
-        surface.normals,
-        surface.spacing_m,
-        model.diameter_m,
-        scene.depth_m,
-        scene.pinhole,
-        scene.normals,
-        STRIDE,
+        (surface.points_m, surface.normals, surface.spacing_m, model.diameter_m),
+        (scene.depth_m, scene.pinhole, scene.normals, STRIDE),
         tolerance.least_m,
         tolerance.noise_m,
     )
@@ -132,7 +127,7 @@ def judge(
         visible=np.maximum(good, 0) / facing,
         bounded=1 - _CONTINUED_WEIGHT * sums[:, k.CONTINUED] / (rim + _FEW),
         filled=_filled(model, poses, scene, region.xyxy_px),
-        rms=sums[:, k.GAP],
+        rms=np.where(sums[:, k.CONFIRMED] > 0, sums[:, k.GAP], _RMS_BY_CHANCE),
         num_pixels=sums[:, k.CONFIRMED] * area_px / np.maximum(middle_m[:, 2], 1e-3) ** 2,
     )
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from perception_stack.datatypes import Boxes3D, Latency
+from perception_stack.datatypes import Boxes3D, Latency, TrackedObjects
 from perception_stack.errors import ConfigError, DataFileError
 from perception_stack.evaluation.config import EvaluationConfig
 from perception_stack.evaluation.drops import Drop, drops_from_json
@@ -27,6 +28,8 @@ from perception_stack.io.results import read_boxes, read_objects
 from perception_stack.tools.console import say, table
 from perception_stack.tools.run import DETECTIONS, JOURNAL, LATENCY, OBJECTS, POSES
 from perception_stack.tools.truth import Truth
+
+FrameT = TypeVar("FrameT", Boxes3D, TrackedObjects)
 
 EXAMPLES = """examples:
   perception-stack evaluate out/run --truth out/road --out out/report
@@ -89,6 +92,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def newest_of_each_stamp(frames: Sequence[FrameT]) -> list[FrameT]:
+    """A tracker of several sources gives a list for each; the last one of a stamp knows most."""
+    return list({one.stamp_ns: one for one in frames}.values())
+
+
 def evaluate_run(
     folder: Path,
     reader: BagReader,
@@ -103,12 +111,12 @@ def evaluate_run(
     Raises:
         DataFileError: the run has no ``objects.jsonl``, or the recording no truth.
     """
-    objects = read_objects(folder / OBJECTS)
+    objects = newest_of_each_stamp(read_objects(folder / OBJECTS))
     if not objects:
         raise DataFileError(folder / OBJECTS, "no frames in it")
     truth = Truth(reader, objects[0].frame_id, only_in_image=only_in_image)
     frames = truth.frames()
-    detections = _boxes(folder / DETECTIONS)
+    detections = newest_of_each_stamp(_boxes(folder / DETECTIONS))
     scenes = make_scenes(frames, objects, config)
     stamps = {one.stamp_ns for one in scenes}
     clouds, views = truth.clouds(stamps), truth.views(stamps)

@@ -14,8 +14,8 @@ from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.journal import Journal, Reason
 from perception_stack.pipeline import pose_stage
 from perception_stack.pipeline.pose_stage import PoseStage
-from perception_stack.pose.config import PoseEstimatorConfig
-from perception_stack.pose.estimates import PoseEstimates, estimates_of
+from perception_stack.pose.config import PoseEstimatorConfig, PoseTrackerConfig
+from perception_stack.pose.estimates import Found, PoseEstimates, estimates_of
 from perception_stack.pose.scene import Scene
 
 DEPTH_M = 2.0
@@ -28,13 +28,21 @@ class Seen:
         self.scenes: list[Scene] = []
         self.searched: list[Scene] = []
 
-    def estimate(self, _detections: Detections2D, scene: Scene) -> PoseEstimates:
+    def find(self, _detections: Detections2D, scene: Scene) -> list[Found]:
         self.scenes.append(scene)
-        return estimates_of([], frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
+        return []
+
+    def find_anywhere(self, scene: Scene) -> list[Found]:
+        self.searched.append(scene)
+        return []
+
+    def estimate(self, detections: Detections2D, scene: Scene) -> PoseEstimates:
+        found = self.find(detections, scene)
+        return estimates_of(found, frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
 
     def search(self, scene: Scene) -> PoseEstimates:
-        self.searched.append(scene)
-        return estimates_of([], frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
+        found = self.find_anywhere(scene)
+        return estimates_of(found, frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
 
 
 def camera(frame_id: str, scale: int) -> CameraModel:
@@ -66,7 +74,7 @@ def parts(
     monkeypatch.setattr(pose_stage, "PoseEstimator", lambda *_given: seen)
     where = getattr(request, "param", "detections")
     config = PoseEstimatorConfig(mesh_dir=str(Path()), where=where)
-    stage = PoseStage(config, FusionConfig(), frames, journal)
+    stage = PoseStage(config, PoseTrackerConfig(), FusionConfig(), frames, journal)
     stage.set_camera(camera("color", 2))
     return stage, seen, frames, journal
 
@@ -143,3 +151,18 @@ def test_newest_frame_is_looked_at_when_asked(parts) -> None:
     stage.push_image(ColorImage(frame_id="color", stamp_ns=5 * 10**9, bgr=bgr))
     stage.request()
     assert seen.searched[1].rgb.size == 0
+
+
+def test_frame_whose_place_is_not_known_in_time_is_estimated_anew(monkeypatch) -> None:
+    seen, journal = Seen(), Journal()
+    monkeypatch.setattr(pose_stage, "PoseEstimator", lambda *_given: seen)
+    following = PoseTrackerConfig(follow=True, transform_timeout_s=0.2)
+    config = PoseEstimatorConfig(mesh_dir=str(Path()))
+    stage = PoseStage(config, following, FusionConfig(), FrameTree(), journal)
+    stage.set_camera(camera("color", 1))
+    assert push(stage, wall("color")) == []
+    assert stage.ready(100_000_000) == []
+    (found,) = stage.expire(200_000_000)
+    assert found.boxes.stamp_ns == DETECTIONS.stamp_ns
+    assert len(seen.scenes) == 1
+    assert journal.counts == {Reason.NO_TRANSFORM: 1}

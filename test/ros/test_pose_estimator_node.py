@@ -133,3 +133,49 @@ def test_objects_looked_for_are_switched_and_regions_asked(
     found = messages.boxes3d_from_msg(poses[0])
     assert found.labels == ("can",)
     np.testing.assert_allclose(found.center_m[0], middle_of(view, "can"), atol=0.01)
+
+
+def test_objects_found_once_are_followed_by_a_moving_camera(bench: Bench, meshes: str) -> None:
+    """Asked for once; each further depth image gives the pose, without detections."""
+    node = bench.start(
+        PoseEstimatorNode,
+        pose_estimator__mesh_dir=meshes,
+        pose_estimator__where="request",
+        pose_tracker__follow=True,
+    )
+    poses = bench.listen(Detection3DArray, "object_poses")
+    transforms = bench.talk(TFMessage, "/tf")
+    client = bench.peer.create_client(Trigger, "find_objects")
+    bench.until(client.service_is_ready, "the service")
+    scene = table_scene(TableConfig(seed=0))
+    frames = [scene.frame(one) for one in (1, 4, 7)]
+    for frame in frames:
+        given = [*scene.static_transforms, *frame.transforms]
+        transforms.publish(
+            messages.transforms_to_msg(given, stamp_ns=frame.stamp_ns, build=conversions.build)
+        )
+        show(bench, frame)
+        bench.until(
+            lambda frame=frame: (
+                node._stage._depth is not None and node._stage._depth.stamp_ns == frame.stamp_ns
+            ),
+            "the depth image to arrive",
+        )
+        if frame is frames[0]:
+            answer = client.call_async(Trigger.Request())
+            bench.until(answer.done, "an answer")
+        bench.until(
+            lambda frame=frame: (
+                bool(poses) and messages.boxes3d_from_msg(poses[-1]).stamp_ns == frame.stamp_ns
+            ),
+            "poses of the frame",
+        )
+        tree = FrameTree()
+        for one in given:
+            tree.add(one, stamp_ns=frame.stamp_ns)
+        from_truth = tree.lookup(frame.camera.frame_id, frame.truth.frame_id, frame.stamp_ns)
+        found = messages.boxes3d_from_msg(poses[-1])
+        expected = middle_of((frame, from_truth), "bracket")
+        row = found.labels.index("bracket")
+        np.testing.assert_allclose(found.center_m[row], expected, atol=0.005)
+    assert len(poses) == len(frames)

@@ -16,7 +16,7 @@ from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.io import messages
 from perception_stack.journal import Reason
 from perception_stack.pipeline.pose_stage import PoseStage
-from perception_stack.pose.config import PoseEstimatorConfig
+from perception_stack.pose.config import PoseEstimatorConfig, PoseTrackerConfig
 from perception_stack.pose.estimates import PoseEstimates
 from perception_stack.ros import conversions, qos
 from perception_stack.ros.frames import FrameListener
@@ -33,7 +33,8 @@ class PoseEstimatorNode(StepNode):
     """
 
     def __init__(self, **node_options: Any) -> None:
-        super().__init__("pose_estimator", ("pose_estimator", "fusion"), **node_options)
+        sections = ("pose_estimator", "pose_tracker", "fusion")
+        super().__init__("pose_estimator", sections, **node_options)
         config = self.config("pose_estimator", PoseEstimatorConfig)
         journal = self.journals["pose_estimator"]
         if not config.enabled:
@@ -43,9 +44,10 @@ class PoseEstimatorNode(StepNode):
             return
         pairing = self.config("fusion", FusionConfig)
         frames = FrameTree(reset_s=pairing.reset_s)
-        self._stage = PoseStage(config, pairing, frames, journal)
+        following = self.config("pose_tracker", PoseTrackerConfig)
+        self._stage = PoseStage(config, following, pairing, frames, journal)
         self._stage.warm_up()
-        self._listener = FrameListener(self, frames, journal, on_change=lambda: None)
+        self._listener = FrameListener(self, frames, journal, on_change=self._on_transform)
         self._poses = self.advertise(Detection3DArray, "object_poses", qos.RESULT)
         self._others = self.advertise(Detection3DArray, "object_pose_alternatives", qos.RESULT)
         self._tf = self.advertise(TFMessage, "/tf", qos.RESULT) if config.publish_tf else None
@@ -102,6 +104,11 @@ class PoseEstimatorNode(StepNode):
         response.success = len(found) > 0
         response.message = ", ".join(f"{name} {score:.2f}" for name, score in named)
         return response
+
+    def _on_transform(self) -> None:
+        with self.timed("pose_estimator"):
+            num = self._publish(self._stage.ready(arrival_ns()))
+        self.frames_done("pose_estimator", num)
 
     def _expire(self) -> None:
         with self.timed("pose_estimator"):
