@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 
 from perception_stack.datatypes import ColorImage, Detections2D
+from perception_stack.detection import backends
+from perception_stack.detection.backends.contract import Contract, Options
 from perception_stack.detection.config import DetectorConfig
 from perception_stack.detection.decoders import DECODERS
 from perception_stack.detection.manifest import load_manifest
 from perception_stack.detection.preprocess import feed
-from perception_stack.detection.runtime import OnnxModel
 from perception_stack.detection.suppression import best_of_each
 from perception_stack.errors import ConfigError, ModelLoadError
 from perception_stack.journal import Journal, Reason
@@ -45,9 +47,8 @@ class Detector:
             )
         self._manifest = manifest
         self._decoder = DECODERS[manifest.family]
-        self._model = OnnxModel(
-            manifest, self._decoder.shapes(manifest), num_threads=config.num_threads
-        )
+        contract = Contract(manifest=manifest, output_shapes=tuple(self._decoder.shapes(manifest)))
+        self._model = backends.load(config.backend, contract, _options(config))
         self._threshold = config.score_threshold or manifest.score_threshold
         kept = [not config.classes or label in config.classes for label in self._labels]
         self._kept = np.flatnonzero(kept)
@@ -80,6 +81,17 @@ class Detector:
         )
         labels = tuple(self._labels[i] for i in self._kept[best[strong[kept]]])
         return _detections(image, boxes[kept], np.minimum(score[strong[kept]], 1.0), labels)
+
+
+def _options(config: DetectorConfig) -> Options:
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    given = Path(config.engine_dir).expanduser() if config.engine_dir else None
+    return Options(
+        device=config.device,
+        num_threads=config.num_threads,
+        engine_dir=given or Path(cache) / "perception_stack" / "engines",
+        fp16=config.fp16,
+    )
 
 
 def _detections(

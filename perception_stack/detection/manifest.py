@@ -16,7 +16,7 @@ COLOURS = ("bgr", "rgb")
 _REQUIRED = frozenset({"name", "file", "family", "input", "strides", "classes", "licence", "card"})
 _OPTIONAL = frozenset({"class_map", "score_threshold", "nms_iou", "max_detections"})
 _INPUT_REQUIRED = frozenset({"name", "width_px", "height_px", "colour", "resize"})
-_INPUT_OPTIONAL = frozenset({"pad", "mean", "std"})
+_INPUT_OPTIONAL = frozenset({"pad", "mean", "std", "size_name"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,8 @@ class InputSpec:
         pad: Grey value beside the image.
         mean: Subtracted from each channel, in grey values.
         std: Each channel is divided by it.
+        size_name: Name of a second input that takes width and height, int64 [1, 2], as networks
+            have that give boxes in pixels of any image; empty: there is none.
     """
 
     name: str
@@ -42,6 +44,7 @@ class InputSpec:
     pad: float = 114.0
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    size_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,7 @@ class Manifest:
 
     Attributes:
         name: Of the model.
-        file: The ONNX file.
+        file: The model; also names the files of other back ends beside it.
         family: How the output is read, a key of ``decoders.DECODERS``.
         input: How the network is fed.
         strides: Pixels of input per cell of each output grid, finest first.
