@@ -11,10 +11,12 @@ from typing import Any
 
 from perception_stack.errors import ModelLoadError
 
-RESIZES = ("letterbox", "stretch")
+RESIZES = ("letterbox", "letterbox_center", "stretch")
 COLOURS = ("bgr", "rgb")
-_REQUIRED = frozenset({"name", "file", "family", "input", "strides", "classes", "licence", "card"})
-_OPTIONAL = frozenset({"class_map", "score_threshold", "nms_iou", "max_detections"})
+_REQUIRED = frozenset({"name", "file", "family", "input", "classes", "licence", "card"})
+_OPTIONAL = frozenset(
+    {"strides", "outputs", "logits", "class_map", "score_threshold", "nms_iou", "max_detections"}
+)
 _INPUT_REQUIRED = frozenset({"name", "width_px", "height_px", "colour", "resize"})
 _INPUT_OPTIONAL = frozenset({"pad", "mean", "std", "size_name"})
 
@@ -28,7 +30,8 @@ class InputSpec:
         width_px: Width.
         height_px: Height.
         colour: Channel order, one of :data:`COLOURS`.
-        resize: ``letterbox`` keeps the aspect ratio, image at the top left; ``stretch`` does not.
+        resize: ``letterbox`` keeps the aspect ratio, image at the top left; ``letterbox_center``
+            puts it in the middle; ``stretch`` does not keep the ratio.
         pad: Grey value beside the image.
         mean: Subtracted from each channel, in grey values.
         std: Each channel is divided by it.
@@ -56,11 +59,16 @@ class Manifest:
         file: The model; also names the files of other back ends beside it.
         family: How the output is read, a key of ``decoders.DECODERS``.
         input: How the network is fed.
-        strides: Pixels of input per cell of each output grid, finest first.
+        strides: Pixels of input per cell of each output grid, finest first; empty for families
+            that have no grids.
+        outputs: What each output tensor is, in the order of the file; empty for the usual order
+            of the family.
+        logits: Whether class scores come without the sigmoid.
         classes: Names by class index, as the network was trained.
         class_map: Other names for some classes on the way out.
         score_threshold: Least score of a detection.
-        nms_iou: Overlap from which the weaker of two boxes of a class is a duplicate.
+        nms_iou: Overlap above which the weaker of two boxes of a class is a duplicate; 1 for
+            networks that give each object once.
         max_detections: Most detections of one image, best first.
         licence: SPDX identifier of the weights' licence.
         card: The model card.
@@ -71,6 +79,8 @@ class Manifest:
     family: str
     input: InputSpec
     strides: tuple[int, ...]
+    outputs: tuple[str, ...]
+    logits: bool
     classes: tuple[str, ...]
     class_map: dict[str, str]
     score_threshold: float
@@ -104,7 +114,9 @@ def load_manifest(path: Path, *, model_dir: Path | None = None) -> Manifest:
             file=(model_dir or path.parent) / str(content["file"]),
             family=str(content["family"]),
             input=_input(content["input"], path),
-            strides=tuple(int(one) for one in content["strides"]),
+            strides=tuple(int(one) for one in content.get("strides", ())),
+            outputs=tuple(str(one) for one in content.get("outputs", ())),
+            logits=bool(content.get("logits", False)),
             classes=_classes(content["classes"], path),
             class_map={str(a): str(b) for a, b in content.get("class_map", {}).items()},
             score_threshold=float(content.get("score_threshold", 0.3)),

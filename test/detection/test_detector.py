@@ -127,7 +127,7 @@ def test_one_pixel_is_an_image(model_dir: Path) -> None:
         ),
         pytest.param({"strides": [8, 16]}, "'output' is", id="strides"),
         pytest.param({"family": "nanodet"}, "has 6 output tensors, the file has 1", id="family"),
-        pytest.param({"family": "yolo9000"}, "not one of yolox, nanodet", id="unknown-family"),
+        pytest.param({"family": "yolo9000"}, "not one of yolox, yolov8", id="unknown-family"),
         pytest.param(
             {"input": {"name": "images", "width_px": 640, "height_px": 640, "colour": "bgr",
                        "resize": "letterbox"}},
