@@ -29,7 +29,9 @@ class DetectorConfig(StepConfig):
         "Where the network runs; auto: on the GPU where the library can use it.",
         choices=("auto", "cpu", "gpu"),
     )
-    num_threads: int = param(1, "Threads of the inference on the CPU.", low=1, high=64)
+    num_threads: int = param(
+        0, "Threads of the inference on the CPU; 0: as the manifest says.", low=0, high=64
+    )
     fp16: bool = param(
         True, "16-bit floats in TensorRT's engines; before TensorRT 11, later the file decides."
     )

@@ -12,7 +12,7 @@ from perception_stack.detection import backends
 from perception_stack.detection.backends.contract import Contract, Options
 from perception_stack.detection.config import DetectorConfig
 from perception_stack.detection.decoders import decoder_for
-from perception_stack.detection.manifest import load_manifest
+from perception_stack.detection.manifest import Manifest, load_manifest
 from perception_stack.detection.preprocess import Feeder
 from perception_stack.detection.suppression import best_of_each
 from perception_stack.errors import ConfigError
@@ -45,7 +45,7 @@ class Detector:
         self._manifest = manifest
         self._decoder = decoder_for(manifest)
         contract = Contract(manifest=manifest, output_shapes=tuple(self._decoder.shapes(manifest)))
-        self._model = backends.load(config.backend, contract, _options(config))
+        self._model = backends.load(config.backend, contract, _options(config, manifest))
         self._threshold = config.score_threshold or manifest.score_threshold
         kept = [not config.classes or label in config.classes for label in self._labels]
         self._kept = np.flatnonzero(kept)
@@ -89,12 +89,13 @@ class Detector:
         return _detections(image, boxes[kept], np.minimum(score[strong[kept]], 1.0), labels)
 
 
-def _options(config: DetectorConfig) -> Options:
+def _options(config: DetectorConfig, manifest: Manifest) -> Options:
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     given = Path(config.engine_dir).expanduser() if config.engine_dir else None
     return Options(
         device=config.device,
-        num_threads=config.num_threads,
+        num_threads=config.num_threads or manifest.runtime.num_threads,
+        spin=manifest.runtime.spin,
         engine_dir=given or Path(cache) / "perception_stack" / "engines",
         fp16=config.fp16,
     )

@@ -15,8 +15,12 @@ RESIZES = ("letterbox", "letterbox_center", "stretch")
 COLOURS = ("bgr", "rgb")
 _REQUIRED = frozenset({"name", "file", "family", "input", "classes", "licence", "card"})
 _OPTIONAL = frozenset(
-    {"strides", "outputs", "logits", "class_map", "score_threshold", "nms_iou", "max_detections"}
-)
+    {
+        "strides", "outputs", "logits", "class_map", "score_threshold", "nms_iou",
+        "max_detections", "runtime",
+    }
+)  # fmt: skip
+_RUNTIME = frozenset({"num_threads", "spin"})
 _INPUT_REQUIRED = frozenset({"name", "width_px", "height_px", "colour", "resize"})
 _INPUT_OPTIONAL = frozenset({"pad", "mean", "std", "size_name"})
 
@@ -51,6 +55,20 @@ class InputSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeSpec:
+    """How the network runs best on a processor, as ``benchmarks/detection.py`` finds it.
+
+    Attributes:
+        num_threads: Threads; more than the network can use cost and bring nothing.
+        spin: Whether idle threads wait for work in a loop. They answer sooner, at the price of
+            the processor time of everything else on the robot.
+    """
+
+    num_threads: int = 1
+    spin: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """Everything there is to know about one model.
 
@@ -70,6 +88,7 @@ class Manifest:
         nms_iou: Overlap above which the weaker of two boxes of a class is a duplicate; 1 for
             networks that give each object once.
         max_detections: Most detections of one image, best first.
+        runtime: How it runs best on a processor.
         licence: SPDX identifier of the weights' licence.
         card: The model card.
     """
@@ -86,6 +105,7 @@ class Manifest:
     score_threshold: float
     nms_iou: float
     max_detections: int
+    runtime: RuntimeSpec
     licence: str
     card: str
 
@@ -122,6 +142,7 @@ def load_manifest(path: Path, *, model_dir: Path | None = None) -> Manifest:
             score_threshold=float(content.get("score_threshold", 0.3)),
             nms_iou=float(content.get("nms_iou", 0.45)),
             max_detections=int(content.get("max_detections", 300)),
+            runtime=_runtime(content.get("runtime", {}), path),
             licence=str(content["licence"]),
             card=str(content["card"]),
         )
@@ -142,6 +163,14 @@ def _input(content: dict[str, Any], path: Path) -> InputSpec:
         raise ModelLoadError(path, text)
     if len(spec.mean) != 3 or len(spec.std) != 3 or not all(one > 0 for one in spec.std):
         raise ModelLoadError(path, "mean and std have three values, those of std above 0")
+    return spec
+
+
+def _runtime(content: Any, path: Path) -> RuntimeSpec:
+    _check_keys(content, frozenset(), _RUNTIME, path, "'runtime'")
+    spec = RuntimeSpec(**content)
+    if type(spec.num_threads) is not int or spec.num_threads < 1 or type(spec.spin) is not bool:
+        raise ModelLoadError(path, "num_threads is a number from 1, spin is true or false")
     return spec
 
 

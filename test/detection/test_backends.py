@@ -198,7 +198,9 @@ def test_engine_is_built_once_and_again_when_stale(
     model = tmp_path / "model.onnx"
     model.write_bytes(b"net")
     contract = Contract(manifest=load_manifest(_manifest(tmp_path)), output_shapes=())
-    options = Options(device="auto", num_threads=1, engine_dir=tmp_path / "kept", fp16=True)
+    options = Options(
+        device="auto", num_threads=1, spin=False, engine_dir=tmp_path / "kept", fp16=True
+    )
 
     def load() -> None:
         tensorrt.load(model, contract, options)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from perception_stack.detection.decoders import DECODERS, decoder_for
-from perception_stack.detection.manifest import InputSpec, Manifest
+from perception_stack.detection.manifest import InputSpec, Manifest, RuntimeSpec
 from perception_stack.errors import ModelLoadError
 
 LEAST = 0.4
@@ -33,6 +33,7 @@ def manifest(family: str, **changes: Any) -> Manifest:
         score_threshold=LEAST,
         nms_iou=0.5,
         max_detections=100,
+        runtime=RuntimeSpec(),
         licence="",
         card="",
     )
@@ -140,6 +141,65 @@ def test_centernet_boxes_stand_on_peaks(logits: bool) -> None:
                 low, high = [x - half_x, y - half_y], [x + half_x, y + half_y]
                 expected.append([4 * value for value in low + high] + [float(index), score])
     assert len(expected) > 60
+    np.testing.assert_allclose(decoded(one, outputs), sorted(expected), rtol=1e-12)
+
+
+def test_yolox_offsets_are_of_cells_and_sizes_are_powers() -> None:
+    one = manifest("yolox")
+    (raw,) = outputs = tensors(one)
+    expected, row = [], 0
+    for stride in (8, 16, 32):
+        for y in range(HEIGHT_PX // stride):
+            for x in range(WIDTH_PX // stride):
+                dx, dy, width, height, objectness, *classes = (float(v) for v in raw[0, row])
+                row += 1
+                center = (x + dx) * stride, (y + dy) * stride
+                half = np.exp(width) * stride / 2, np.exp(height) * stride / 2
+                box = [*(c - h for c, h in zip(center, half, strict=True)),
+                       *(c + h for c, h in zip(center, half, strict=True))]  # fmt: skip
+                for index, value in enumerate(classes):
+                    if objectness * value >= LEAST:
+                        expected.append([*box, float(index), objectness * value])
+    assert row == raw.shape[1]
+    assert len(expected) > 20
+    np.testing.assert_allclose(decoded(one, outputs), sorted(expected), rtol=1e-12)
+
+
+def test_nanodet_distances_are_means_of_bins() -> None:
+    one = manifest("nanodet")
+    outputs = tensors(one)
+    outputs[3:] = [5 * bins for bins in outputs[3:]]
+    expected = []
+    for stride, scores, bins in zip((8, 16, 32), outputs[:3], outputs[3:], strict=True):
+        for cell in range(scores.shape[1]):
+            y, x = divmod(cell, WIDTH_PX // stride)
+            powers = np.exp(bins[0, cell].astype(float).reshape(4, 8))
+            far = (powers * np.arange(8)).sum(axis=1) / powers.sum(axis=1) * stride
+            center = (x + 0.5) * stride, (y + 0.5) * stride
+            box = [center[0] - far[0], center[1] - far[1], center[0] + far[2], center[1] + far[3]]
+            for index in range(3):
+                if scores[0, cell, index] >= LEAST:
+                    expected.append([*box, float(index), float(scores[0, cell, index])])
+    assert len(expected) > 100
+    np.testing.assert_allclose(decoded(one, outputs), sorted(expected), rtol=1e-12)
+
+
+def test_fastestdet_weighs_objectness_and_class() -> None:
+    one = manifest("fastestdet", strides=(16,))
+    (raw,) = outputs = tensors(one)
+    raw[0, 1:5] = 4 * raw[0, 1:5] - 2
+    expected = []
+    for y in range(HEIGHT_PX // 16):
+        for x in range(WIDTH_PX // 16):
+            objectness, dx, dy, width, height, *classes = (float(v) for v in raw[0, :, y, x])
+            center_x, center_y = (x + np.tanh(dx)) * 16, (y + np.tanh(dy)) * 16
+            half_x, half_y = sigmoid(width) * WIDTH_PX / 2, sigmoid(height) * HEIGHT_PX / 2
+            box = [center_x - half_x, center_y - half_y, center_x + half_x, center_y + half_y]
+            for index, value in enumerate(classes):
+                score = objectness**0.6 * value**0.4
+                if score >= LEAST:
+                    expected.append([*box, float(index), score])
+    assert len(expected) > 20
     np.testing.assert_allclose(decoded(one, outputs), sorted(expected), rtol=1e-12)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -139,6 +140,19 @@ def test_malformed_cloud_costs_itself_and_nothing_else(bench: Bench) -> None:
     values = {one.key: one.value for one in warned()[0].values}
     assert values["dropped.undecodable"] == "1"
     assert "no field y, z" in values["last.undecodable"]
+
+
+def test_detector_that_only_builds_ends_when_it_has_loaded(bench: Bench, data_dir: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    model = str(Path(__file__).resolve().parents[2] / "config" / "models" / "fastestdet.yaml")
+    folder = str(data_dir / "checkpoints_2d")
+    bench.start(
+        DetectorNode,
+        detector__model=model,
+        detector__model_dir=folder,
+        detector__build_only=True,
+    )
+    assert not bench.context.ok()
 
 
 def test_detector_without_a_model_says_so_and_claims_nothing(bench: Bench) -> None:

@@ -37,12 +37,14 @@ class Options:
     Attributes:
         device: ``cpu``, ``gpu``, or ``auto`` for what the library prefers.
         num_threads: Threads on the CPU.
+        spin: Whether they wait for work in a loop.
         engine_dir: Where built engines are kept.
         fp16: Whether an engine may use 16-bit floats.
     """
 
     device: str
     num_threads: int
+    spin: bool
     engine_dir: Path
     fp16: bool
 

@@ -45,6 +45,7 @@ def load(file: Path, contract: Contract, options: Options) -> OnnxRuntimeModel:
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = options.num_threads
     settings.inter_op_num_threads = 1
+    settings.add_session_config_entry("session.intra_op.allow_spinning", str(int(options.spin)))
     settings.log_severity_level = _ERRORS_ONLY
     has_gpu = _GPU in onnxruntime.get_available_providers()
     providers = [_GPU, _CPU] if has_gpu and options.device != "cpu" else [_CPU]

@@ -56,6 +56,10 @@ def load(file: Path, contract: Contract, options: Options) -> OpenVinoModel:
     contract.check_inputs(_tensor(one) for one in model.inputs)
     contract.check_outputs([_tensor(one) for one in model.outputs])
     try:
+        if model.is_dynamic():
+            fixed: dict[str, list[int]] = {contract.manifest.input.name: [*contract.input_shape]}
+            fixed |= {name: [*one.shape] for name, one in contract.extra_inputs().items()}
+            model.reshape(fixed)
         compiled = core.compile_model(model, device, settings)
     except RuntimeError as error:
         there = ", ".join(core.available_devices)
