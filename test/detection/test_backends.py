@@ -208,6 +208,9 @@ def test_engine_is_built_once_and_again_when_stale(
     load()
     load()
     assert built == ["10.3.0"]
+    library.__version__ = "8.6.1"
+    with pytest.raises(ModelLoadError, match=r"TensorRT 8.6.1 is too old; it takes 10 or later"):
+        load()
     library.__version__ = "10.4.0"
     load()
     model.write_bytes(b"other")

@@ -24,6 +24,7 @@ from perception_stack.errors import ModelLoadError
 LIBRARY = "tensorrt"
 INSTALL = "pip install tensorrt torch (on a Jetson both come with JetPack)"
 SUFFIXES = (".onnx",)
+_LEAST_MAJOR = 10  # before, networks and tensors were addressed by other calls
 _LOG = logging.getLogger(__name__)
 
 
@@ -50,6 +51,9 @@ class TensorRtModel:
         import torch
 
         self._context = engine.create_execution_context()
+        if self._context is None:
+            why = "the GPU has not enough memory for the engine"
+            raise ModelLoadError(contract.manifest.file, why)
         self._stream = torch.cuda.Stream()
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         inputs = [
@@ -109,6 +113,9 @@ def load(file: Path, contract: Contract, options: Options) -> TensorRtModel:
     if options.device == "cpu" or not torch.cuda.is_available():
         why = "TensorRT needs a GPU of NVIDIA; set detector.backend to onnxruntime"
         raise ModelLoadError(file, why)
+    if int(tensorrt.__version__.partition(".")[0]) < _LEAST_MAJOR:
+        why = f"TensorRT {tensorrt.__version__} is too old; it takes {_LEAST_MAJOR} or later"
+        raise ModelLoadError(file, why)
     logger = tensorrt.Logger(tensorrt.Logger.WARNING)
     name = engine_name(
         file,
@@ -154,15 +161,15 @@ def _build(file: Path, contract: Contract, options: Options, logger: Any) -> byt
     flag = getattr(tensorrt.BuilderFlag, "FP16", None)
     if options.fp16 and flag is not None:
         settings.set_flag(flag)
-    profile = builder.create_optimization_profile()
-    extra = contract.extra_inputs()
     inputs = [network.get_input(i) for i in range(network.num_inputs)]
     contract.check_inputs((one.name, tuple(one.shape)) for one in inputs)
-    for one in inputs:
-        if min(one.shape, default=0) < 0:
-            shape = extra[one.name].shape if one.name in extra else contract.input_shape
-            profile.set_shape(one.name, shape, shape, shape)
-    settings.add_optimization_profile(profile)
+    if dynamic := [one.name for one in inputs if min(one.shape, default=0) < 0]:
+        profile = builder.create_optimization_profile()
+        extra = contract.extra_inputs()
+        for name in dynamic:
+            shape = extra[name].shape if name in extra else contract.input_shape
+            profile.set_shape(name, shape, shape, shape)
+        settings.add_optimization_profile(profile)
     plan = builder.build_serialized_network(network, settings)
     if plan is None:
         raise ModelLoadError(file, "TensorRT could not build an engine; its log says why")
