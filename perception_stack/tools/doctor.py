@@ -77,7 +77,8 @@ def _backend(name: str) -> Finding:
     """A back end of the image detector."""
     module = backends.backend(name)
     if backends.is_installed(name):
-        return _library(module.LIBRARY, needed=False, use="")
+        packages = (module.LIBRARY, f"{module.LIBRARY}-gpu")
+        return _library(module.LIBRARY, needed=False, use="", packages=packages)
     note = f"detector.backend {name}; type: {module.INSTALL}"
     return Finding(name=module.LIBRARY, state="missing", note=note)
 
