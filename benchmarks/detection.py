@@ -40,10 +40,12 @@ WIDTH_PX, HEIGHT_PX = 1280, 720
 INPUT_PX, SCORE, IOU = 416, 0.3, 0.45
 SETTINGS: dict[str, dict[str, Any]] = {
     "1 thread": {"num_threads": 1},
-    "2 threads": {"num_threads": 2},
-    "2 threads, spin": {"num_threads": 2, "spin": True},
+    "2 threads, no spin": {"num_threads": 2, "spin_us": 0},
+    "2 threads, 20 us": {"num_threads": 2, "spin_us": 20},
+    "2 threads, 100 us": {"num_threads": 2, "spin_us": 100},
+    "2 threads, 10 ms": {"num_threads": 2, "spin_us": 10000},
 }
-PLAIN = "plain"
+PLAIN, PLAIN_SET = "plain", "plain, our settings"
 
 
 def plain_input(bgr: np.ndarray) -> tuple[np.ndarray, float]:
@@ -99,10 +101,7 @@ def plain_detector(run: Callable[[np.ndarray], np.ndarray]) -> Callable[[Any], D
     labels = (MODELS / "coco.txt").read_text().split("\n")
 
     def detect(message: Any) -> Detections2D:
-        # as cv_bridge does, without the bridge
-        bgr = (
-            np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3).copy()
-        )
+        bgr = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
         tensor, scale = plain_input(bgr)
         boxes, score, classes = plain_boxes(run(tensor), scale)
         return Detections2D(
@@ -151,13 +150,17 @@ def image_messages(data: Path) -> list[Any]:
     return found
 
 
-def session(data: Path, *, num_threads: int = 0) -> Callable[[np.ndarray], np.ndarray]:
+def session(
+    data: Path, *, num_threads: int = 0, spin_us: int = 0
+) -> Callable[[np.ndarray], np.ndarray]:
     """The network as a tutorial runs it."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = num_threads
+    if spin_us:
+        options.add_session_config_entry("session.intra_op.spin_duration_us", str(spin_us))
     path = str(data / "checkpoints_2d" / "yolox_nano.onnx")
     opened = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return lambda tensor: opened.run(None, {"images": tensor})[0][0]
@@ -169,6 +172,8 @@ def work(name: str, data: Path, pipe: Connection) -> None:
     detect: Callable[[Any], Detections2D]
     if name == PLAIN:
         detect = plain_detector(session(data))
+    elif name == PLAIN_SET:
+        detect = plain_detector(session(data, num_threads=2, spin_us=20))
     else:
         detector = our_detector(data, SETTINGS.get(name))
 
@@ -185,19 +190,37 @@ def work(name: str, data: Path, pipe: Connection) -> None:
         pipe.send((1e3 * wall_s / len(inputs), 1e3 * spent_s / len(inputs)))
 
 
-def in_turns(names: list[str], data: Path, rounds: int) -> None:
-    """Whole images through each arm; times are those of the median round."""
+def burn() -> None:
+    """Something else that wants the processor."""
+    while True:
+        sum(range(10_000))
+
+
+def in_turns(names: list[str], data: Path, rounds: int, *, load: int) -> None:
+    """Whole images through each arm; times are those of the median round.
+
+    Args:
+        names: Arms; the first one is what the others are compared with.
+        data: Folder of the data.
+        rounds: Times that each arm gets its turn.
+        load: Processes beside it that never rest.
+    """
     context = multiprocessing.get_context("spawn")
     pipes, found = {}, {}
     for name in names:
         pipes[name], theirs = context.Pipe()
         context.Process(target=work, args=(name, data, theirs), daemon=True).start()
         found[name] = pipes[name].recv()
+    others = [context.Process(target=burn, daemon=True) for _ in range(load)]
+    for one in others:
+        one.start()
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     for _ in range(rounds):
         for name, pipe in pipes.items():
             pipe.send(True)
             times[name].append(pipe.recv())
+    for one in others:
+        one.kill()
     rows = []
     base = np.array(times[names[0]])
     for name, pipe in pipes.items():
@@ -251,15 +274,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--only", choices=("images", "wrapper", "settings"))
     args = parser.parse_args()
-    if args.only in (None, "images"):
-        say("whole images, from the message to the boxes")
-        in_turns([PLAIN, "perception_stack"], args.data, args.rounds)
+    tables = {"images": [PLAIN, PLAIN_SET, "perception_stack"], "settings": [*SETTINGS]}
+    for what, names in tables.items():
+        if args.only in (None, what):
+            for load in (0, 1, 2):
+                say(f"\n{what}: from the message to the boxes, {load} busy processes beside it")
+                in_turns(names, args.data, args.rounds, load=load)
     if args.only in (None, "wrapper"):
-        say("\nall but the network, one core")
+        say("\nwrapper: all but the network, one core")
         wrapper(args.data, args.rounds)
-    if args.only in (None, "settings"):
-        say("\nsettings of the runtime, all else as in perception_stack")
-        in_turns([*SETTINGS], args.data, args.rounds)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def _options(config: DetectorConfig, manifest: Manifest) -> Options:
     return Options(
         device=config.device,
         num_threads=config.num_threads or manifest.runtime.num_threads,
-        spin=manifest.runtime.spin,
+        spin_us=manifest.runtime.spin_us,
         engine_dir=given or Path(cache) / "perception_stack" / "engines",
         fp16=config.fp16,
     )

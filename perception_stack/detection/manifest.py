@@ -20,7 +20,7 @@ _OPTIONAL = frozenset(
         "max_detections", "runtime",
     }
 )  # fmt: skip
-_RUNTIME = frozenset({"num_threads", "spin"})
+_RUNTIME = frozenset({"num_threads", "spin_us"})
 _INPUT_REQUIRED = frozenset({"name", "width_px", "height_px", "colour", "resize"})
 _INPUT_OPTIONAL = frozenset({"pad", "mean", "std", "size_name"})
 
@@ -60,12 +60,12 @@ class RuntimeSpec:
 
     Attributes:
         num_threads: Threads; more than the network can use cost and bring nothing.
-        spin: Whether idle threads wait for work in a loop. They answer sooner, at the price of
-            the processor time of everything else on the robot.
+        spin_us: For how long an idle thread waits for work in a loop before it sleeps. Longer
+            than the gaps within the network it only takes time from the rest of the robot.
     """
 
     num_threads: int = 1
-    spin: bool = False
+    spin_us: int = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,8 +169,10 @@ def _input(content: dict[str, Any], path: Path) -> InputSpec:
 def _runtime(content: Any, path: Path) -> RuntimeSpec:
     _check_keys(content, frozenset(), _RUNTIME, path, "'runtime'")
     spec = RuntimeSpec(**content)
-    if type(spec.num_threads) is not int or spec.num_threads < 1 or type(spec.spin) is not bool:
-        raise ModelLoadError(path, "num_threads is a number from 1, spin is true or false")
+    if not all(type(one) is int for one in (spec.num_threads, spec.spin_us)) or not (
+        spec.num_threads >= 1 and spec.spin_us >= 0
+    ):
+        raise ModelLoadError(path, "num_threads is a number from 1, spin_us one from 0")
     return spec
 
 

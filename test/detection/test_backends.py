@@ -199,7 +199,7 @@ def test_engine_is_built_once_and_again_when_stale(
     model.write_bytes(b"net")
     contract = Contract(manifest=load_manifest(_manifest(tmp_path)), output_shapes=())
     options = Options(
-        device="auto", num_threads=1, spin=False, engine_dir=tmp_path / "kept", fp16=True
+        device="auto", num_threads=1, spin_us=0, engine_dir=tmp_path / "kept", fp16=True
     )
 
     def load() -> None:

@@ -37,14 +37,14 @@ class Options:
     Attributes:
         device: ``cpu``, ``gpu``, or ``auto`` for what the library prefers.
         num_threads: Threads on the CPU.
-        spin: Whether they wait for work in a loop.
+        spin_us: How long they wait for work in a loop, where the library lets one choose.
         engine_dir: Where built engines are kept.
         fp16: Whether an engine may use 16-bit floats.
     """
 
     device: str
     num_threads: int
-    spin: bool
+    spin_us: int
     engine_dir: Path
     fp16: bool
 

@@ -15,6 +15,7 @@ LIBRARY = "onnxruntime"
 INSTALL = "pip install onnxruntime (for a GPU: pip install onnxruntime-gpu)"
 SUFFIXES = (".onnx",)
 _ERRORS_ONLY = 3
+_MAY_SPIN, _SPIN_US = "session.intra_op.allow_spinning", "session.intra_op.spin_duration_us"
 _CPU, _GPU = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
@@ -45,9 +46,14 @@ def load(file: Path, contract: Contract, options: Options) -> OnnxRuntimeModel:
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = options.num_threads
     settings.inter_op_num_threads = 1
-    settings.add_session_config_entry("session.intra_op.allow_spinning", str(int(options.spin)))
+    if options.spin_us:
+        settings.add_session_config_entry(_SPIN_US, str(options.spin_us))
+    else:
+        settings.add_session_config_entry(_MAY_SPIN, "0")
     settings.log_severity_level = _ERRORS_ONLY
     has_gpu = _GPU in onnxruntime.get_available_providers()
+    if has_gpu and options.device != "cpu" and hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.preload_dlls()  # the loader does not look where CUDA from PyPI lies
     providers = [_GPU, _CPU] if has_gpu and options.device != "cpu" else [_CPU]
     try:
         session = onnxruntime.InferenceSession(str(file), settings, providers=providers)
