@@ -45,6 +45,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "2 threads, 100 us": {"num_threads": 2, "spin_us": 100},
     "2 threads, 10 ms": {"num_threads": 2, "spin_us": 10000},
 }
+# threads of the arm before spin for a while after its turn
+_REST_S = 0.1
 PLAIN, PLAIN_SET = "plain", "plain, our settings"
 
 
@@ -217,6 +219,7 @@ def in_turns(names: list[str], data: Path, rounds: int, *, load: int) -> None:
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     for _ in range(rounds):
         for name, pipe in pipes.items():
+            time.sleep(_REST_S)
             pipe.send(True)
             times[name].append(pipe.recv())
     for one in others:
