@@ -37,6 +37,8 @@ setup(
     ],
     extras_require={
         "onnx": ["onnxruntime>=1.16"],  # image detector
+        "openvino": ["openvino>=2024.0"],  # image detector, another back end
+        "torch": ["torch>=2.5"],  # image detector, another back end
         "meshes": ["trimesh>=4.0"],  # 6-DoF pose
         "trackeval": ["trackeval>=1.0"],  # second opinion on the tracking scores
     },

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 
 from perception_stack.datatypes import ColorImage, Detections2D
+from perception_stack.detection import backends
+from perception_stack.detection.backends.contract import Contract, Options
 from perception_stack.detection.config import DetectorConfig
-from perception_stack.detection.decoders import DECODERS
-from perception_stack.detection.manifest import load_manifest
-from perception_stack.detection.preprocess import feed
-from perception_stack.detection.runtime import OnnxModel
+from perception_stack.detection.decoders import decoder_for
+from perception_stack.detection.manifest import Manifest, load_manifest
+from perception_stack.detection.preprocess import Feeder
 from perception_stack.detection.suppression import best_of_each
-from perception_stack.errors import ConfigError, ModelLoadError
+from perception_stack.errors import ConfigError
 from perception_stack.journal import Journal, Reason
 
 
@@ -35,25 +37,29 @@ class Detector:
         path = Path(config.model).expanduser()
         folder = Path(config.model_dir).expanduser() if config.model_dir else None
         manifest = load_manifest(path, model_dir=folder)
-        if manifest.family not in DECODERS:
-            why = f"family '{manifest.family}' is not one of {', '.join(DECODERS)}"
-            raise ModelLoadError(path, why)
         self._labels = tuple(manifest.class_map.get(one, one) for one in manifest.classes)
         if strangers := sorted(set(config.classes) - set(self._labels)):
             raise ConfigError(
                 f"detector.classes: {manifest.name} never reports {', '.join(strangers)}"
             )
         self._manifest = manifest
-        self._decoder = DECODERS[manifest.family]
-        self._model = OnnxModel(
-            manifest, self._decoder.shapes(manifest), num_threads=config.num_threads
-        )
+        self._decoder = decoder_for(manifest)
+        contract = Contract(manifest=manifest, output_shapes=tuple(self._decoder.shapes(manifest)))
+        self._model = backends.load(config.backend, contract, _options(config, manifest))
         self._threshold = config.score_threshold or manifest.score_threshold
         kept = [not config.classes or label in config.classes for label in self._labels]
         self._kept = np.flatnonzero(kept)
         # classes that come out under one name are duplicates of each other
         self._groups = np.unique(np.array(self._labels)[self._kept], return_inverse=True)[1]
+        self._feeder = Feeder(manifest.input)
         self._journal = journal
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        """What happens once, such as compiling, happens before the first image comes."""
+        spec = self._manifest.input
+        grey = np.full((spec.height_px, spec.width_px, 3), 128, dtype=np.uint8)
+        self.detect(ColorImage(frame_id="", stamp_ns=0, bgr=grey))
 
     def detect(self, image: ColorImage) -> Detections2D:
         """Boxes of one image, best first, in pixels of the image."""
@@ -63,14 +69,15 @@ class Detector:
                 Reason.EMPTY_IMAGE, stamp_ns=image.stamp_ns, detail=f"{width}x{height} pixels"
             )
             return _detections(image, np.empty((0, 4)), np.empty(0), ())
-        fed = feed(image.bgr, self._manifest.input)
-        boxes, scores = self._decoder.decode(self._model.run(fed.tensor), self._manifest)
+        tensor, placement = self._feeder.feed(image.bgr)
+        outputs = self._model.run(tensor)
+        boxes, scores = self._decoder.decode(outputs, self._manifest, self._threshold)
         scores = scores[:, self._kept]
         # a cell stands for one object: its best class
         best = np.argmax(scores, axis=1)
         score = scores[np.arange(len(scores)), best]
         strong = np.flatnonzero(score >= self._threshold)
-        boxes = fed.to_image(boxes[strong])
+        boxes = placement.to_image(boxes[strong])
         kept = best_of_each(
             boxes,
             score[strong],
@@ -80,6 +87,18 @@ class Detector:
         )
         labels = tuple(self._labels[i] for i in self._kept[best[strong[kept]]])
         return _detections(image, boxes[kept], np.minimum(score[strong[kept]], 1.0), labels)
+
+
+def _options(config: DetectorConfig, manifest: Manifest) -> Options:
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    given = Path(config.engine_dir).expanduser() if config.engine_dir else None
+    return Options(
+        device=config.device,
+        num_threads=config.num_threads or manifest.runtime.num_threads,
+        spin_us=manifest.runtime.spin_us,
+        engine_dir=given or Path(cache) / "perception_stack" / "engines",
+        fp16=config.fp16,
+    )
 
 
 def _detections(

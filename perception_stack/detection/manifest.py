@@ -11,12 +11,18 @@ from typing import Any
 
 from perception_stack.errors import ModelLoadError
 
-RESIZES = ("letterbox", "stretch")
+RESIZES = ("letterbox", "letterbox_center", "stretch")
 COLOURS = ("bgr", "rgb")
-_REQUIRED = frozenset({"name", "file", "family", "input", "strides", "classes", "licence", "card"})
-_OPTIONAL = frozenset({"class_map", "score_threshold", "nms_iou", "max_detections"})
+_REQUIRED = frozenset({"name", "file", "family", "input", "classes", "licence", "card"})
+_OPTIONAL = frozenset(
+    {
+        "strides", "outputs", "logits", "class_map", "score_threshold", "nms_iou",
+        "max_detections", "runtime",
+    }
+)  # fmt: skip
+_RUNTIME = frozenset({"num_threads", "spin_us"})
 _INPUT_REQUIRED = frozenset({"name", "width_px", "height_px", "colour", "resize"})
-_INPUT_OPTIONAL = frozenset({"pad", "mean", "std"})
+_INPUT_OPTIONAL = frozenset({"pad", "mean", "std", "size_name"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +34,13 @@ class InputSpec:
         width_px: Width.
         height_px: Height.
         colour: Channel order, one of :data:`COLOURS`.
-        resize: ``letterbox`` keeps the aspect ratio, image at the top left; ``stretch`` does not.
+        resize: ``letterbox`` keeps the aspect ratio, image at the top left; ``letterbox_center``
+            puts it in the middle; ``stretch`` does not keep the ratio.
         pad: Grey value beside the image.
         mean: Subtracted from each channel, in grey values.
         std: Each channel is divided by it.
+        size_name: Name of a second input that takes width and height, int64 [1, 2], as networks
+            have that give boxes in pixels of any image; empty: there is none.
     """
 
     name: str
@@ -42,6 +51,21 @@ class InputSpec:
     pad: float = 114.0
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    size_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeSpec:
+    """How the network runs best on a processor, as ``benchmarks/detection.py`` finds it.
+
+    Attributes:
+        num_threads: Threads; more than the network can use cost and bring nothing.
+        spin_us: For how long an idle thread waits for work in a loop before it sleeps. Longer
+            than the gaps within the network it only takes time from the rest of the robot.
+    """
+
+    num_threads: int = 1
+    spin_us: int = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +74,21 @@ class Manifest:
 
     Attributes:
         name: Of the model.
-        file: The ONNX file.
+        file: The model; also names the files of other back ends beside it.
         family: How the output is read, a key of ``decoders.DECODERS``.
         input: How the network is fed.
-        strides: Pixels of input per cell of each output grid, finest first.
+        strides: Pixels of input per cell of each output grid, finest first; empty for families
+            that have no grids.
+        outputs: What each output tensor is, in the order of the file; empty for the usual order
+            of the family.
+        logits: Whether class scores come without the sigmoid.
         classes: Names by class index, as the network was trained.
         class_map: Other names for some classes on the way out.
         score_threshold: Least score of a detection.
-        nms_iou: Overlap from which the weaker of two boxes of a class is a duplicate.
+        nms_iou: Overlap above which the weaker of two boxes of a class is a duplicate; 1 for
+            networks that give each object once.
         max_detections: Most detections of one image, best first.
+        runtime: How it runs best on a processor.
         licence: SPDX identifier of the weights' licence.
         card: The model card.
     """
@@ -68,11 +98,14 @@ class Manifest:
     family: str
     input: InputSpec
     strides: tuple[int, ...]
+    outputs: tuple[str, ...]
+    logits: bool
     classes: tuple[str, ...]
     class_map: dict[str, str]
     score_threshold: float
     nms_iou: float
     max_detections: int
+    runtime: RuntimeSpec
     licence: str
     card: str
 
@@ -101,12 +134,15 @@ def load_manifest(path: Path, *, model_dir: Path | None = None) -> Manifest:
             file=(model_dir or path.parent) / str(content["file"]),
             family=str(content["family"]),
             input=_input(content["input"], path),
-            strides=tuple(int(one) for one in content["strides"]),
+            strides=tuple(int(one) for one in content.get("strides", ())),
+            outputs=tuple(str(one) for one in content.get("outputs", ())),
+            logits=bool(content.get("logits", False)),
             classes=_classes(content["classes"], path),
             class_map={str(a): str(b) for a, b in content.get("class_map", {}).items()},
             score_threshold=float(content.get("score_threshold", 0.3)),
             nms_iou=float(content.get("nms_iou", 0.45)),
             max_detections=int(content.get("max_detections", 300)),
+            runtime=_runtime(content.get("runtime", {}), path),
             licence=str(content["licence"]),
             card=str(content["card"]),
         )
@@ -127,6 +163,16 @@ def _input(content: dict[str, Any], path: Path) -> InputSpec:
         raise ModelLoadError(path, text)
     if len(spec.mean) != 3 or len(spec.std) != 3 or not all(one > 0 for one in spec.std):
         raise ModelLoadError(path, "mean and std have three values, those of std above 0")
+    return spec
+
+
+def _runtime(content: Any, path: Path) -> RuntimeSpec:
+    _check_keys(content, frozenset(), _RUNTIME, path, "'runtime'")
+    spec = RuntimeSpec(**content)
+    if not all(type(one) is int for one in (spec.num_threads, spec.spin_us)) or not (
+        spec.num_threads >= 1 and spec.spin_us >= 0
+    ):
+        raise ModelLoadError(path, "num_threads is a number from 1, spin_us one from 0")
     return spec
 
 

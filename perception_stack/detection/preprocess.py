@@ -9,53 +9,110 @@ from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.detection.manifest import InputSpec
+from perception_stack.geometry.compiled import compiled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fed:
-    """What goes into the network.
+class Placement:
+    """Where an image lies in the network's input.
 
     Attributes:
-        tensor: float32 [1, 3, H, W].
         scale_xy: float64 [2], input pixels per image pixel.
+        corner_px: Column and row of the image's top left pixel in the input.
+        inner_px: Width and height of the image in the input.
         size_px: Width and height of the image.
     """
 
-    tensor: NDArray[np.float32]
     scale_xy: FloatArray
+    corner_px: tuple[int, int]
+    inner_px: tuple[int, int]
     size_px: tuple[int, int]
 
     def to_image(self, xyxy_px: FloatArray) -> FloatArray:
         """Boxes of the input, float64 [N, 4], in pixels of the image, cut at its border."""
-        boxes = xyxy_px / np.tile(self.scale_xy, 2)
+        boxes = (xyxy_px - np.tile(self.corner_px, 2)) / np.tile(self.scale_xy, 2)
         width, height = self.size_px
         clipped: FloatArray = np.clip(boxes, 0.0, np.array([width, height, width, height]))
         return clipped
 
 
-def feed(bgr: NDArray[np.uint8], spec: InputSpec) -> Fed:
-    """Resize, order and scale an image.
+def place(size_px: tuple[int, int], spec: InputSpec) -> Placement:
+    """Where an image of some width and height comes to lie."""
+    width, height = size_px
+    scale_xy = np.array([spec.width_px / width, spec.height_px / height])
+    if spec.resize != "stretch":
+        scale_xy[:] = scale_xy.min()
+    inner_width = min(spec.width_px, max(1, int(width * scale_xy[0])))
+    inner_height = min(spec.height_px, max(1, int(height * scale_xy[1])))
+    corner_px = (0, 0)
+    if spec.resize == "letterbox_center":
+        corner_px = ((spec.width_px - inner_width) // 2, (spec.height_px - inner_height) // 2)
+    return Placement(
+        scale_xy=scale_xy,
+        corner_px=corner_px,
+        inner_px=(inner_width, inner_height),
+        size_px=size_px,
+    )
+
+
+class Feeder:
+    """Writes images into a network's input.
+
+    The input is one buffer, used again for every image; its margins are written only when the
+    size of the images changes. Of grey values there are 256, so their scaling is looked up.
 
     Args:
-        bgr: uint8 [H, W, 3], not empty.
         spec: What the network wants.
     """
-    import cv2
 
-    height, width = bgr.shape[:2]
-    scale_xy = np.array([spec.width_px / width, spec.height_px / height])
-    if spec.resize == "letterbox":
-        scale_xy[:] = scale_xy.min()
-    new_width = min(spec.width_px, max(1, int(width * scale_xy[0])))
-    new_height = min(spec.height_px, max(1, int(height * scale_xy[1])))
-    resized = cv2.resize(bgr, (new_width, new_height), interpolation=cv2.INTER_LINEAR)
-    if spec.colour == "rgb":
-        resized = resized[:, :, ::-1]
-    canvas = np.full((spec.height_px, spec.width_px, 3), spec.pad, dtype=np.float32)
-    canvas[:new_height, :new_width] = resized
-    if any(spec.mean):
-        canvas -= np.array(spec.mean, dtype=np.float32)
-    if spec.std != (1.0, 1.0, 1.0):
-        canvas /= np.array(spec.std, dtype=np.float32)
-    tensor = np.ascontiguousarray(canvas.transpose(2, 0, 1)[None])
-    return Fed(tensor=tensor, scale_xy=scale_xy, size_px=(width, height))
+    def __init__(self, spec: InputSpec) -> None:
+        self._spec = spec
+        self._tensor = np.empty((1, 3, spec.height_px, spec.width_px), dtype=np.float32)
+        mean = np.array(spec.mean, dtype=np.float32)[:, None]
+        std = np.array(spec.std, dtype=np.float32)[:, None]
+        self._table = (np.arange(256, dtype=np.float32) - mean) / std
+        self._margin = (np.float32(spec.pad) - mean) / std
+        self._order = np.array([0, 1, 2] if spec.colour == "bgr" else [2, 1, 0])
+        self._placement: Placement | None = None
+
+    def feed(self, bgr: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Placement]:
+        """Resize, order and scale an image.
+
+        Args:
+            bgr: uint8 [H, W, 3], not empty.
+
+        Returns:
+            The input, float32 [1, 3, height_px, width_px], valid until the next call, and where
+            the image lies in it.
+        """
+        import cv2
+
+        size_px = (bgr.shape[1], bgr.shape[0])
+        if self._placement is None or self._placement.size_px != size_px:
+            self._placement = place(size_px, self._spec)
+            self._tensor[0] = self._margin[:, :, None]
+        placement = self._placement
+        resized = np.asarray(
+            cv2.resize(bgr, placement.inner_px, interpolation=cv2.INTER_LINEAR), dtype=np.uint8
+        )
+        _spread(resized, self._order, self._table, self._inner(placement))
+        return self._tensor, placement
+
+    def _inner(self, placement: Placement) -> NDArray[np.float32]:
+        (left, top), (width, height) = placement.corner_px, placement.inner_px
+        return self._tensor[0, :, top : top + height, left : left + width]
+
+
+@compiled
+def _spread(
+    image: NDArray[np.uint8],
+    order: NDArray[np.intp],
+    table: NDArray[np.float32],
+    planes: NDArray[np.float32],
+) -> None:
+    """Scaled channels of an image, each to its plane."""
+    for i in range(3):
+        channel = order[i]
+        for row in range(image.shape[0]):
+            for column in range(image.shape[1]):
+                planes[i, row, column] = table[i, image[row, column, channel]]

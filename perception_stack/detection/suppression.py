@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.geometry.overlap import iou_2d
+from perception_stack.geometry.compiled import compiled
 
 
 def best_of_each(
@@ -22,11 +22,36 @@ def best_of_each(
         most: Most rows to keep.
     """
     order = np.argsort(-score, kind="stable")
-    boxes, classes = xyxy_px[order], class_idx[order]
-    overlaps = (iou_2d(boxes, boxes) > iou) & (classes[:, None] == classes)
-    stays = np.ones(len(order), dtype=np.bool_)
-    for i in range(len(order)):
-        if stays[i]:
-            stays[i + 1 :] &= ~overlaps[i, i + 1 :]
-    kept: NDArray[np.intp] = order[stays][:most]
+    kept: NDArray[np.intp] = order[_stay(xyxy_px[order], class_idx[order], iou, most)]
     return kept
+
+
+@compiled
+def _stay(
+    boxes: FloatArray, class_idx: NDArray[np.intp], iou: float, most: int
+) -> NDArray[np.intp]:
+    """Rows of boxes, best first, that no better one of their class overlaps too much."""
+    kept = np.empty(min(len(boxes), most), dtype=np.intp)
+    num_kept = 0
+    for i in range(len(boxes)):
+        if num_kept == len(kept):
+            break
+        left, top, right, bottom = boxes[i]
+        stays = True
+        for j in kept[:num_kept]:
+            if class_idx[i] != class_idx[j]:
+                continue
+            width = min(right, boxes[j, 2]) - max(left, boxes[j, 0])
+            height = min(bottom, boxes[j, 3]) - max(top, boxes[j, 1])
+            # false as well where a coordinate is NaN
+            if not (width > 0 and height > 0):
+                continue
+            common = width * height
+            other = (boxes[j, 2] - boxes[j, 0]) * (boxes[j, 3] - boxes[j, 1])
+            if common > iou * ((right - left) * (bottom - top) + other - common):
+                stays = False
+                break
+        if stays:
+            kept[num_kept] = i
+            num_kept += 1
+    return kept[:num_kept]

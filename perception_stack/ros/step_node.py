@@ -216,7 +216,9 @@ def run(make_node: Callable[..., Node]) -> None:
         _init()
         node = make_node(parameter_overrides=launch_overrides(sys.argv))
         _forward_logging(node)
-        rclpy.spin(node)
+        # one that was asked only to prepare something has ended by itself
+        if node.context.ok():
+            rclpy.spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except PerceptionError as error:

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from perception_stack.detection import backends
 from perception_stack.tools.console import say, table
 
 EXAMPLES = """examples:
@@ -52,10 +53,8 @@ def examine() -> list[Finding]:
         _library("numba", needed=True, use="LiDAR, overlap"),
         _library("cv2", needed=True, use="images", packages=_OPENCV),
         _library("rosbags", needed=True, use="recordings"),
-        _library("onnxruntime", needed=False, use="image detector"),
+        *(_backend(name) for name in backends.NAMES),
         _library("trimesh", needed=False, use="pose estimator"),
-        _library("torch", needed=False, use="training"),
-        _library("tensorrt", needed=False, use="image detector on NVIDIA GPUs"),
         _gpu(),
         *_ros(),
         _shared_memory(),
@@ -72,6 +71,16 @@ def _library(name: str, *, needed: bool, use: str, packages: tuple[str, ...] = (
         with suppress(PackageNotFoundError):
             return Finding(name=name, state="ok", note=version(package), needed=needed)
     return Finding(name=name, state="ok", note="version unknown", needed=needed)
+
+
+def _backend(name: str) -> Finding:
+    """A back end of the image detector."""
+    module = backends.backend(name)
+    if backends.is_installed(name):
+        packages = (module.LIBRARY, f"{module.LIBRARY}-gpu")
+        return _library(module.LIBRARY, needed=False, use="", packages=packages)
+    note = f"detector.backend {name}; type: {module.INSTALL}"
+    return Finding(name=module.LIBRARY, state="missing", note=note)
 
 
 def _gpu() -> Finding:

@@ -127,7 +127,7 @@ def test_one_pixel_is_an_image(model_dir: Path) -> None:
         ),
         pytest.param({"strides": [8, 16]}, "'output' is", id="strides"),
         pytest.param({"family": "nanodet"}, "has 6 output tensors, the file has 1", id="family"),
-        pytest.param({"family": "yolo9000"}, "not one of yolox, nanodet", id="unknown-family"),
+        pytest.param({"family": "yolo9000"}, "not one of yolox, yolov8", id="unknown-family"),
         pytest.param(
             {"input": {"name": "images", "width_px": 640, "height_px": 640, "colour": "bgr",
                        "resize": "letterbox"}},
@@ -156,6 +156,8 @@ def test_manifest_that_does_not_fit_names_the_tensor(
         pytest.param({"licence": None}, "lacks licence", id="missing-key"),
         pytest.param({"treshold": 1}, "unknown treshold", id="unknown-key"),
         pytest.param({"strides": "x"}, "malformed", id="wrong-type"),
+        pytest.param({"runtime": {"threads": 2}}, "'runtime' has unknown threads", id="runtime"),
+        pytest.param({"runtime": {"num_threads": 0}}, "from 1", id="no-threads"),
         pytest.param({"classes": ["a", "a"]}, "repeated", id="repeated-class"),
         pytest.param({"classes": "nowhere.txt"}, "class names", id="no-class-file"),
         pytest.param({"file": "gone.onnx"}, "no such file", id="no-model-file"),

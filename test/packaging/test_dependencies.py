@@ -21,16 +21,18 @@ LIBRARIES = {
     "numba": ("python3-numba", "numba"),
     "numpy": ("python3-numpy", "numpy"),
     "onnxruntime": ("python3-onnxruntime-pip", "onnxruntime"),
+    "openvino": (None, "openvino"),
     "rosbags": ("python3-rosbags-pip", "rosbags"),
     "scipy": ("python3-scipy", "scipy"),
+    "torch": (None, "torch"),
     "tqdm": ("python3-tqdm", "tqdm"),
     "trimesh": (None, "trimesh"),
     "trackeval": (None, "trackeval"),
     "yaml": ("python3-yaml", "pyyaml"),
 }
 ROSDEP_KEYS = {name: key for name, (key, _) in LIBRARIES.items()}
-# MoveIt is installed by those who plan with it
-ROSDEP_KEYS |= {"tf2_ros": "tf2_ros_py", "moveit_msgs": None}
+# MoveIt is installed by those who plan with it, TensorRT, which is not free, with the GPU's driver
+ROSDEP_KEYS |= {"tf2_ros": "tf2_ros_py", "moveit_msgs": None, "tensorrt": None}
 
 
 def imported(folder: Path) -> set[str]:

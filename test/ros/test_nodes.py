@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -139,6 +142,23 @@ def test_malformed_cloud_costs_itself_and_nothing_else(bench: Bench) -> None:
     values = {one.key: one.value for one in warned()[0].values}
     assert values["dropped.undecodable"] == "1"
     assert "no field y, z" in values["last.undecodable"]
+
+
+def test_detector_that_only_builds_ends_by_itself(data_dir: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    model = Path(__file__).resolve().parents[2] / "config" / "models" / "fastestdet.yaml"
+    values = {"model": model, "model_dir": data_dir / "checkpoints_2d", "build_only": "true"}
+    args = [word for name, value in values.items() for word in ("-p", f"detector.{name}:={value}")]
+    code = "from perception_stack.ros.nodes.detector_node import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--ros-args", *args],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the model is built and loads" in done.stdout + done.stderr
 
 
 def test_detector_without_a_model_says_so_and_claims_nothing(bench: Bench) -> None:

@@ -100,5 +100,5 @@ def test_what_is_wrong_is_said_in_one_line(
 def test_doctor_names_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     printed = capsys.readouterr().out
-    for name in ("numpy", "onnxruntime", "tensorrt", "GPU", "ROS 2"):
+    for name in ("numpy", "onnxruntime", "openvino", "torch", "tensorrt", "GPU", "ROS 2"):
         assert name in printed

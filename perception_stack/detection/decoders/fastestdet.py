@@ -17,23 +17,21 @@ _OBJECT_POWER, _CLASS_POWER = 0.6, 0.4
 
 def shapes(manifest: Manifest) -> list[tuple[int, ...]]:
     """One tensor, [1, 1 + 4 + classes, rows, columns]."""
-    ((rows, columns),) = grid.sizes(manifest)
+    rows, columns = grid.only_size(manifest)
     return [(1, 5 + len(manifest.classes), rows, columns)]
 
 
 def decode(
-    outputs: Sequence[NDArray[np.float32]], manifest: Manifest
+    outputs: Sequence[NDArray[np.float32]], manifest: Manifest, least: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Candidate boxes and scores by class."""
-    raw = outputs[0][0].astype(np.float64)
-    _, rows, columns = raw.shape
-    per_cell = raw.reshape(len(raw), -1).T
-    stride = manifest.strides[0]
-    center = (grid.cells(rows, columns) + np.tanh(per_cell[:, 1:3])) * stride
+    """Candidate boxes and scores by class; class scores are at most 1, so objectness decides."""
+    raw = outputs[0][0].reshape(5 + len(manifest.classes), -1)
+    objectness = np.maximum(raw[0].astype(np.float64), 0) ** _OBJECT_POWER
+    columns = np.flatnonzero(objectness >= least)
+    per_cell = raw[:, columns].T.astype(np.float64)
+    cells, strides = grid.cells(manifest)
+    center = (cells[columns] + np.tanh(per_cell[:, 1:3])) * strides[columns]
     size = np.array([manifest.input.width_px, manifest.input.height_px])
     half = size / 2 / (1 + np.exp(-per_cell[:, 3:5]))
-    scores = np.maximum(per_cell[:, :1], 0) ** _OBJECT_POWER
-    return (
-        np.hstack([center - half, center + half]),
-        scores * np.maximum(per_cell[:, 5:], 0) ** _CLASS_POWER,
-    )
+    scores = objectness[columns, None] * np.maximum(per_cell[:, 5:], 0) ** _CLASS_POWER
+    return np.hstack([center - half, center + half]), scores

@@ -26,17 +26,21 @@ def shapes(manifest: Manifest) -> list[tuple[int, ...]]:
 
 
 def decode(
-    outputs: Sequence[NDArray[np.float32]], manifest: Manifest
+    outputs: Sequence[NDArray[np.float32]], manifest: Manifest, least: float
 ) -> tuple[FloatArray, FloatArray]:
     """Candidate boxes and scores by class."""
     num_grids = len(manifest.strides)
-    boxes = []
-    for (rows, columns), stride, raw in zip(
-        grid.sizes(manifest), manifest.strides, outputs[num_grids:], strict=True
-    ):
-        center = (grid.cells(rows, columns) + 0.5) * stride
-        bins = raw[0].astype(np.float64).reshape(-1, 4, _NUM_BINS)
-        distance = grid.softmax(bins) @ np.arange(_NUM_BINS) * stride
-        boxes.append(np.hstack([center - distance[:, :2], center + distance[:, 2:]]))
-    scores = np.concatenate([one[0] for one in outputs[:num_grids]]).astype(np.float64)
-    return np.concatenate(boxes), scores
+    raw = [one[0] for one in outputs]
+    strong = [np.flatnonzero(one.max(axis=1) >= least) for one in raw[:num_grids]]
+    scores, distances = (
+        np.concatenate([one[rows] for one, rows in zip(part, strong, strict=True)])
+        for part in (raw[:num_grids], raw[num_grids:])
+    )
+    firsts = np.cumsum([0, *(len(one) for one in raw[: num_grids - 1])])
+    rows = np.concatenate([one + first for one, first in zip(strong, firsts, strict=True)])
+    cells, strides = grid.cells(manifest)
+    bins = distances.astype(np.float64).reshape(-1, 4, _NUM_BINS)
+    distance = grid.softmax(bins) @ np.arange(_NUM_BINS) * strides[rows]
+    center = (cells[rows] + 0.5) * strides[rows]
+    boxes = np.hstack([center - distance[:, :2], center + distance[:, 2:]])
+    return boxes, scores.astype(np.float64)

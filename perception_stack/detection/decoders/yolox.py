@@ -19,13 +19,13 @@ def shapes(manifest: Manifest) -> list[tuple[int, ...]]:
 
 
 def decode(
-    outputs: Sequence[NDArray[np.float32]], manifest: Manifest
+    outputs: Sequence[NDArray[np.float32]], manifest: Manifest, least: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Candidate boxes and scores by class."""
-    raw = outputs[0][0].astype(np.float64)
-    grids = grid.sizes(manifest)
-    cells = np.concatenate([grid.cells(*size) for size in grids])
-    strides = np.repeat(manifest.strides, [rows * columns for rows, columns in grids])[:, None]
+    """Candidate boxes and scores by class; class scores are at most 1, so objectness decides."""
+    raw = outputs[0][0]
+    rows = np.flatnonzero(raw[:, 4] >= least)
+    cells, strides = grid.cells(manifest)
+    cells, strides, raw = cells[rows], strides[rows], raw[rows].astype(np.float64)
     center = (raw[:, :2] + cells) * strides
     half = np.exp(np.clip(raw[:, 2:4], -20, 20)) * strides / 2
     return np.hstack([center - half, center + half]), raw[:, 4:5] * raw[:, 5:]

@@ -29,6 +29,10 @@ class DetectorNode(StepNode):
         from perception_stack.detection.detector import Detector
 
         self._detector = Detector(config, self.journals["detector"])
+        if config.build_only:
+            self.get_logger().info("the model is built and loads; build_only ends here")
+            self.context.try_shutdown()
+            return
         self._detections = self.advertise(Detection2DArray, "detections", qos.RESULT)
         self.subscribe(Image, "image", self._on_image, qos.SENSOR)
 

@@ -1,0 +1,183 @@
+"""TensorRT: an engine built from the ONNX file, kept for this model, GPU and version.
+
+An engine runs only on the kind of GPU and the version of TensorRT that built it. Both and the
+content of the model are part of the name under which it is kept, so what is stale is not found
+and is built anew. PyTorch holds the memory of the GPU.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perception_stack.detection.backends.contract import Contract, Options
+from perception_stack.errors import ModelLoadError
+
+LIBRARY = "tensorrt"
+INSTALL = "pip install tensorrt torch (on a Jetson both come with JetPack)"
+SUFFIXES = (".onnx",)
+_LEAST_MAJOR = 10  # before, networks and tensors were addressed by other calls
+_LOG = logging.getLogger(__name__)
+
+
+def engine_name(file: Path, *, gpu: str, version: str, fp16: bool) -> str:
+    """File name of an engine.
+
+    Args:
+        file: The ONNX file; its content counts, and its name only for people.
+        gpu: Name of the GPU.
+        version: Of TensorRT.
+        fp16: Whether 16-bit floats are allowed.
+    """
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    place = re.sub(r"[^A-Za-z0-9]+", "_", gpu).strip("_")
+    precision = "fp16" if fp16 else "fp32"
+    return f"{file.stem}-{digest}-{place}-trt{version}-{precision}.engine"
+
+
+class TensorRtModel:
+    """An engine with its buffers on the GPU."""
+
+    def __init__(self, engine: Any, contract: Contract) -> None:
+        import tensorrt
+        import torch
+
+        self._context = engine.create_execution_context()
+        if self._context is None:
+            why = "the GPU has not enough memory for the engine"
+            raise ModelLoadError(contract.manifest.file, why)
+        self._stream = torch.cuda.Stream()
+        names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
+        inputs = [
+            one for one in names if engine.get_tensor_mode(one) == tensorrt.TensorIOMode.INPUT
+        ]
+        contract.check_inputs((one, tuple(engine.get_tensor_shape(one))) for one in inputs)
+        extra = contract.extra_inputs()
+        for name in inputs:
+            shape = extra[name].shape if name in extra else contract.input_shape
+            self._context.set_input_shape(name, shape)
+        outputs = [one for one in names if one not in inputs]
+        shapes = {one: tuple(self._context.get_tensor_shape(one)) for one in names}
+        contract.check_outputs([(one, shapes[one]) for one in outputs])
+        if unknown := next((one for one in outputs if min(shapes[one], default=0) < 0), None):
+            why = f"the size of output '{unknown}' depends on the image"
+            raise ModelLoadError(contract.manifest.file, why)
+        self._buffers = {
+            one: torch.zeros(
+                shapes[one], dtype=_dtype(engine.get_tensor_dtype(one)), device="cuda"
+            )
+            for one in names
+        }
+        for name, value in extra.items():
+            self._buffers[name].copy_(torch.from_numpy(value))
+        for name, buffer in self._buffers.items():
+            self._context.set_tensor_address(name, buffer.data_ptr())
+        self._input = self._buffers[contract.manifest.input.name]
+        self._outputs = [self._buffers[one] for one in outputs]
+        self._file = contract.manifest.file
+        torch.cuda.synchronize()  # the buffers were filled on another stream
+
+    def run(self, tensor: NDArray[np.float32]) -> list[NDArray[Any]]:
+        """Outputs in the order of the file."""
+        import torch
+
+        with torch.cuda.stream(self._stream):
+            self._input.copy_(torch.from_numpy(tensor))
+            if not self._context.execute_async_v3(self._stream.cuda_stream):
+                raise ModelLoadError(self._file, "TensorRT could not run the engine")
+            # copies to the host wait for the stream
+            return [one.cpu().numpy() for one in self._outputs]
+
+
+def load(file: Path, contract: Contract, options: Options) -> TensorRtModel:
+    """The kept engine of an ONNX file, built first if there is none that fits.
+
+    Raises:
+        ModelLoadError: there is no GPU or PyTorch cannot use it, the file is no ONNX model that
+            TensorRT knows, or it has other tensors.
+    """
+    import tensorrt
+
+    try:
+        import torch
+    except ImportError as error:
+        raise ModelLoadError(file, f"TensorRT needs PyTorch here; type: {INSTALL}") from error
+    if options.device == "cpu" or not torch.cuda.is_available():
+        why = "TensorRT needs a GPU of NVIDIA; set detector.backend to onnxruntime"
+        raise ModelLoadError(file, why)
+    if int(tensorrt.__version__.partition(".")[0]) < _LEAST_MAJOR:
+        why = f"TensorRT {tensorrt.__version__} is too old; it takes {_LEAST_MAJOR} or later"
+        raise ModelLoadError(file, why)
+    logger = tensorrt.Logger(tensorrt.Logger.WARNING)
+    name = engine_name(
+        file,
+        gpu=torch.cuda.get_device_name(),
+        version=tensorrt.__version__,
+        fp16=options.fp16,
+    )
+    plan = kept(options.engine_dir / name, lambda: _build(file, contract, options, logger))
+    engine = tensorrt.Runtime(logger).deserialize_cuda_engine(plan)
+    if engine is None:
+        why = f"TensorRT cannot read {options.engine_dir / name}; delete it and start again"
+        raise ModelLoadError(file, why)
+    return TensorRtModel(engine, contract)
+
+
+def kept(path: Path, build: Callable[[], bytes]) -> bytes:
+    """Content of a file, made by ``build`` and kept if it is not there.
+
+    It appears at once or not at all, also when two processes build it or one is stopped.
+    """
+    if path.is_file():
+        return path.read_bytes()
+    _LOG.warning("building %s; this takes minutes, once", path.name)
+    content = build()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_bytes(content)
+    part.replace(path)
+    return content
+
+
+def _build(file: Path, contract: Contract, options: Options, logger: Any) -> bytes:
+    import tensorrt
+
+    builder = tensorrt.Builder(logger)
+    network = builder.create_network(0)
+    parser = tensorrt.OnnxParser(network, logger)
+    if not parser.parse_from_file(str(file)):
+        errors = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))
+        raise ModelLoadError(file, f"it is no ONNX model that TensorRT knows: {errors}")
+    settings = builder.create_builder_config()
+    # from TensorRT 11 on the types in the ONNX file decide, and the flag is gone
+    flag = getattr(tensorrt.BuilderFlag, "FP16", None)
+    if options.fp16 and flag is not None:
+        settings.set_flag(flag)
+    inputs = [network.get_input(i) for i in range(network.num_inputs)]
+    contract.check_inputs((one.name, tuple(one.shape)) for one in inputs)
+    if dynamic := [one.name for one in inputs if min(one.shape, default=0) < 0]:
+        profile = builder.create_optimization_profile()
+        extra = contract.extra_inputs()
+        for name in dynamic:
+            shape = extra[name].shape if name in extra else contract.input_shape
+            profile.set_shape(name, shape, shape, shape)
+        settings.add_optimization_profile(profile)
+    plan = builder.build_serialized_network(network, settings)
+    if plan is None:
+        raise ModelLoadError(file, "TensorRT could not build an engine; its log says why")
+    return bytes(plan)
+
+
+def _dtype(kind: Any) -> Any:
+    import tensorrt
+    import torch
+
+    return torch.from_numpy(np.empty(0, dtype=tensorrt.nptype(kind))).dtype
