@@ -63,6 +63,30 @@ class CameraView:
         return self.detections.stamp_ns
 
 
+def trial_view(fixed_frame: str, *, stamp_ns: int) -> CameraView:
+    """One car in the middle of an image, to compile with what images need."""
+    frame_id = "camera"
+    return CameraView(
+        detections=Detections2D(
+            frame_id=frame_id,
+            stamp_ns=stamp_ns,
+            xyxy_px=np.array([[300.0, 220.0, 340.0, 260.0]]),
+            score=np.ones(1),
+            labels=("car",),
+        ),
+        camera=CameraModel.pinhole(
+            frame_id=frame_id,
+            width_px=640,
+            height_px=480,
+            k=np.array([[500.0, 0.0, 320.0], [0.0, 500.0, 240.0], [0.0, 0.0, 1.0]]),
+        ),
+        camera_from_fixed=RigidTransform(
+            target=frame_id, source=fixed_frame, rotation=np.eye(3), translation_m=np.ones(3)
+        ),
+        classes=(),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rectangles:
     """Usable detections of an image, sorted by what they say.

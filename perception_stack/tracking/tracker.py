@@ -13,7 +13,13 @@ from perception_stack.errors import FrameMismatchError
 from perception_stack.journal import Journal, Reason
 from perception_stack.tracking.association import associate
 from perception_stack.tracking.births import with_births
-from perception_stack.tracking.camera_view import CameraView, after_image, lifted, rectangles_of
+from perception_stack.tracking.camera_view import (
+    CameraView,
+    after_image,
+    lifted,
+    rectangles_of,
+    trial_view,
+)
 from perception_stack.tracking.classification import likelihood, spread
 from perception_stack.tracking.clock import Clock
 from perception_stack.tracking.config import TrackerConfig, shared
@@ -67,6 +73,8 @@ class Tracker:
             (1, 2, 0)
         ):  # the second of two in one place is looked at more closely
             trial.update(replace(two.rows(np.arange(num)), stamp_ns=stamp_ns), sight=sight)
+        if config.image_topics:
+            trial.update_image(trial_view(config.fixed_frame, stamp_ns=3))
 
     def update(self, boxes: Boxes3D, *, sight: Sight | None = None) -> TrackedObjects | None:
         """The tracked list after one more frame, also when nothing was detected in it.

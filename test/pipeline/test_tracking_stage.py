@@ -198,3 +198,18 @@ def test_detections_of_another_camera_are_refused() -> None:
 def test_sources_that_do_not_fit_are_refused(params: dict, text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         TrackerConfig(**params)
+
+
+def test_the_first_image_finds_everything_compiled() -> None:
+    from perception_stack.tracking.kernels.camera_view import learn_from_image
+
+    one, _ = stage(image_topics=("rear/detections",), reorder_horizon_s=1.0)
+    one.warm_up()
+    known = list(learn_from_image.signatures)
+    assert known
+    one.set_camera(CAMERA, topic="rear/detections")
+    run(one, ("detections_3d", seen(0, (15.0, 1.0, 0.0))))
+    assert one.push_detections(
+        car_in_image(1, (15.0, 1.0, 0.0)), arrival_ns=STEP_NS, topic="rear/detections"
+    )
+    assert list(learn_from_image.signatures) == known
