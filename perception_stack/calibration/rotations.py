@@ -53,6 +53,17 @@ def corrected(transform: RigidTransform, step: FloatArray) -> RigidTransform:
     )
 
 
+def covariance_of_inverse(transform: RigidTransform, covariance: FloatArray) -> FloatArray:
+    """Covariance of the inverse of a transform, both float64 [6, 6] over corrections.
+
+    With errors t + dt and exp(w) R, the inverse turns by -Rᵀ w and shifts by -Rᵀ (dt + t × w).
+    """
+    back = transform.rotation.T
+    swing = back @ cross_matrix(transform.translation_m)
+    slope = np.block([[-back, -swing], [np.zeros((3, 3)), -back]])
+    return np.asarray(slope @ covariance @ slope.T)
+
+
 def mean_rotation(rotations: FloatArray, weights: FloatArray) -> FloatArray:
     """The rotation nearest to all in the sum of squared chords, float64 [3, 3]."""
     return nearest_rotation(np.einsum("n,nij->ij", weights, rotations))

@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import DataFileError
+from perception_stack.io.tables import read_numbers
 
 _ROWS = 19
 
@@ -39,12 +38,7 @@ def read_board_poses(path: Path) -> BoardCorners:
     Raises:
         DataFileError: no such file, or not of this layout.
     """
-    try:
-        rows = np.loadtxt(path, delimiter=",", ndmin=2)
-    except OSError as error:
-        raise DataFileError(path, error.strerror or str(error)) from error
-    except ValueError as error:
-        raise DataFileError(path, f"not a table of numbers: {error}") from error
+    rows = read_numbers(path)
     if not len(rows) or len(rows) % _ROWS or rows.shape[1] != 3:
         text = f"{rows.shape[0]} rows of {rows.shape[1]} numbers; a pose has 19 rows of 3"
         raise DataFileError(path, text)

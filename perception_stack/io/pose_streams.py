@@ -13,6 +13,7 @@ from perception_stack.geometry.pose_stream import PoseStream
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.bags import BagReader
 from perception_stack.io.messages.transforms import transforms_from_msg
+from perception_stack.io.tables import read_numbers
 
 _S = 1_000_000_000
 _TF, _TF_STATIC = "/tf", "/tf_static"
@@ -25,12 +26,7 @@ def read_pose_table(path: Path, *, target: str, source: str) -> PoseStream:
     Raises:
         DataFileError: no such file, or not of this layout.
     """
-    try:
-        rows = np.loadtxt(path, delimiter=",", ndmin=2)
-    except OSError as error:
-        raise DataFileError(path, error.strerror or str(error)) from error
-    except ValueError as error:
-        raise DataFileError(path, f"not a table of numbers: {error}") from error
+    rows = read_numbers(path)
     if rows.shape[1] != 8:
         raise DataFileError(path, f"{rows.shape[1]} columns; expected t, x, y, z, qx, qy, qz, qw")
     rows = rows[np.isfinite(rows[:, 0])]

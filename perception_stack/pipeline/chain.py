@@ -171,10 +171,10 @@ class Chain:
     ) -> list[FrameResult]:
         """2-D detections of one image, from this chain's model or from outside."""
         results: list[FrameResult] = []
-        if self._pose is not None and camera == self._pose_camera:
-            with self._timed("pose_estimator"):
-                poses = self._pose.push_detections(detections, arrival_ns=arrival_ns)
-            results += self._keep(poses, arrival_ns)
+        if camera == self._pose_camera:
+            results += self._find_poses(
+                lambda stage: stage.push_detections(detections, arrival_ns=arrival_ns), arrival_ns
+            )
         topic = self._detections_topic(camera)
         if topic in self._tracker_config.image_topics:
             with self._timed("tracker"):
@@ -199,11 +199,9 @@ class Chain:
 
     def add_depth(self, depth: DepthImage, *, arrival_ns: int) -> list[FrameResult]:
         """One depth image."""
-        results: list[FrameResult] = []
-        if self._pose is not None:
-            with self._timed("pose_estimator"):
-                poses = self._pose.push_depth(depth, arrival_ns=arrival_ns)
-            results += self._keep(poses, arrival_ns)
+        results = self._find_poses(
+            lambda stage: stage.push_depth(depth, arrival_ns=arrival_ns), arrival_ns
+        )
         camera = self._camera_of_frame.get(depth.frame_id)
         if camera is None:
             detail = f"depth images of '{depth.frame_id}' wait for a first camera_info"
@@ -222,11 +220,7 @@ class Chain:
 
     def ready(self, now_ns: int) -> list[FrameResult]:
         """What transforms that came since make possible, at an arrival time of now."""
-        results: list[FrameResult] = []
-        if self._pose is not None:
-            with self._timed("pose_estimator"):
-                poses = self._pose.ready(now_ns)
-            results += self._keep(poses, now_ns)
+        results = self._find_poses(lambda stage: stage.ready(now_ns), now_ns)
         with self._timed("lidar_detector"):
             scans = self._scans.expire(now_ns)
         results += self._detect(scans, now_ns)
@@ -236,11 +230,7 @@ class Chain:
 
     def expire(self, now_ns: int) -> list[FrameResult]:
         """What has waited too long, at an arrival time of now."""
-        results: list[FrameResult] = []
-        if self._pose is not None:
-            with self._timed("pose_estimator"):
-                poses = self._pose.expire(now_ns)
-            results += self._keep(poses, now_ns)
+        results = self._find_poses(lambda stage: stage.expire(now_ns), now_ns)
         with self._timed("lidar_detector"):
             scans = self._scans.expire(now_ns)
         results += self._detect(scans, now_ns)
@@ -250,11 +240,7 @@ class Chain:
 
     def flush(self, now_ns: int) -> list[FrameResult]:
         """Everything that still waits; nothing more will come."""
-        results: list[FrameResult] = []
-        if self._pose is not None:
-            with self._timed("pose_estimator"):
-                poses = self._pose.flush()
-            results += self._keep(poses, now_ns)
+        results = self._find_poses(lambda stage: stage.flush(), now_ns)
         with self._timed("lidar_detector"):
             scans = self._scans.flush()
         results += self._detect(scans, now_ns)
@@ -276,8 +262,14 @@ class Chain:
         latencies, self._latencies = self._latencies, []
         return latencies
 
-    def _keep(self, found: list[PoseEstimates], arrival_ns: int) -> list[FrameResult]:
-        poses = [one.boxes for one in found]
+    def _find_poses(
+        self, ask: Callable[[PoseStage], list[PoseEstimates]], arrival_ns: int
+    ) -> list[FrameResult]:
+        """Poses of what is asked of the pose estimator, if there is one, kept and tracked."""
+        if self._pose is None:
+            return []
+        with self._timed("pose_estimator"):
+            poses = [one.boxes for one in ask(self._pose)]
         self._done("pose_estimator", poses)
         self._poses += poses
         if POSES not in self._tracker_config.box_topics:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from perception_stack.errors import ConfigError
+from perception_stack.tools.choices import add_second_word, say_choices
+
+_TEXT = "what to calibrate"
 
 EXAMPLES = """examples:
   perception-stack calibrate camera --help
@@ -19,13 +21,9 @@ RESULT.report.html for people.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command: none, a second word says what to calibrate."""
-    parser.add_argument("what", nargs="?", default="", help="what to calibrate")
+    add_second_word(parser, _TEXT)
 
 
 def run(args: argparse.Namespace) -> int:
     """Say what there is."""
-    from perception_stack.tools.main import FORMATS
-
-    known = [name for name in FORMATS if name.startswith("calibrate ")]
-    asked = f"'{args.what}' is none of " if args.what else "say what to calibrate: "
-    raise ConfigError(asked + ", ".join(f"perception-stack {name}" for name in known))
+    return say_choices("calibrate", args.what, _TEXT)

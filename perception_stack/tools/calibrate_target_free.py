@@ -10,7 +10,8 @@ import numpy as np
 from perception_stack.calibration.alignment import AlignedFrame, AlignmentConfig, calibrate
 from perception_stack.calibration.alignment.calibrate import NUM_ROUNDS
 from perception_stack.calibration.alignment.figures import overlay_section
-from perception_stack.datatypes import ColorImage, FloatArray
+from perception_stack.calibration.rotations import covariance_of_inverse
+from perception_stack.datatypes import ColorImage
 from perception_stack.errors import CalibrationError, ConfigError, DataFileError
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.calibration_files import read_camera_info, read_extrinsics
@@ -73,23 +74,11 @@ def run(args: argparse.Namespace) -> int:
     return finish(
         args.out,
         pose.inverse(),
-        of_inverse(pose, found.covariance),
+        covariance_of_inverse(pose, found.covariance),
         found.grade,
         title=f"Place of {pose.target} in {pose.source}",
         sections=[overlay_section(frames, camera, start=start, found=pose)],
     )
-
-
-def of_inverse(transform: RigidTransform, covariance: FloatArray) -> FloatArray:
-    """Covariance of the inverse of a transform, both over x, y, z and turns about their axes.
-
-    With errors t + dt and exp(w) R, the inverse turns by -Rᵀ w and shifts by -Rᵀ (dt + t × w).
-    """
-    back = transform.rotation.T
-    x, y, z = transform.translation_m
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    slope = np.block([[-back, -back @ cross], [np.zeros((3, 3)), -back]])
-    return np.asarray(slope @ covariance @ slope.T)
 
 
 def _start(path: Path, camera_frame: str) -> RigidTransform:

@@ -15,11 +15,11 @@ from perception_stack.calibration.alignment.scan_edges import find_edges
 from perception_stack.calibration.alignment.score import EdgeFrame, Score, moved
 from perception_stack.calibration.alignment.view import Lens, directions
 from perception_stack.calibration.grade import Verdict
+from perception_stack.calibration.rotations import covariance_of_inverse
 from perception_stack.datatypes import ColorImage, PointCloud
 from perception_stack.errors import CalibrationError, FrameMismatchError
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
-from perception_stack.tools.calibrate_target_free import of_inverse
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 UNITS = np.repeat([0.05, 0.1], 3)
@@ -203,5 +203,5 @@ def test_covariance_of_the_inverse_is_that_of_samples() -> None:
     off = -np.einsum("nij,nj->ni", turned, shift) - back.translation_m
     spin = Rotation.from_matrix(turned @ back.rotation.T).as_rotvec()
     sampled = np.cov(np.hstack([off, spin]).T)
-    expected = of_inverse(pose, root @ root.T)
+    expected = covariance_of_inverse(pose, root @ root.T)
     np.testing.assert_allclose(sampled, expected, atol=0.05 * np.abs(expected).max())

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from perception_stack.calibration.camera.bundle import turned
 from perception_stack.calibration.camera.lens import EQUIDISTANT, PLUMB_BOB
 from perception_stack.calibration.camera.rig import calibrate_rig
 from perception_stack.calibration.camera.rig_grading import CameraOnRig
 from perception_stack.calibration.grade import Verdict
+from perception_stack.calibration.rotations import exp
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.board import Board
@@ -40,7 +40,7 @@ def seen_by(lenses, truth, *, num=16, seed=0, board=BOARD):
         lens.model(truth[lens], frame_id="c", width_px=SIZE_PX[0], height_px=SIZE_PX[1])
         for lens in lenses
     ]
-    places = turned(np.broadcast_to(np.eye(3), (3, 3, 3)), TURNS)
+    places = exp(TURNS)
     views = []
     for v in range(num):
         pose = random_pose(board, models[0], rng, filled=(0.3, 0.5))
@@ -59,7 +59,7 @@ def check_places(result, num):
     for c in range(1, num):
         placement = result.placements[c - 1]
         std = np.sqrt(np.diag(placement.covariance))
-        turn = turned(np.eye(3)[None], TURNS[[c]])[0]
+        turn = exp(TURNS[c])
         transform = placement.first_from_camera
         assert (transform.target, transform.source) == ("c0", f"c{c}")
         way = transform.translation_m + turn.T @ SHIFTS[c]

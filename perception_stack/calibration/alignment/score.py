@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from perception_stack.calibration.alignment.image_edges import ImageEdges
 from perception_stack.calibration.alignment.scan_edges import NUM_KINDS, ScanEdges
 from perception_stack.calibration.alignment.view import View
+from perception_stack.calibration.rotations import cross_matrix, exp
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import compiled
 from perception_stack.geometry.transforms import RigidTransform
@@ -167,24 +168,16 @@ def moved(start: RigidTransform, change: FloatArray) -> RigidTransform:
     turn = RigidTransform(
         target=start.target,
         source=start.target,
-        rotation=rotation(change[:3]),
+        rotation=exp(change[:3]),
         translation_m=change[3:].copy(),
     )
     return turn @ start
 
 
-def rotation(vector_rad: FloatArray) -> FloatArray:
-    """Rotation matrix of a rotation vector."""
-    from scipy.spatial.transform import Rotation
-
-    return np.asarray(Rotation.from_rotvec(vector_rad).as_matrix())
-
-
 def left_jacobian(vector_rad: FloatArray) -> FloatArray:
     """Left Jacobian of SO(3) (Sola et al., "A micro Lie theory", eq. 145)."""
-    x, y, z = vector_rad
     angle = float(np.linalg.norm(vector_rad))
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    cross = cross_matrix(vector_rad)
     if angle < 1e-6:
         return np.asarray(np.eye(3) + cross / 2)
     first = (1 - np.cos(angle)) / angle**2

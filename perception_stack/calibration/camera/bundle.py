@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.calibration.camera.lens import Lens
+from perception_stack.calibration.rotations import exp
 from perception_stack.calibration.solver import Stack
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
@@ -99,7 +100,7 @@ class RigProblem:
         """The state after a step."""
         own = np.asarray(private)
         changes: dict[str, Any] = {
-            "board_rotations": turned(state.board_rotations, own[:, :3]),
+            "board_rotations": exp(own[:, :3]) @ state.board_rotations,
             "board_translations_m": state.board_translations_m + own[:, 3:],
         }
         used = 0
@@ -111,7 +112,7 @@ class RigProblem:
         if self.free_cameras and len(self.lenses) > 1:
             steps6 = shared[used:].reshape(-1, 6)
             steps6 = np.concatenate([np.zeros((1, 6)), steps6])
-            changes["rotations"] = turned(state.rotations, steps6[:, :3])
+            changes["rotations"] = exp(steps6[:, :3]) @ state.rotations
             changes["translations_m"] = state.translations_m + steps6[:, 3:]
         return replace(state, **changes)
 
@@ -162,21 +163,6 @@ class RigProblem:
             block[:, :, first : first + 3] = _cross_rows(by_point, swung)
             block[:, :, first + 3 : first + 6] = by_point
         jacobian[rows.slots] = block
-
-
-def turned(rotations: FloatArray, turns_rad: FloatArray) -> FloatArray:
-    """Rotations [N, 3, 3], followed by turns given as vectors [N, 3] (Rodrigues)."""
-    angle = np.linalg.norm(turns_rad, axis=1)
-    small = angle < 1e-8
-    safe = np.where(small, 1.0, angle)
-    sine = np.where(small, 1.0, np.sin(safe) / safe)
-    rest = np.where(small, 0.5, (1 - np.cos(safe)) / safe**2)
-    x, y, z = turns_rad.T
-    zero = np.zeros_like(x)
-    cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=1).reshape(-1, 3, 3)
-    step = np.eye(3) + sine[:, None, None] * cross + rest[:, None, None] * (cross @ cross)
-    result: FloatArray = step @ rotations
-    return result
 
 
 def _cross_rows(by_point: FloatArray, arm: FloatArray) -> FloatArray:

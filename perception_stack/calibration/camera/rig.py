@@ -21,6 +21,7 @@ from perception_stack.calibration.camera.rig_grading import (
 )
 from perception_stack.calibration.camera.rig_views import AlignedViews, aligned_views, view_name
 from perception_stack.calibration.grade import Grade, Observation, Provenance
+from perception_stack.calibration.rotations import covariance_of_inverse
 from perception_stack.calibration.solver import held_out_residuals
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
@@ -165,20 +166,19 @@ def _placements(adjustment: Adjustment, cameras: Sequence[CameraOnRig]) -> tuple
     found = []
     for c in range(1, len(cameras)):
         rotation, shift = fit.state.rotations[c], fit.state.translations_m[c]
-        x, y, z = shift
-        cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-        # of the inverse: rows are way and turn, columns are turn and way of camera from first
-        change = np.block([[-rotation.T @ cross, -rotation.T], [-rotation.T, np.zeros((3, 3))]])
-        columns = slice(first + 6 * (c - 1), first + 6 * c)
+        camera_from_first = RigidTransform(
+            target=cameras[c].frame_id,
+            source=cameras[0].frame_id,
+            rotation=rotation,
+            translation_m=shift,
+        )
+        # the fit has the turn before the shift
+        columns = first + 6 * (c - 1) + np.array([3, 4, 5, 0, 1, 2])
+        covariance = fit.covariance[np.ix_(columns, columns)]
         found.append(
             Placement(
-                first_from_camera=RigidTransform(
-                    target=cameras[0].frame_id,
-                    source=cameras[c].frame_id,
-                    rotation=rotation.T,
-                    translation_m=-rotation.T @ shift,
-                ),
-                covariance=change @ fit.covariance[columns, columns] @ change.T,
+                first_from_camera=camera_from_first.inverse(),
+                covariance=covariance_of_inverse(camera_from_first, covariance),
             )
         )
     return tuple(found)

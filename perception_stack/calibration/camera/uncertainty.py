@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.camera.bundle import RigProblem, RigState, turned
+from perception_stack.calibration.camera.bundle import RigProblem, RigState
 from perception_stack.calibration.camera.lens import Lens
+from perception_stack.calibration.rotations import exp
 from perception_stack.calibration.solver import block_information, in_words, inverse
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
@@ -179,7 +180,7 @@ def _candidates(
     extent_px = float((board.extent_m / size_px).max()) * params[0]
     distances = extent_px / np.array(list(_SIZES))
     vectors = np.column_stack([np.array(list(_TILTS)), np.zeros(len(_TILTS))]) * _TILT_RAD
-    turns = turned(np.broadcast_to(np.eye(3), (len(_TILTS), 3, 3)), vectors)
+    turns = exp(vectors)
     # place, size, tilt
     shape = len(_PLACES), len(_SIZES), len(_TILTS)
     shifts = rays[:, None, None] * distances[:, None, None] - turns @ middle
