@@ -28,6 +28,7 @@ EXAMPLES = """examples:
 All sequences NNNN.txt of --tracks are scored together. HOTA, MOTA and IDF1 count as TrackEval
 does, of all tracks; sAMOTA, AMOTA and AMOTP are AB3DMOT's, averaged over 40 recalls. "published"
 is sAMOTA as AB3DMOT's own program rounds it, to be compared with numbers that were made by it.
+What stands behind it is of the tracks above the score that gives the largest MOTA.
 """
 
 
@@ -126,33 +127,24 @@ def score_table(by_class: dict[str, KittiScores]) -> str:
 
 
 def sweep_table(by_class: dict[str, KittiScores]) -> str:
-    """AB3DMOT's scores by class, ratios in percent; MOTA and counts at the best threshold."""
-    header = (
-        "class",
-        "IoU",
-        "sAMOTA",
-        "published",
-        "AMOTA",
-        "AMOTP",
-        "MOTA",
-        "MOTP",
-        "IDS",
-        "FP",
-        "FN",
-    )
+    """AB3DMOT's scores by class, ratios in percent; from the score on at the best threshold."""
+    averages = ("sAMOTA", "AMOTA", "AMOTP", "published")
+    header = ("class", "IoU", *averages, "score", "HOTA", "MOTA", "MOTP", "IDS", "FP", "FN")
     rows = []
     for name, scores in by_class.items():
         for iou, sweep in scores.sweeps.items():
-            best = sweep.best
-            averages, published = sweep.averages, sweep.as_published.samota
-            ratios = (
-                averages.samota,
-                published,
-                averages.amota,
-                averages.amotp,
-                best.mota,
-                best.motp,
-            )
+            best, averaged = sweep.best, sweep.averages
+            ratios = (averaged.samota, averaged.amota, averaged.amotp, sweep.as_published.samota)
+            at_best = (sweep.best_hota.hota.mean(), best.mota, best.motp)
             counts = (best.switches, best.false_positives, best.misses)
-            rows.append((name, f"{iou:g}", *(100 * one for one in ratios), *counts))
+            rows.append(
+                (
+                    name,
+                    f"{iou:g}",
+                    *(100 * one for one in ratios),
+                    f"{best.threshold:.2f}",
+                    *(100 * one for one in at_best),
+                    *counts,
+                )
+            )
     return table(header, rows)

@@ -114,6 +114,19 @@ def test_a_track_is_kept_or_dropped_by_the_mean_of_its_scores() -> None:
     assert (found.best.false_positives, found.best.misses) == (0, 0)
 
 
+def test_the_best_hota_is_that_of_the_tracks_above_the_best_threshold() -> None:
+    truth = [labels(2)] * 4
+    # the third is false, and was believed in as little as its mean says, not as its best frame
+    said = [tracks([0, 1, 2], score=[8.0, 6.0, weak]) for weak in (1.0, 1.0, 1.0, 9.0)]
+    found = car_scores(truth, said)
+    best = found.sweeps[0.25]
+    assert best.best.threshold == 6.0
+    assert best.best_hota.hota.mean() == pytest.approx(1.0)
+    assert found.hota.det_pr.mean() == pytest.approx(2 / 3)
+    alone = car_scores(truth, [tracks([0, 1])] * 4)
+    np.testing.assert_array_equal(best.best_hota.hota, alone.hota.hota)
+
+
 def test_an_identity_switches_between_successive_frames_only() -> None:
     truth = [labels(1)] * 4
     swapped = [tracks([one]) for one in (1, 1, 2, 2)]

@@ -9,9 +9,14 @@ from typing import Any
 from perception_stack.evaluation.clear import ClearScores, clear_scores
 from perception_stack.evaluation.hota import HotaScores, hota_scores
 from perception_stack.evaluation.identity import IdentityScores, identity_scores
-from perception_stack.evaluation.kitti.frames import ComparedFrame, Labels, Tracks, compared
+from perception_stack.evaluation.kitti.frames import (
+    ComparedFrame,
+    Labels,
+    Tracks,
+    compared,
+    id_sequence,
+)
 from perception_stack.evaluation.kitti.recall_sweep import RecallSweep, recall_sweep
-from perception_stack.evaluation.sequences import IdSequence
 
 CLASSES = ("car", "cyclist", "pedestrian")
 """What is scored."""
@@ -93,8 +98,3 @@ def evaluate_kitti(
         identity=identity_scores(joined, threshold=CLEAR_THRESHOLD),
         sweeps={iou: recall_sweep(sequences, threshold=iou) for iou in ious},
     )
-
-
-def id_sequence(sequences: Sequence[Sequence[ComparedFrame]]) -> IdSequence:
-    """All sequences as one, by TrackEval's rules."""
-    return IdSequence.of(*([frame.id_frame() for frame in frames] for frames in sequences))

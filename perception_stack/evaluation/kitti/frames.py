@@ -7,7 +7,8 @@ up to 25 px high (Geiger et al., CVPR 2012, as TrackEval and AB3DMOT's evaluator
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from perception_stack.datatypes import Boxes3D, FloatArray
 from perception_stack.evaluation.matching import BoolArray, Candidates
-from perception_stack.evaluation.sequences import EPSILON, IdArray, IdFrame
+from perception_stack.evaluation.sequences import EPSILON, IdArray, IdFrame, IdSequence
 from perception_stack.geometry.overlap import intersection_2d_px2, iou_2d, iou_3d
 
 SIMILARITIES = ("3d", "2d")
@@ -73,6 +74,20 @@ class ComparedFrame:
     object_ids: IdArray
     score: FloatArray
     candidates: Candidates
+
+    def of_tracks(self, kept: BoolArray) -> ComparedFrame:
+        """As if only some of the tracks were there, bool [O]."""
+        return ComparedFrame(
+            truth_ids=self.truth_ids,
+            object_ids=self.object_ids[kept],
+            score=self.score[kept],
+            candidates=replace(
+                self.candidates,
+                box_rows=np.arange(np.count_nonzero(kept)),
+                similarity=self.candidates.similarity[:, kept],
+                unlabelled=self.candidates.unlabelled[kept],
+            ),
+        )
 
     def id_frame(self) -> IdFrame:
         """What HOTA, CLEAR and IDF1 are counted from, by TrackEval's rules."""
@@ -144,3 +159,8 @@ def _unlabelled(xyxy_px: FloatArray, regions_px: FloatArray) -> BoolArray:
     small = side_px[:, 1] <= _MAX_IGNORED_HEIGHT_PX + EPSILON
     hidden: BoolArray = small | (common_px2 > (_REGION_OVERLAP + EPSILON) * area_px2)
     return hidden
+
+
+def id_sequence(sequences: Sequence[Sequence[ComparedFrame]]) -> IdSequence:
+    """All sequences as one, by TrackEval's rules."""
+    return IdSequence.of(*([frame.id_frame() for frame in frames] for frames in sequences))

@@ -71,18 +71,19 @@ class Recording:
     def __init__(self, sequences: Sequence[Sequence[ComparedFrame]], *, threshold: float) -> None:
         frames = [frame for sequence in sequences for frame in sequence]
         truth = _numbered([[one.truth_ids for one in sequence] for sequence in sequences])
-        tracks = _numbered([[one.object_ids for one in sequence] for sequence in sequences])
-        joined = np.concatenate([_NO_ROWS, *tracks])
+        self._tracks = _numbered([[one.object_ids for one in sequence] for sequence in sequences])
+        joined = np.concatenate([_NO_ROWS, *self._tracks])
         scores = np.concatenate([np.empty(0), *(frame.score for frame in frames)])
         self.num_frames = np.bincount(joined)
         self.mean_score: FloatArray = np.bincount(joined, weights=scores) / self.num_frames
+        self._sequences = sequences
         self._truth = np.concatenate([_NO_ROWS, *truth])
         self._asked = ~np.concatenate(
             [np.empty(0, dtype=bool), *(frame.candidates.ignored_truth for frame in frames)]
         )
         self._frames = [
             _Frame(frame, track, threshold)
-            for frame, track in zip(frames, tracks, strict=True)
+            for frame, track in zip(frames, self._tracks, strict=True)
             if len(frame.truth_ids) or len(track)
         ]
 
@@ -100,6 +101,14 @@ class Recording:
             similarity=np.concatenate([np.empty(0), *(similar for _, similar, _ in parts)]),
             num_false=sum(num_false for _, _, num_false in parts),
         )
+
+    def sequences(self, chosen: BoolArray) -> list[list[ComparedFrame]]:
+        """The frames as if only the chosen tracks were there, bool [K]."""
+        tracks = iter(self._tracks)
+        return [
+            [frame.of_tracks(chosen[next(tracks)]) for frame in sequence]
+            for sequence in self._sequences
+        ]
 
 
 class _Frame:

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.evaluation.kitti.frames import ComparedFrame
+from perception_stack.evaluation.hota import HotaScores, hota_scores
+from perception_stack.evaluation.kitti.frames import ComparedFrame, id_sequence
 from perception_stack.evaluation.kitti.matches import Matches, Recording
 from perception_stack.evaluation.sequences import IdArray
 
@@ -106,11 +107,13 @@ class RecallSweep:
             numbers below them, the very track at the threshold is lost, and the averages are
             often lower, by how much is chance. To be compared with published numbers.
         best: At the threshold of the largest MOTA; of all tracks where no recall is reached.
+        best_hota: By TrackEval's rules, of the tracks above that threshold.
     """
 
     averages: RecallAverages
     as_published: RecallAverages
     best: ClearPoint
+    best_hota: HotaScores
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -118,6 +121,7 @@ class RecallSweep:
             **asdict(self.averages),
             "as_published": asdict(self.as_published),
             "best": asdict(self.best),
+            "best_hota": self.best_hota.as_dict(),
         }
 
 
@@ -143,10 +147,12 @@ def recall_sweep(sequences: Sequence[Sequence[ComparedFrame]], *, threshold: flo
         published.append(ClearPoint.of(recording.matches(drifting >= least), threshold=least))
     recalls = [recall for _, recall in reached]
     fallback = ClearPoint.of(everything, threshold=float(score.min(initial=0.0)))
+    best = max(points, key=lambda point: point.mota, default=fallback)
     return RecallSweep(
         averages=RecallAverages.of(points, recalls),
         as_published=RecallAverages.of(published, recalls),
-        best=max(points, key=lambda point: point.mota, default=fallback),
+        best=best,
+        best_hota=hota_scores(id_sequence(recording.sequences(score >= best.threshold))),
     )
 
 
