@@ -7,44 +7,43 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.detection.backends.contract import Contract, Options
 from perception_stack.errors import ModelLoadError
+from perception_stack.networks.contract import Contract, Options
 
 LIBRARY = "torch"
 INSTALL = "pip install torch"
 SUFFIXES = (".pt2", ".pt", ".torchscript")
 _EXPORTED = ".pt2"
+_TRIED = 2  # of sizes that differ from call to call; 0 and 1 are special to exported programs
 
 
 class TorchModel:
-    """A module on a device; inputs are given in the order image, size."""
+    """A module on a device; what is constant is given after what is fed."""
 
     def __init__(self, module: Callable[..., Any], contract: Contract, device: str) -> None:
         import torch
 
         self._module, self._device = module, device
-        self._extra = [
-            torch.from_numpy(one).to(device) for one in contract.extra_inputs().values()
-        ]
+        self._constants = [torch.from_numpy(one).to(device) for one in contract.constants.values()]
 
-    def run(self, tensor: NDArray[np.float32]) -> list[NDArray[Any]]:
+    def run(self, *tensors: NDArray[Any]) -> list[NDArray[Any]]:
         """Outputs in the order in which the module returns them."""
         import torch
 
         with torch.inference_mode():
-            found = self._module(torch.from_numpy(tensor).to(self._device), *self._extra)
+            fed = [torch.from_numpy(one).to(self._device) for one in tensors]
+            found = self._module(*fed, *self._constants)
         outputs = found.values() if isinstance(found, dict) else found
         outputs = [outputs] if isinstance(outputs, torch.Tensor) else outputs
         return [one.cpu().numpy() for one in outputs]
 
 
 def load(file: Path, contract: Contract, options: Options) -> TorchModel:
-    """Open a file and check it on an empty image, as it does not tell its shapes itself.
+    """Open a file and check it on zeros, as it does not tell its shapes itself.
 
-    ``detector.num_threads`` counts for all of PyTorch in this process.
+    ``num_threads`` counts for all of PyTorch in this process.
 
     Raises:
         ModelLoadError: it is no such file, cannot take the input, has other outputs, or there is
@@ -54,7 +53,7 @@ def load(file: Path, contract: Contract, options: Options) -> TorchModel:
 
     has_gpu = torch.cuda.is_available()
     if options.device == "gpu" and not has_gpu:
-        why = "detector.device is gpu, PyTorch finds none; see perception-stack doctor"
+        why = "device is gpu, PyTorch finds none; see perception-stack doctor"
         raise ModelLoadError(file, why)
     device = "cuda" if has_gpu and options.device != "cpu" else "cpu"
     torch.set_num_threads(options.num_threads)
@@ -67,9 +66,10 @@ def load(file: Path, contract: Contract, options: Options) -> TorchModel:
         else:
             module = torch.jit.load(str(file), map_location=device).eval()
         model = TorchModel(module, contract, device)
-        outputs = model.run(np.zeros(contract.input_shape, dtype=np.float32))
+        outputs = model.run(*(one.zeros(_TRIED) for one in contract.inputs.values()))
     except Exception as error:  # whatever the network's own code raises
-        why = f"PyTorch cannot run it on {list(contract.input_shape)}: {error}"
+        shapes = ", ".join(str(list(one.shape)) for one in contract.inputs.values())
+        why = f"PyTorch cannot run it on {shapes}: {error}"
         raise ModelLoadError(file, why) from error
     contract.check_outputs([(f"output {i}", one.shape) for i, one in enumerate(outputs)])
     return model
