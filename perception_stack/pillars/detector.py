@@ -76,9 +76,9 @@ class PillarDetector:
             network's, what it leaves open is shared by the other classes and "unknown".
         """
         levelling = Levelling(self.manifest.sensor.ground_z_m, plane)
-        intensity = (
-            np.zeros(len(cloud), np.float32) if cloud.intensity is None else cloud.intensity
-        )
+        intensity = cloud.intensity
+        if intensity is None:
+            intensity = np.zeros(len(cloud), dtype=np.float32)
         features, cells = pillarize(levelling.level(cloud.xyz_m), intensity, self.manifest.grid)
         if len(cells) == 0:
             return Boxes3D.empty(frame_id=cloud.frame_id, stamp_ns=cloud.stamp_ns)

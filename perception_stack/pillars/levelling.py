@@ -18,8 +18,7 @@ class Levelling:
     """
 
     def __init__(self, ground_z_m: float | None, plane: FloatArray) -> None:
-        self._a, self._b, self._c = (0.0, 0.0, 0.0) if ground_z_m is None else plane
-        self._ground_z_m = ground_z_m or 0.0
+        self._plane = np.zeros(3) if ground_z_m is None else plane - [0.0, 0.0, ground_z_m]
 
     def level(self, xyz_m: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 [N, 3] in the sensor's frame to the model's."""
@@ -29,5 +28,5 @@ class Levelling:
 
     def lift_m(self, xy_m: NDArray[np.floating]) -> FloatArray:
         """How much higher places are in the sensor's frame, float64 [N]."""
-        lift_m: FloatArray = xy_m.astype(np.float64) @ np.array([self._a, self._b])
-        return lift_m + self._c - self._ground_z_m
+        lift_m: FloatArray = xy_m.astype(np.float64) @ self._plane[:2] + self._plane[2]
+        return lift_m

@@ -1,7 +1,7 @@
 """Whether scans come from a LiDAR like those a network was made for, by beams and height.
 
-Networks fail in silence on other sensors: with a quarter of the beams, or from half the height, the
-same car is another pattern of points.
+Networks fail in silence on other sensors: with a quarter of the beams, or from half the height,
+the same car is another pattern of points.
 """
 
 from __future__ import annotations
