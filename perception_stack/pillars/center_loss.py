@@ -93,7 +93,7 @@ def center_targets(
         asked=asked,
         cells=flat,
         tasks=task_of_class[label[rows]].astype(np.int64),
-        codes=encode_centers(np, boxes[rows].astype(np.float64), flat, manifest).astype(
+        codes=encode_centers(np, boxes[rows].astype(np.float64), flat, manifest, head).astype(
             np.float32
         ),
     )

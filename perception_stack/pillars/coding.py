@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.pillars.spec import AnchorHead, Manifest
+from perception_stack.pillars.spec import AnchorHead, CenterHead, Manifest
 
 
 def anchor_boxes(manifest: Manifest, head: AnchorHead) -> FloatArray:
@@ -85,7 +85,7 @@ def decode_anchors(xp: Any, codes: Any, anchors: Any, direction: Any, offset_rad
     )
 
 
-def encode_centers(xp: Any, boxes: Any, cells: Any, manifest: Manifest) -> Any:
+def encode_centers(xp: Any, boxes: Any, cells: Any, manifest: Manifest, head: CenterHead) -> Any:
     """Codes [N, 8] of boxes [N, 7] whose centres lie in given flat cells [N]."""
     col, row = _place(cells, manifest)
     (low_x, low_y), (along_x, along_y) = manifest.grid.range_m[:2], _cell_m(manifest)
@@ -97,14 +97,14 @@ def encode_centers(xp: Any, boxes: Any, cells: Any, manifest: Manifest) -> Any:
             xp.log(boxes[:, 3]),
             xp.log(boxes[:, 4]),
             xp.log(boxes[:, 5]),
-            xp.cos(boxes[:, 6]),
-            xp.sin(boxes[:, 6]),
+            xp.cos(boxes[:, 6] * head.turns),
+            xp.sin(boxes[:, 6] * head.turns),
         ],
         1,
     )
 
 
-def decode_centers(xp: Any, codes: Any, cells: Any, manifest: Manifest) -> Any:
+def decode_centers(xp: Any, codes: Any, cells: Any, manifest: Manifest, head: CenterHead) -> Any:
     """Boxes [N, 7] from codes [N, 8] found at given flat cells [N]."""
     col, row = _place(cells, manifest)
     (low_x, low_y), (along_x, along_y) = manifest.grid.range_m[:2], _cell_m(manifest)
@@ -116,7 +116,7 @@ def decode_centers(xp: Any, codes: Any, cells: Any, manifest: Manifest) -> Any:
             xp.exp(codes[:, 3]),
             xp.exp(codes[:, 4]),
             xp.exp(codes[:, 5]),
-            xp.arctan2(codes[:, 7], codes[:, 6]),
+            xp.arctan2(codes[:, 7], codes[:, 6]) / head.turns,
         ],
         1,
     )

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from perception_stack.errors import ModelLoadError
 from perception_stack.pillars.spec import (
+    HEADINGS,
     PICKS,
     POINT_FEATURES,
     Anchor,
@@ -35,7 +36,7 @@ _DEFAULTS: dict[type, dict[str, Any]] = {
     Grid: {"pick": "first", "intensity_scale": 1.0},
     Branch: {"plain": False},
     AnchorHead: {"align": "centers"},
-    CenterHead: {"convs": 1, "kernel": 3, "channels": 0},
+    CenterHead: {"convs": 1, "kernel": 3, "channels": 0, "heading": "yaw"},
     Reading: {"candidates": 500, "max_boxes": 200, "per_class": True},
     Sensor: {"ground_z_m": None},
     Errors: {"flipped": 0.5},
@@ -185,6 +186,10 @@ def _check(manifest: Manifest, path: Path) -> None:
         (
             not isinstance(head, CenterHead) or sum(head.tasks) == len(manifest.classes),
             "tasks do not add up to the number of classes",
+        ),
+        (
+            not isinstance(head, CenterHead) or head.heading in HEADINGS,
+            f"heading is one of {', '.join(HEADINGS)}",
         ),
         (
             not isinstance(head, AnchorHead) or head.align in {"centers", "corners"},

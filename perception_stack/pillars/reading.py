@@ -90,7 +90,7 @@ class CenterReader:
     """
 
     def __init__(self, manifest: Manifest, head: CenterHead) -> None:
-        self._manifest = manifest
+        self._manifest, self._head = manifest, head
         self._task_of_class = np.repeat(np.arange(len(head.tasks)), head.tasks)
 
     def candidates(self, maps: Sequence[NDArray[Any]], least: float) -> Found:
@@ -104,7 +104,7 @@ class CenterReader:
         label, cell = _best(heat, least, self._manifest.reading.candidates)
         by_task = codes.reshape(-1, len(CENTER_CODE), codes.shape[1])
         picked = by_task[self._task_of_class[label], :, cell].astype(np.float64)
-        boxes = decode_centers(np, picked, cell, self._manifest)
+        boxes = decode_centers(np, picked, cell, self._manifest, self._head)
         return _best_first(boxes, heat[label, cell].astype(np.float64), label)
 
 

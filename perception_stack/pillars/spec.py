@@ -17,6 +17,7 @@ POINT_FEATURES = (
 """Columns that a point may be described by; ``mean_d*`` are offsets from the mean of the points
 of its pillar, ``cell_d*`` from the pillar's centre, ``age`` is 0: one scan is one instant."""
 PICKS = ("first", "even")
+HEADINGS = ("yaw", "axis")
 BOX_CODE = ("x", "y", "z", "length", "width", "height", "yaw")
 CENTER_CODE = ("x", "y", "z", "length", "width", "height", "cos", "sin")
 
@@ -149,6 +150,8 @@ class CenterHead:
         channels: Of those within a task.
         convs: Convolutions of each output, the last one included.
         kernel: Their size.
+        heading: What a box code says of the direction: cosine and sine of its ``yaw``, or of twice
+            the yaw, which is the same for both ends of its ``axis``.
     """
 
     tasks: tuple[int, ...]
@@ -156,6 +159,12 @@ class CenterHead:
     channels: int
     convs: int
     kernel: int
+    heading: str
+
+    @property
+    def turns(self) -> int:
+        """What the yaw is multiplied by in a code."""
+        return HEADINGS.index(self.heading) + 1
 
 
 Head = AnchorHead | CenterHead
