@@ -131,8 +131,9 @@ def test_loss_by_hand() -> None:
     found = silent(len(cells.stride))
     found[0, 5, 5] = 0.0  # score 1/2 for the class of the object that it overlaps by 1/2
     parts = detector_loss(found, truth_of((8.0, 8.0, 16.0, 12.0), label=1), cells)
-    # score and target agree: no focal weight; the silent rest costs e^-10 at most
-    assert parts["class"].item() == pytest.approx(0.0, abs=1e-6)
+    # weight and target are 1/2: so much is left of a score that is right; cells 16 and 20 are
+    # to say 1/512 and less, which costs ten times that at e^-10, weighted by it once more
+    assert parts["class"].item() == pytest.approx(0.5 * np.log(2), abs=1e-4)
     # weight 2, target score 1/2, 1 - GIoU = 1/2, divided by the sum of scores, at least 1
     assert parts["box"].item() == pytest.approx(2 * 0.5 * 0.5, rel=1e-3)
 
@@ -148,5 +149,5 @@ def test_the_loss_of_a_false_alarm_by_hand() -> None:
         ignored=torch.zeros(1, 1, dtype=torch.bool),
     )
     parts = detector_loss(found, nothing, cells)
-    assert parts["class"].item() == pytest.approx(0.25 * np.log(2), rel=1e-4)
+    assert parts["class"].item() == pytest.approx(0.75 * 0.25 * np.log(2), rel=1e-4)
     assert parts["box"].item() == 0.0

@@ -1,7 +1,7 @@
 """Which cells are to find which object, and what a network's output costs.
 
 Cells are assigned by how well they agree already, in class and in box (TOOD: Feng et al., ICCV
-2021); scores are to say how good the box is (quality focal loss: Li et al., NeurIPS 2020); boxes
+2021); scores are to say how good the box is (varifocal loss: Zhang et al., CVPR 2021); boxes
 are compared by generalised overlap (Rezatofighi et al., CVPR 2019).
 """
 
@@ -19,6 +19,7 @@ _CELLS_EACH = 10
 _SCORE_POWER, _IOU_POWER = 0.5, 4.0
 _REACH = 0.75  # cells whose middle is this near to that of an object may find it, however small
 _BOX_WEIGHT = 2.0
+_SILENCE_WEIGHT, _SILENCE_POWER = 0.75, 2.0
 _TINY = 1e-9
 
 
@@ -105,14 +106,16 @@ def detector_loss(found: Any, truth: Truth, cells: Cells) -> dict[str, Any]:
         targets = assign(scores, boxes, truth, cells)
     share = targets.score.sum().clamp(1.0)
     entropy = binary_cross_entropy_with_logits(logits, targets.score, reduction="none")
-    focal = entropy * (scores - targets.score) ** 2
-    focal = focal * (targets.finds | targets.quiet)[..., None]
+    weight = torch.where(
+        targets.score > 0, targets.score, _SILENCE_WEIGHT * scores.detach() ** _SILENCE_POWER
+    )
+    focal = entropy * weight * (targets.finds | targets.quiet)[..., None]
     finds = targets.finds
-    weight = targets.score.sum(dim=2)[finds]
+    good = targets.score.sum(dim=2)[finds]
     apart = 1 - generalised_iou(boxes[finds], targets.xyxy_px[finds])
     return {
         "class": focal.sum() / share,
-        "box": _BOX_WEIGHT * (apart * weight).sum() / share,
+        "box": _BOX_WEIGHT * (apart * good).sum() / share,
     }
 
 

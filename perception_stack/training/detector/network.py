@@ -75,7 +75,7 @@ class _Conv(nn.Sequential):
     ) -> None:
         super().__init__(
             nn.Conv2d(inward, outward, size, stride, size // 2, groups=groups, bias=False),
-            nn.BatchNorm2d(outward, eps=1e-3, momentum=0.03),
+            nn.BatchNorm2d(outward, eps=1e-3, momentum=0.1),
             nn.ReLU(inplace=True),
         )
 
