@@ -12,7 +12,7 @@ from perception_stack.detection.config import DetectorConfig
 from perception_stack.detection.decoders import decoder_for
 from perception_stack.detection.manifest import Manifest, load_manifest
 from perception_stack.detection.preprocess import Feeder
-from perception_stack.detection.suppression import best_of_each
+from perception_stack.detection.suppression import strongest
 from perception_stack.errors import ConfigError
 from perception_stack.journal import Journal, Reason
 from perception_stack.networks.contract import Contract, Input, Options, Shape, engine_folder
@@ -72,21 +72,16 @@ class Detector:
         tensor, placement = self._feeder.feed(image.bgr)
         outputs = self._model.run(tensor)
         boxes, scores = self._decoder.decode(outputs, self._manifest, self._threshold)
-        scores = scores[:, self._kept]
-        # a cell stands for one object: its best class
-        best = np.argmax(scores, axis=1)
-        score = scores[np.arange(len(scores)), best]
-        strong = np.flatnonzero(score >= self._threshold)
-        boxes = placement.to_image(boxes[strong])
-        kept = best_of_each(
-            boxes,
-            score[strong],
-            self._groups[best[strong]],
+        boxes, score, column = strongest(
+            placement.to_image(boxes),
+            scores[:, self._kept],
+            self._groups,
+            least=self._threshold,
             iou=self._manifest.nms_iou,
             most=self._manifest.max_detections,
         )
-        labels = tuple(self._labels[i] for i in self._kept[best[strong[kept]]])
-        return _detections(image, boxes[kept], np.minimum(score[strong[kept]], 1.0), labels)
+        labels = tuple(self._labels[i] for i in self._kept[column])
+        return _detections(image, boxes, np.minimum(score, 1.0), labels)
 
 
 def contract_of(manifest: Manifest, output_shapes: tuple[Shape, ...]) -> Contract:

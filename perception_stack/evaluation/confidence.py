@@ -76,18 +76,20 @@ def _average_precisions(frames: Sequence[FrameHits], times: NDArray[np.int64]) -
     hit = np.concatenate([np.empty(0, dtype=bool), *(one.hit for one in frames)])
     frame = np.repeat(np.arange(len(frames)), [len(one.score) for one in frames])
     order = np.argsort(-score, kind="stable")
-    weight = times[:, frame[order]].astype(np.float64)
-    num_found = np.cumsum(weight, axis=1)
-    num_hits = np.cumsum(weight * hit[order], axis=1)
-    num_truth = (times * np.array([one.num_truth for one in frames], dtype=np.int64)).sum(axis=1)
-    precision = np.divide(num_hits, num_found, out=np.zeros_like(num_hits), where=num_found > 0)
-    best_after = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    result = np.full(len(times), np.nan)
-    for draw in np.flatnonzero(num_truth > 0):
-        recall = num_hits[draw] / num_truth[draw]
-        first = np.searchsorted(recall, RECALL_POINTS - EPSILON)
-        result[draw] = np.append(best_after[draw], 0.0)[first].mean()
-    return result
+    frame, hit = frame[order], hit[order]
+    num_true = np.array([one.num_truth for one in frames], dtype=np.int64)
+    return np.array([_average_precision(hit, one[frame], int(one @ num_true)) for one in times])
+
+
+def _average_precision(hit: NDArray[np.bool_], weight: NDArray[np.int64], num_truth: int) -> float:
+    """Of detections, surest first, each of which counts ``weight`` times; NaN without truth."""
+    if num_truth == 0:
+        return np.nan
+    num_found, num_hits = np.cumsum(weight), np.cumsum(weight * hit)
+    precision = num_hits / np.maximum(num_found, 1)
+    best_after = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+    first = np.searchsorted(num_hits, num_truth * (RECALL_POINTS - EPSILON))
+    return float(best_after[first].mean())
 
 
 def _interval(values: FloatArray) -> Interval:
