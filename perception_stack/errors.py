@@ -103,3 +103,7 @@ class DataFileError(PerceptionError):
 
     def __init__(self, path: Path | str, why: str) -> None:
         super().__init__(f"cannot read '{path}': {why}")
+
+
+class TrainingError(PerceptionError):
+    """Training that cannot go on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from perception_stack.config import StepConfig, param
-from perception_stack.detection.backends import AUTO, NAMES
+from perception_stack.networks import AUTO, NAMES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 
+from perception_stack import networks
 from perception_stack.datatypes import ColorImage, Detections2D
-from perception_stack.detection import backends
-from perception_stack.detection.backends.contract import Contract, Options
 from perception_stack.detection.config import DetectorConfig
 from perception_stack.detection.decoders import decoder_for
 from perception_stack.detection.manifest import Manifest, load_manifest
 from perception_stack.detection.preprocess import Feeder
-from perception_stack.detection.suppression import best_of_each
+from perception_stack.detection.suppression import strongest
 from perception_stack.errors import ConfigError
 from perception_stack.journal import Journal, Reason
+from perception_stack.networks.contract import Contract, Input, Options, Shape, engine_folder
 
 
 class Detector:
@@ -44,8 +43,9 @@ class Detector:
             )
         self._manifest = manifest
         self._decoder = decoder_for(manifest)
-        contract = Contract(manifest=manifest, output_shapes=tuple(self._decoder.shapes(manifest)))
-        self._model = backends.load(config.backend, contract, _options(config, manifest))
+        shapes = tuple(self._decoder.shapes(manifest))
+        contract = contract_of(manifest, shapes)
+        self._model = networks.load(config.backend, contract, _options(config, manifest))
         self._threshold = config.score_threshold or manifest.score_threshold
         kept = [not config.classes or label in config.classes for label in self._labels]
         self._kept = np.flatnonzero(kept)
@@ -72,31 +72,45 @@ class Detector:
         tensor, placement = self._feeder.feed(image.bgr)
         outputs = self._model.run(tensor)
         boxes, scores = self._decoder.decode(outputs, self._manifest, self._threshold)
-        scores = scores[:, self._kept]
-        # a cell stands for one object: its best class
-        best = np.argmax(scores, axis=1)
-        score = scores[np.arange(len(scores)), best]
-        strong = np.flatnonzero(score >= self._threshold)
-        boxes = placement.to_image(boxes[strong])
-        kept = best_of_each(
-            boxes,
-            score[strong],
-            self._groups[best[strong]],
+        boxes, score, column = strongest(
+            placement.to_image(boxes),
+            scores[:, self._kept],
+            self._groups,
+            least=self._threshold,
             iou=self._manifest.nms_iou,
             most=self._manifest.max_detections,
         )
-        labels = tuple(self._labels[i] for i in self._kept[best[strong[kept]]])
-        return _detections(image, boxes[kept], np.minimum(score[strong[kept]], 1.0), labels)
+        labels = tuple(self._labels[i] for i in self._kept[column])
+        return _detections(image, boxes, np.minimum(score, 1.0), labels)
+
+
+def contract_of(manifest: Manifest, output_shapes: tuple[Shape, ...]) -> Contract:
+    """What a manifest promises a back end about the tensors of its file.
+
+    Args:
+        manifest: Names inputs, sizes and classes.
+        output_shapes: Of the family's output tensors.
+    """
+    spec = manifest.input
+    size = np.array([[spec.width_px, spec.height_px]], dtype=np.int64)
+    return Contract(
+        file=manifest.file,
+        inputs={spec.name: Input(shape=(1, 3, spec.height_px, spec.width_px))},
+        constants={spec.size_name: size} if spec.size_name else {},
+        output_shapes=output_shapes,
+        promised_by=(
+            f"family '{manifest.family}', the manifest's input size, strides and "
+            f"{len(manifest.classes)} classes"
+        ),
+    )
 
 
 def _options(config: DetectorConfig, manifest: Manifest) -> Options:
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    given = Path(config.engine_dir).expanduser() if config.engine_dir else None
     return Options(
         device=config.device,
         num_threads=config.num_threads or manifest.runtime.num_threads,
         spin_us=manifest.runtime.spin_us,
-        engine_dir=given or Path(cache) / "perception_stack" / "engines",
+        engine_dir=engine_folder(config.engine_dir),
         fp16=config.fp16,
     )
 

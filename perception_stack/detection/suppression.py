@@ -26,6 +26,36 @@ def best_of_each(
     return kept
 
 
+def strongest(
+    boxes: FloatArray,
+    scores: FloatArray,
+    groups: NDArray[np.intp],
+    *,
+    least: float,
+    iou: float,
+    most: int,
+) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:
+    """What a decoder found, one class a box and one box an object, best first.
+
+    Args:
+        boxes: float64 [M, 4].
+        scores: float64 [M, C], by class; a cell stands for one object: its best class.
+        groups: int [C]; classes of one number are duplicates of each other.
+        least: Score from which a box counts.
+        iou: See :func:`best_of_each`.
+        most: Most boxes.
+
+    Returns:
+        Boxes float64 [N, 4], scores float64 [N], column of the class int [N].
+    """
+    best = np.argmax(scores, axis=1)
+    score = scores[np.arange(len(scores)), best]
+    strong = np.flatnonzero(score >= least)
+    boxes, score, best = boxes[strong], score[strong], best[strong]
+    kept = best_of_each(boxes, score, groups[best], iou=iou, most=most)
+    return boxes[kept], score[kept], best[kept]
+
+
 @compiled
 def _stay(
     boxes: FloatArray, class_idx: NDArray[np.intp], iou: float, most: int

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import FloatArray, check_shape
 from perception_stack.evaluation.sequences import EPSILON
 
-_NUM_RECALL_POINTS = 40
+RECALL_POINTS = np.arange(1, 41) / 40
+"""Where average precision looks; KITTI's rule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,21 @@ class DetectionFrame:
     def __post_init__(self) -> None:
         check_shape("similarity", self.similarity, len(self.ignored_truth), len(self.score))
         check_shape("unlabelled", self.unlabelled, len(self.score))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameHits:
+    """What was found in one frame of one class.
+
+    Attributes:
+        score: float64 [K], of the detections that count.
+        hit: bool [K], whether each is right.
+        num_truth: True boxes that count.
+    """
+
+    score: FloatArray
+    hit: NDArray[np.bool_]
+    num_truth: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +75,8 @@ class PrecisionRecall:
         Simonelli et al., "Disentangling monocular 3D object detection", ICCV 2019; KITTI's rule.
         Recall that is never reached adds zero.
         """
-        points = np.arange(1, _NUM_RECALL_POINTS + 1) / _NUM_RECALL_POINTS
         best_after = np.maximum.accumulate(self.precision[::-1])[::-1]
-        first = np.searchsorted(self.recall, points - EPSILON)
+        first = np.searchsorted(self.recall, RECALL_POINTS - EPSILON)
         return float(np.append(best_after, 0.0)[first].mean())
 
     def at_score(self, least: float) -> tuple[float, float]:
@@ -96,15 +111,12 @@ def precision_recall(frames: Sequence[DetectionFrame], *, threshold: float) -> P
         frames: One class.
         threshold: Least similarity of a hit.
     """
-    scores, hits = [np.empty(0)], [np.empty(0, dtype=bool)]
-    for frame in frames:
-        hit, counts = _hits(frame, threshold)
-        scores.append(frame.score[counts])
-        hits.append(hit[counts])
-    score, hit = np.concatenate(scores), np.concatenate(hits)
+    found = [frame_hits(frame, threshold) for frame in frames]
+    score = np.concatenate([np.empty(0), *(one.score for one in found)])
+    hit = np.concatenate([np.empty(0, dtype=bool), *(one.hit for one in found)])
     order = np.argsort(-score, kind="stable")
     score, num_hits = score[order], np.cumsum(hit[order])
-    num_truth = sum(int((~frame.ignored_truth).sum()) for frame in frames)
+    num_truth = sum(one.num_truth for one in found)
     return PrecisionRecall(
         num_truth=num_truth,
         score=score,
@@ -113,18 +125,23 @@ def precision_recall(frames: Sequence[DetectionFrame], *, threshold: float) -> P
     )
 
 
-def _hits(frame: DetectionFrame, threshold: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which detections are right, and which count at all; bool [O] each."""
+def frame_hits(frame: DetectionFrame, threshold: float) -> FrameHits:
+    """Which detections of a frame count, and which of these are right.
+
+    Args:
+        frame: One class.
+        threshold: Least similarity of a hit.
+    """
     # truth that counts stands above ignored truth, whatever the similarity
     worth = frame.similarity + 2.0 * ~frame.ignored_truth[:, None]
     worth[frame.similarity < threshold - EPSILON] = 0.0
     hit = np.zeros(len(frame.score), dtype=bool)
     counts = ~frame.unlabelled
-    if len(worth) == 0:
-        return hit, counts
-    for detection in np.argsort(-frame.score, kind="stable"):
+    order = np.argsort(-frame.score, kind="stable") if len(worth) else ()
+    for detection in order:
         truth = int(np.argmax(worth[:, detection]))
         if worth[truth, detection] > EPSILON:
             hit[detection] = counts[detection] = not frame.ignored_truth[truth]
             worth[truth] = 0.0
-    return hit, counts
+    num_truth = int((~frame.ignored_truth).sum())
+    return FrameHits(score=frame.score[counts], hit=hit[counts], num_truth=num_truth)

@@ -31,9 +31,9 @@ from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.journal import Journal, Reason
-from perception_stack.lidar.detector import LidarDetector
 from perception_stack.pipeline.config import ChainConfig
 from perception_stack.pipeline.fusion_stage import DEPTH, LIDAR, FusionStage
+from perception_stack.pipeline.lidar_stage import LidarStage
 from perception_stack.pipeline.pose_stage import PoseStage
 from perception_stack.pipeline.scan_stage import ScanStage
 from perception_stack.pipeline.tracking_stage import FUSED, POSES, TrackingStage
@@ -72,7 +72,9 @@ class Chain:
         self._spent_ns: Counter[str] = Counter()
         self._poses: list[Boxes3D] = []
         self._scans = ScanStage(config.lidar_detector, self.frames, journals["lidar_detector"])
-        self._lidar = LidarDetector(config.lidar_detector, journals["lidar_detector"])
+        self._lidar = LidarStage(
+            config.lidar_detector, config.lidar_network, journals["lidar_detector"]
+        )
         self._depth = DepthDetector(config.depth_detector, journals["depth_detector"])
         self._depth_journal = journals["depth_detector"]
         self._camera_of_frame: dict[str, CameraModel] = {}
@@ -283,7 +285,7 @@ class Chain:
         results: list[FrameResult] = []
         for scan in scans:
             with self._timed("lidar_detector"):
-                obstacles = self._lidar.detect(scan)
+                obstacles, _ = self._lidar.detect(scan)
             self._done("lidar_detector", [obstacles])
             results += self._fuse(LIDAR, obstacles, arrival_ns)
         return results

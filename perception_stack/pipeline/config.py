@@ -16,6 +16,7 @@ from perception_stack.errors import ConfigError, UnknownParameterError
 from perception_stack.fusion.config import FusionConfig
 from perception_stack.grasp.config import GraspPlannerConfig
 from perception_stack.lidar.config import LidarDetectorConfig
+from perception_stack.pillars.config import LidarNetworkConfig
 from perception_stack.pose.config import PoseEstimatorConfig, PoseTrackerConfig
 from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.image.config import ImageTrackerConfig
@@ -31,6 +32,7 @@ class ChainConfig:
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     calibration_monitor: MonitorConfig = field(default_factory=MonitorConfig)
     lidar_detector: LidarDetectorConfig = field(default_factory=LidarDetectorConfig)
+    lidar_network: LidarNetworkConfig = field(default_factory=LidarNetworkConfig)
     depth_detector: DepthDetectorConfig = field(default_factory=DepthDetectorConfig)
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -91,6 +91,7 @@ def play_and_record(
     reader: BagReader,
     *,
     leading: str,
+    unplayed: Sequence[str] = (),
     missing: Callable[[dict[str, dict[str, str]]], str],
     ready_timeout_s: float = 60.0,
     settle_s: float = 10.0,
@@ -101,6 +102,7 @@ def play_and_record(
     Args:
         reader: The recording.
         leading: Topic whose every message should give one list.
+        unplayed: Topics of the recording that the nodes publish themselves.
         missing: Told the diagnostics by status name; says what still lacks before the nodes have
             found each other, nothing when they have. It may raise to give up.
         ready_timeout_s: How long to wait for that.
@@ -121,7 +123,8 @@ def play_and_record(
             recorder.sent_ns[_header_stamp_ns(message.raw)] = time.monotonic_ns()
             on_frame()
 
-    player = Player(reader, on_publish=on_publish)
+    played = [topic for topic in reader.topics if topic not in unplayed]
+    player = Player(reader, topics=[*played, "/clock"], on_publish=on_publish)
     try:
         end = time.monotonic() + ready_timeout_s
         while lacks := missing(recorder.run.diagnostics):

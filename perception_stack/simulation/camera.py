@@ -7,15 +7,9 @@ from numpy.typing import NDArray
 
 from perception_stack.datatypes import ColorImage, FloatArray
 from perception_stack.geometry.transforms import RigidTransform
-from perception_stack.simulation.raycast import PinholeRays, View, cast
+from perception_stack.simulation.light import DAYLIGHT, Light
+from perception_stack.simulation.raycast import Hits, PinholeRays, View, cast
 from perception_stack.simulation.world import Snapshot
-
-_TO_SUN = np.array([0.35, 0.5, 0.79]) / np.linalg.norm([0.35, 0.5, 0.79])
-_AMBIENT, _SKYLIGHT, _SUNLIGHT = 0.42, 0.15, 0.48
-_HORIZON_BGR = np.array([232.0, 222.0, 210.0], dtype=np.float32)
-_ZENITH_BGR = np.array([225.0, 165.0, 110.0], dtype=np.float32)
-_HAZE_M = 260.0
-_NOISE_SIGMA = 2.0
 
 
 def take_picture(
@@ -26,6 +20,7 @@ def take_picture(
     stamp_ns: int,
     farthest_m: float,
     rng: np.random.Generator,
+    light: Light = DAYLIGHT,
 ) -> tuple[ColorImage, View]:
     """One exposure.
 
@@ -36,6 +31,7 @@ def take_picture(
         stamp_ns: Of the image.
         farthest_m: Depth beyond which there is only sky.
         rng: For pixel noise.
+        light: What sun, air and surfaces do.
 
     Returns:
         The image, and what its pixels see; the distance of a hit is its depth.
@@ -47,16 +43,15 @@ def take_picture(
         num_bodies=len(snapshot.bodies),
         farthest=farthest_m,
     )
-    light = (
-        _AMBIENT
-        + _SKYLIGHT * snapshot.normals[:, 2]
-        + _SUNLIGHT * np.maximum(snapshot.normals @ _TO_SUN, 0)
-    )
+    shine = light.on(snapshot.normals)
     # the last row is what pixels without a face, -1, pick
-    shaded = np.append(snapshot.bgr * light[:, None], [[0, 0, 0]], axis=0).astype(np.float32)
-    clear = np.exp(-hits.distance / _HAZE_M).astype(np.float32)[..., None]
-    bgr = clear * shaded[hits.face] + (1 - clear) * _sky(rays, camera_from_world)
-    bgr += _NOISE_SIGMA * rng.standard_normal(bgr.shape, dtype=np.float32)
+    shaded = np.append(snapshot.bgr * shine[:, None], [[0, 0, 0]], axis=0).astype(np.float32)
+    seen = shaded[hits.face]
+    if light.grain.size:
+        seen *= _grain(rays, hits, camera_from_world, light)[..., None]
+    clear = np.exp(-hits.distance / light.haze_m).astype(np.float32)[..., None]
+    bgr = clear * seen + (1 - clear) * _sky(rays, camera_from_world, light)
+    bgr += light.noise_sigma * rng.standard_normal(bgr.shape, dtype=np.float32)
     np.clip(bgr, 0, 255, out=bgr)
     image = ColorImage(
         frame_id=camera_from_world.target, stamp_ns=stamp_ns, bgr=bgr.astype(np.uint8)
@@ -64,8 +59,22 @@ def take_picture(
     return image, View(sensor="camera", hits=hits, rows=hits.body)
 
 
-def _sky(rays: PinholeRays, camera_from_world: RigidTransform) -> NDArray[np.float32]:
+def _grain(
+    rays: PinholeRays, hits: Hits, camera_from_world: RigidTransform, light: Light
+) -> NDArray[np.float32]:
+    """How much lighter or darker each pixel's surface is there, float32 [H, W], about 1."""
+    world_from_camera = camera_from_world.inverse()
+    reach = np.where(np.isfinite(hits.distance), hits.distance, 0.0)
+    points_m = world_from_camera.apply((rays.directions * reach[..., None]).reshape(-1, 3))
+    waves = np.sin(points_m.astype(np.float32) @ light.grain[:3] + light.grain[3])
+    return (1 + light.grain_depth * waves.mean(axis=1)).reshape(hits.distance.shape)
+
+
+def _sky(
+    rays: PinholeRays, camera_from_world: RigidTransform, light: Light
+) -> NDArray[np.float32]:
     """Colour of the sky behind each pixel, from the horizon's to the zenith's."""
     up: FloatArray = camera_from_world.rotation[:, 2]
     rise = np.clip(rays.directions @ up, 0, 1).astype(np.float32)[..., None]
-    return _HORIZON_BGR + rise * (_ZENITH_BGR - _HORIZON_BGR)
+    horizon_bgr = np.array(light.horizon_bgr, dtype=np.float32)
+    return horizon_bgr + rise * (np.array(light.zenith_bgr, dtype=np.float32) - horizon_bgr)

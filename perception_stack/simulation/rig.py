@@ -16,11 +16,10 @@ from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.simulation.camera import take_picture
 from perception_stack.simulation.lidar import FARTHEST_M, hdl64_elevations_rad, scan
 from perception_stack.simulation.raycast import PinholeRays, SpinningRays
-from perception_stack.simulation.road import RoadConfig, road_world
+from perception_stack.simulation.road import SKY_M, RoadConfig, road_world
 from perception_stack.simulation.scene import BASE_FRAME
 from perception_stack.simulation.world import WORLD, Snapshot, take_snapshot
 
-_SKY_M = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +63,7 @@ class RoadRig:
             self._pixels,
             camera_from_world=(world_from_base @ mount.base_from_camera).inverse(),
             stamp_ns=round(time_s * 1e9),
-            farthest_m=_SKY_M,
+            farthest_m=SKY_M,
             rng=np.random.default_rng([self._seed, 2, round(time_s * 1e6)]),
         )
         return image

@@ -41,7 +41,7 @@ LIDAR_HEIGHT_M = 1.73
 
 _BEHIND_M, _AHEAD_M = -80.0, 130.0
 _LARGEST_TURN_RAD = 5.0
-_SKY_M = 300.0
+SKY_M = 300.0
 _FOCAL_PER_WIDTH = 0.58
 _PITCH_RAD, _ROLL_RAD = np.deg2rad(0.3), np.deg2rad(0.4)
 _PITCH_HZ, _ROLL_HZ = 0.9, 0.6
@@ -83,18 +83,30 @@ class RoadConfig(StepConfig):
 def road_scene(config: RoadConfig) -> Scene:
     """The drive that a configuration describes."""
     bodies, ego = road_world(config)
+    camera, base_from_camera = road_camera(config)
+    drive = _Drive(config, bodies, ego, camera, base_from_camera)
+    return Scene(
+        camera=camera,
+        static_transforms=(drive.base_from_lidar, base_from_camera),
+        num_frames=config.num_frames,
+        frame=drive.frame,
+    )
+
+
+def road_camera(config: RoadConfig) -> tuple[CameraModel, RigidTransform]:
+    """The camera, and its pose on the vehicle."""
     camera = pinhole(
         width_px=config.image_width_px,
         height_px=config.image_height_px,
         focal_px=_FOCAL_PER_WIDTH * config.image_width_px,
     )
-    drive = _Drive(config, bodies, ego, camera)
-    return Scene(
-        camera=camera,
-        static_transforms=(drive.base_from_lidar, drive.base_from_camera),
-        num_frames=config.num_frames,
-        frame=drive.frame,
+    base_from_camera = RigidTransform(
+        target=BASE_FRAME,
+        source=CAMERA_FRAME,
+        rotation=_CAMERA_TILT @ _BODY_FROM_OPTICAL,
+        translation_m=_CAMERA_IN_BASE_M,
     )
+    return camera, base_from_camera
 
 
 def road_world(config: RoadConfig) -> tuple[list[Body], Motion]:
@@ -133,7 +145,12 @@ class _Drive:
     """Makes frames of a world of bodies."""
 
     def __init__(
-        self, config: RoadConfig, bodies: Sequence[Body], ego: Motion, camera: CameraModel
+        self,
+        config: RoadConfig,
+        bodies: Sequence[Body],
+        ego: Motion,
+        camera: CameraModel,
+        base_from_camera: RigidTransform,
     ) -> None:
         self._seed = config.seed
         self._asked = Asked(
@@ -147,12 +164,7 @@ class _Drive:
         self.base_from_lidar = RigidTransform(
             target=BASE_FRAME, source=LIDAR_FRAME, rotation=np.eye(3), translation_m=np.zeros(3)
         )
-        self.base_from_camera = RigidTransform(
-            target=BASE_FRAME,
-            source=CAMERA_FRAME,
-            rotation=_CAMERA_TILT @ _BODY_FROM_OPTICAL,
-            translation_m=_CAMERA_IN_BASE_M,
-        )
+        self._base_from_camera = base_from_camera
 
     def frame(self, frame_idx: int) -> SimulatedFrame:
         """One frame; its noise depends on the seed and its number only."""
@@ -173,9 +185,9 @@ class _Drive:
         image, image_view = take_picture(
             snapshot,
             self._pixels,
-            camera_from_world=(world_from_base @ self.base_from_camera).inverse(),
+            camera_from_world=(world_from_base @ self._base_from_camera).inverse(),
             stamp_ns=stamp_ns,
-            farthest_m=_SKY_M,
+            farthest_m=SKY_M,
             rng=rng,
         )
         return assemble_frame(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from perception_stack.config import StepConfig, param
+from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.simulation.builders import box, sheet, turn
 from perception_stack.simulation.camera import take_picture
@@ -34,6 +35,7 @@ from perception_stack.simulation.truth import Asked, assemble_frame
 from perception_stack.simulation.world import WORLD, Body, background, take_snapshot
 
 TABLE_HEIGHT_M = 0.74
+TABLE_CLASSES = ("ball", "bottle", "bracket", "can", "carton", "mug", "wedge")
 
 _TOP_LWH_M = (1.2, 1.3, 0.04)
 _WOOD = Material(bgr=(110, 160, 195), reflectance=0.5)
@@ -71,28 +73,13 @@ def table_scene(config: TableConfig) -> Scene:
 
     The camera swings around the table, 35° to both sides in 12 s, and looks at its middle.
     """
-    layout = np.random.default_rng([config.seed, 0])
-    if config.num_piled:
-        classes: tuple[str, ...] = PILE_CLASSES
-        things = _piled(pile(config.num_piled, layout))
-    else:
-        known = known_objects()
-        classes = tuple(one.name for one in known)
-        if config.num_cluttered:
-            things = _piled(clutter(known, config.num_cluttered, layout))
-        else:
-            things = _lay_out(known, layout)
-    bodies = [*things, _room()]
+    bodies = table_world(config)
     asked = Asked(
-        classes=classes,
+        classes=PILE_CLASSES if config.num_piled else TABLE_CLASSES,
         min_points=config.min_pixels,
         min_pixels=config.min_pixels,
     )
-    camera = pinhole(
-        width_px=config.image_width_px,
-        height_px=config.image_height_px,
-        focal_px=_FOCAL_PER_WIDTH * config.image_width_px,
-    )
+    camera = table_camera(config)
     rays = PinholeRays(camera)
     world_from_base = RigidTransform(
         target=WORLD, source=BASE_FRAME, rotation=np.eye(3), translation_m=_BASE_IN_WORLD_M
@@ -101,7 +88,7 @@ def table_scene(config: TableConfig) -> Scene:
     def frame(frame_idx: int) -> SimulatedFrame:
         stamp_ns, time_s = stamp_of(frame_idx), time_of(frame_idx)
         rng = np.random.default_rng([config.seed, 1, frame_idx])
-        world_from_camera = _orbit(time_s)
+        world_from_camera = orbit(time_s)
         snapshot = take_snapshot(bodies, time_s, center_m=np.zeros(3), radius_m=_FARTHEST_M)
         image, image_view = take_picture(
             snapshot,
@@ -139,7 +126,28 @@ def table_scene(config: TableConfig) -> Scene:
     )
 
 
-def _orbit(time_s: float) -> RigidTransform:
+def table_camera(config: TableConfig) -> CameraModel:
+    """The camera."""
+    return pinhole(
+        width_px=config.image_width_px,
+        height_px=config.image_height_px,
+        focal_px=_FOCAL_PER_WIDTH * config.image_width_px,
+    )
+
+
+def table_world(config: TableConfig) -> list[Body]:
+    """What lies on the table, and the room."""
+    layout = np.random.default_rng([config.seed, 0])
+    if config.num_piled:
+        things = _piled(pile(config.num_piled, layout))
+    elif config.num_cluttered:
+        things = _piled(clutter(known_objects(), config.num_cluttered, layout))
+    else:
+        things = _lay_out(known_objects(), layout)
+    return [*things, _room()]
+
+
+def orbit(time_s: float) -> RigidTransform:
     """The camera's pose in the world: on the robot's side of the table, looking at its middle."""
     angle = np.pi + _ORBIT_SWING_RAD * np.sin(2 * np.pi * time_s / _ORBIT_PERIOD_S)
     middle = np.array([0.0, 0.0, TABLE_HEIGHT_M])

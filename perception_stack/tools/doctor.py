@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from perception_stack.detection import backends
+from perception_stack import networks
 from perception_stack.tools.console import say, table
 
 EXAMPLES = """examples:
@@ -53,7 +53,7 @@ def examine() -> list[Finding]:
         _library("numba", needed=True, use="LiDAR, overlap"),
         _library("cv2", needed=True, use="images", packages=_OPENCV),
         _library("rosbags", needed=True, use="recordings"),
-        *(_backend(name) for name in backends.NAMES),
+        *(_backend(name) for name in networks.NAMES),
         _library("trimesh", needed=False, use="pose estimator"),
         _gpu(),
         *_ros(),
@@ -75,8 +75,8 @@ def _library(name: str, *, needed: bool, use: str, packages: tuple[str, ...] = (
 
 def _backend(name: str) -> Finding:
     """A back end of the image detector."""
-    module = backends.backend(name)
-    if backends.is_installed(name):
+    module = networks.backend(name)
+    if networks.is_installed(name):
         packages = (module.LIBRARY, f"{module.LIBRARY}-gpu")
         return _library(module.LIBRARY, needed=False, use="", packages=packages)
     note = f"detector.backend {name}; type: {module.INSTALL}"

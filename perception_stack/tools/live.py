@@ -36,6 +36,7 @@ The nodes run in their own ROS domain, so other robots and sessions are not dist
 DIAGNOSTICS = "diagnostics.json"
 _STOP_S = 15.0
 _LEADING = {"navigation": "/points", "grasping": "/depth"}
+_OF_DETECTOR = ("/detections", "/masks")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,6 +103,7 @@ def run_online(reader: BagReader, launch_arguments: dict[str, str], *, out: Path
         answers = play_and_record(
             reader,
             leading=leading,
+            unplayed=_OF_DETECTOR if _detects(launch_arguments) else (),
             missing=lambda statuses: _missing(statuses, reader, launch_arguments, log),
             on_frame=lambda: bar.update(1),
         )
@@ -203,7 +205,7 @@ def _missing(
         inner |= {"/clusters", "/obstacle_points"}
     if "depth_detector" in nodes and "/depth" in reader.topics:
         inner |= {"/depth_clusters", "/depth_obstacle_points"}
-    if "detector" in nodes and arguments.get("model"):
+    if "detector" in nodes and _detects(arguments):
         inner.add("/detections")
     talks = {f"subscribers.{topic}" for topic in inner | {"/objects"}}
     listens = {f"publishers.{topic}" for topic in inner | set(reader.topics)}
@@ -223,6 +225,11 @@ def _nodes(arguments: dict[str, str]) -> set[str]:
     nodes = {"depth_detector", "fusion", "tracker"}
     nodes.add("pose_estimator" if grasping else "lidar_detector")
     return nodes | ({"detector"} if arguments.get("detector") != "false" else set())
+
+
+def _detects(arguments: dict[str, str]) -> bool:
+    """Whether the nodes find objects in images themselves."""
+    return bool(arguments.get("model")) and arguments.get("detector") != "false"
 
 
 def _use_shipped_profile() -> None:

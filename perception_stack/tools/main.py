@@ -21,6 +21,7 @@ COMMANDS = {
     "play": "publish a recording over DDS",
     "convert": "make a rosbag2 recording of a data set",
     "simulate": "make a rosbag2 recording of a simulated scene with exact truth",
+    "train": "train our own networks, on the simulator or on labelled data",
     "model": "check a network before a robot relies on it",
     "doctor": "list what is usable on this machine and what to type for what is missing",
 }
@@ -39,6 +40,8 @@ FORMATS = {
     "calibrate time-offset": "find how late the stamps of a camera are against those of a LiDAR",
     "evaluate kitti-tracking": "score tracks in KITTI's format against KITTI's labels",
     "model check": "whether every back end finds the same boxes in the same images",
+    "simulate images": "write labelled pictures of simulated scenes, for training",
+    "train detector": "train our own small image detector",
     "track kitti-image": "run the image tracker alone over 2-D detections of KITTI",
     "track mot": "run the image tracker alone over detections in MOTChallenge's format",
 }

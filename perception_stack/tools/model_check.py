@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from perception_stack import networks
 from perception_stack.datatypes import ColorImage, Detections2D
-from perception_stack.detection import backends
 from perception_stack.detection.comparison import Comparison, Tolerance, compare
 from perception_stack.detection.config import DetectorConfig
 from perception_stack.detection.detector import Detector
@@ -103,13 +103,13 @@ def _names(given: str, file: Path) -> tuple[str, ...]:
         ConfigError: an unknown one, or fewer than two.
     """
     names = tuple(one.strip() for one in given.split(",") if one.strip())
-    if unknown := sorted(set(names) - set(backends.NAMES)):
-        known = ", ".join(backends.NAMES)
+    if unknown := sorted(set(names) - set(networks.NAMES)):
+        known = ", ".join(networks.NAMES)
         raise ConfigError(f"no back end '{unknown[0]}'; known: {known}")
-    names = names or backends.usable(file)
+    names = names or networks.usable(file)
     if len(names) < 2:
-        missing = [one for one in backends.NAMES if not backends.is_installed(one)]
-        hints = "; ".join(f"{one}: {backends.backend(one).INSTALL}" for one in missing)
+        missing = [one for one in networks.NAMES if not networks.is_installed(one)]
+        hints = "; ".join(f"{one}: {networks.backend(one).INSTALL}" for one in missing)
         there = f"only {names[0]} is" if names else "no back end is"
         raise ConfigError(f"{there} usable for {file.name}; type one of: {hints}")
     return names

@@ -13,7 +13,8 @@ from perception_stack.datatypes import PointCloud
 from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.io import messages
 from perception_stack.lidar.config import LidarDetectorConfig
-from perception_stack.lidar.detector import LidarDetector
+from perception_stack.pillars.config import LidarNetworkConfig
+from perception_stack.pipeline.lidar_stage import LidarStage
 from perception_stack.pipeline.scan_stage import ScanStage
 from perception_stack.ros import conversions, qos
 from perception_stack.ros.frames import FrameListener
@@ -27,14 +28,16 @@ class LidarDetectorNode(StepNode):
     """Turns ``points`` into ``clusters``, ``obstacle_points`` and, if asked for, ``occupancy``."""
 
     def __init__(self, **node_options: Any) -> None:
-        super().__init__("lidar_detector", ("lidar_detector",), **node_options)
+        sections = ("lidar_detector", "lidar_network")
+        super().__init__("lidar_detector", sections, **node_options)
         config = self.config("lidar_detector", LidarDetectorConfig)
         journal = self.journals["lidar_detector"]
         frames = FrameTree(reset_s=config.reset_s)
         self._topics = config.cloud_topics
         self._scans = ScanStage(config, frames, journal)
         self._scans.warm_up()
-        self._detector = LidarDetector(config, journal)
+        network = self.config("lidar_network", LidarNetworkConfig)
+        self._detector = LidarStage(config, network, journal)
         self._detector.warm_up()
         self._occupancy = OccupancyOutput(self, config, frames, journal)
         self._clusters = self.advertise(Detection3DArray, "clusters", qos.RESULT)
@@ -67,8 +70,7 @@ class LidarDetectorNode(StepNode):
         self.frames_done("lidar_detector", len(scans))
 
     def _detect(self, scan: PointCloud) -> None:
-        segmentation = self._detector.segment(scan)
-        obstacles = self._detector.obstacles(scan, segmentation)
+        obstacles, segmentation = self._detector.detect(scan)
         # the points first: fusion can begin when the clusters are there
         self._points.publish(conversions.obstacle_points_msg(obstacles))
         self._clusters.publish(messages.boxes3d_to_bytes(obstacles.boxes))

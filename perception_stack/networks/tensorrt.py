@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.detection.backends.contract import Contract, Options
 from perception_stack.errors import ModelLoadError
+from perception_stack.networks.contract import Contract, Options
 
 LIBRARY = "tensorrt"
 INSTALL = "pip install tensorrt torch (on a Jetson both come with JetPack)"
@@ -53,48 +53,61 @@ class TensorRtModel:
         self._context = engine.create_execution_context()
         if self._context is None:
             why = "the GPU has not enough memory for the engine"
-            raise ModelLoadError(contract.manifest.file, why)
+            raise ModelLoadError(contract.file, why)
         self._stream = torch.cuda.Stream()
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         inputs = [
             one for one in names if engine.get_tensor_mode(one) == tensorrt.TensorIOMode.INPUT
         ]
         contract.check_inputs((one, tuple(engine.get_tensor_shape(one))) for one in inputs)
-        extra = contract.extra_inputs()
+        largest = {name: one.zeros(one.most) for name, one in contract.inputs.items()}
+        largest |= contract.constants
         for name in inputs:
-            shape = extra[name].shape if name in extra else contract.input_shape
-            self._context.set_input_shape(name, shape)
+            self._context.set_input_shape(name, largest[name].shape)
         outputs = [one for one in names if one not in inputs]
         shapes = {one: tuple(self._context.get_tensor_shape(one)) for one in names}
         contract.check_outputs([(one, shapes[one]) for one in outputs])
         if unknown := next((one for one in outputs if min(shapes[one], default=0) < 0), None):
-            why = f"the size of output '{unknown}' depends on the image"
-            raise ModelLoadError(contract.manifest.file, why)
+            why = f"the size of output '{unknown}' depends on what is fed"
+            raise ModelLoadError(contract.file, why)
         self._buffers = {
             one: torch.zeros(
                 shapes[one], dtype=_dtype(engine.get_tensor_dtype(one)), device="cuda"
             )
             for one in names
         }
-        for name, value in extra.items():
+        for name, value in contract.constants.items():
             self._buffers[name].copy_(torch.from_numpy(value))
         for name, buffer in self._buffers.items():
             self._context.set_tensor_address(name, buffer.data_ptr())
-        self._input = self._buffers[contract.manifest.input.name]
+        self._names = tuple(contract.inputs)
+        self._is_dynamic = {name: None in one.shape for name, one in contract.inputs.items()}
         self._outputs = [self._buffers[one] for one in outputs]
-        self._file = contract.manifest.file
+        self._file = contract.file
         torch.cuda.synchronize()  # the buffers were filled on another stream
 
-    def run(self, tensor: NDArray[np.float32]) -> list[NDArray[Any]]:
+    def run(self, *tensors: NDArray[Any]) -> list[NDArray[Any]]:
         """Outputs in the order of the file."""
         import torch
 
         with torch.cuda.stream(self._stream):
-            self._input.copy_(torch.from_numpy(tensor))
+            for name, tensor in zip(self._names, tensors, strict=True):
+                self._feed(name, tensor)
             if not self._context.execute_async_v3(self._stream.cuda_stream):
                 raise ModelLoadError(self._file, "TensorRT could not run the engine")
             # copies to the host wait for the stream
             return [one.cpu().numpy() for one in self._outputs]
+
+    def _feed(self, name: str, tensor: NDArray[Any]) -> None:
+        """Copy into the buffer of an input, which is as large as it can ever be."""
+        import torch
+
+        given = torch.from_numpy(tensor)
+        buffer = self._buffers[name]
+        if self._is_dynamic[name]:
+            self._context.set_input_shape(name, tuple(tensor.shape))
+            buffer = buffer.flatten()[: given.numel()].view(given.shape)
+        buffer.copy_(given)
 
 
 def load(file: Path, contract: Contract, options: Options) -> TensorRtModel:
@@ -165,15 +178,22 @@ def _build(file: Path, contract: Contract, options: Options, logger: Any) -> byt
     contract.check_inputs((one.name, tuple(one.shape)) for one in inputs)
     if dynamic := [one.name for one in inputs if min(one.shape, default=0) < 0]:
         profile = builder.create_optimization_profile()
-        extra = contract.extra_inputs()
         for name in dynamic:
-            shape = extra[name].shape if name in extra else contract.input_shape
-            profile.set_shape(name, shape, shape, shape)
+            least, most = _least_and_most(contract, name)
+            profile.set_shape(name, least, most, most)
         settings.add_optimization_profile(profile)
     plan = builder.build_serialized_network(network, settings)
     if plan is None:
         raise ModelLoadError(file, "TensorRT could not build an engine; its log says why")
     return bytes(plan)
+
+
+def _least_and_most(contract: Contract, name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    if name in contract.constants:
+        shape = contract.constants[name].shape
+        return shape, shape
+    spec = contract.inputs[name]
+    return spec.zeros(1).shape, spec.zeros(spec.most).shape
 
 
 def _dtype(kind: Any) -> Any:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.detection.backends.contract import Contract, Options, Tensor
 from perception_stack.errors import ModelLoadError
+from perception_stack.networks.contract import Contract, Options, Tensor
 
 LIBRARY = "openvino"
 INSTALL = "pip install openvino"
@@ -21,13 +20,13 @@ class OpenVinoModel:
 
     def __init__(self, compiled: Any, contract: Contract) -> None:
         self._request = compiled.create_infer_request()
-        self._input_name = contract.manifest.input.name
-        self._feeds: dict[str, NDArray[Any]] = dict(contract.extra_inputs())
+        self._names = tuple(contract.inputs)
+        self._feeds: dict[str, NDArray[Any]] = dict(contract.constants)
         self._num_outputs = len(compiled.outputs)
 
-    def run(self, tensor: NDArray[np.float32]) -> list[NDArray[Any]]:
+    def run(self, *tensors: NDArray[Any]) -> list[NDArray[Any]]:
         """Outputs in the order of the file, in the memory of the request."""
-        self._feeds[self._input_name] = tensor
+        self._feeds.update(zip(self._names, tensors, strict=True))
         self._request.infer(self._feeds, share_inputs=True)
         return [self._request.get_output_tensor(i).data for i in range(self._num_outputs)]
 
@@ -57,9 +56,11 @@ def load(file: Path, contract: Contract, options: Options) -> OpenVinoModel:
     contract.check_outputs([_tensor(one) for one in model.outputs])
     try:
         if model.is_dynamic():
-            fixed: dict[str, list[int]] = {contract.manifest.input.name: [*contract.input_shape]}
-            fixed |= {name: [*one.shape] for name, one in contract.extra_inputs().items()}
-            model.reshape(fixed)
+            sizes = {
+                name: [-1 if size is None else size for size in one.shape]
+                for name, one in contract.inputs.items()
+            }
+            model.reshape(sizes | {name: [*one.shape] for name, one in contract.constants.items()})
         compiled = core.compile_model(model, device, settings)
     except RuntimeError as error:
         there = ", ".join(core.available_devices)

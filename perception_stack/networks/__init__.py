@@ -1,4 +1,4 @@
-"""What runs a network: one file per library, loaded only when chosen.
+"""What runs a network, of images or of scans: one file per library, loaded only when chosen.
 
 A back end is a module:
 
@@ -17,8 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from perception_stack.detection.backends.contract import Contract, Model, Options
 from perception_stack.errors import ModelLoadError
+from perception_stack.networks.contract import Contract, Model, Options
 
 # in the order in which ``auto`` tries them; TensorRT last, as it first builds for minutes
 NAMES = ("onnxruntime", "openvino", "torch", "tensorrt")
@@ -60,7 +60,7 @@ def load(name: str, contract: Contract, options: Options) -> Model:
         ModelLoadError: library or file is missing, the file is no model, or a tensor differs
             from what is promised; says which, and what to type.
     """
-    wanted = contract.manifest.file
+    wanted = contract.file
     if name == AUTO:
         reads = [one for one in NAMES if file_for(one, wanted) is not None]
         if not reads:
@@ -76,6 +76,6 @@ def load(name: str, contract: Contract, options: Options) -> Model:
         names = " or ".join(wanted.with_suffix(one).name for one in backend(name).SUFFIXES)
         raise ModelLoadError(wanted, f"back end {name} reads {names}, and there is none")
     if not file.is_file():
-        raise ModelLoadError(file, "no such file; set detector.model_dir to its folder")
+        raise ModelLoadError(file, "no such file; set model_dir to its folder")
     model: Model = backend(name).load(file, contract, options)
     return model

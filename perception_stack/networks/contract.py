@@ -1,16 +1,16 @@
-"""What the rest of the detector and a back end may expect of each other."""
+"""What a step that has a network and a back end that runs it may expect of each other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.detection.manifest import Manifest
 from perception_stack.errors import ModelLoadError
 
 Shape = tuple[int | None, ...]
@@ -22,11 +22,11 @@ Tensor = tuple[str, Sequence[Any]]
 class Model(Protocol):
     """A network that is ready to run."""
 
-    def run(self, tensor: NDArray[np.float32]) -> list[NDArray[Any]]:
+    def run(self, *tensors: NDArray[Any]) -> list[NDArray[Any]]:
         """Outputs in the order of the file, valid until the next call.
 
         Args:
-            tensor: float32 [1, 3, height_px, width_px], contiguous.
+            tensors: Contiguous arrays, one for each of the contract's inputs in their order.
         """
 
 
@@ -49,29 +49,53 @@ class Options:
     fp16: bool
 
 
+def engine_folder(given: str) -> Path:
+    """Where built engines are kept: the given folder, or the usual one if that is empty."""
+    if given:
+        return Path(given).expanduser()
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "perception_stack" / "engines"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """A tensor that is fed at every call.
+
+    Attributes:
+        shape: Its shape; None where the size differs from call to call.
+        dtype: Of its numbers.
+        most: Largest such size.
+        nothing: What fills a tensor up to that size where a library needs one size, and means
+            that nothing is there.
+    """
+
+    shape: Shape
+    dtype: type[np.generic] = np.float32
+    most: int = 1
+    nothing: int = 0
+
+    def zeros(self, size: int) -> NDArray[Any]:
+        """Such a tensor, with one size wherever any fits."""
+        return np.zeros([size if one is None else one for one in self.shape], dtype=self.dtype)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
     """What a manifest promises about the tensors of a file.
 
     Attributes:
-        manifest: It.
+        file: The model.
+        inputs: What is fed at every call, by name, in the order of :meth:`Model.run`.
+        constants: Further inputs, the same at every call, by name.
         output_shapes: Shape of each output tensor, in the order of the file.
+        promised_by: What of the manifest the shapes follow from, for error texts.
     """
 
-    manifest: Manifest
+    file: Path
+    inputs: Mapping[str, Input]
+    constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     output_shapes: tuple[Shape, ...]
-
-    @property
-    def input_shape(self) -> tuple[int, int, int, int]:
-        """[1, 3, height, width]."""
-        return 1, 3, self.manifest.input.height_px, self.manifest.input.width_px
-
-    def extra_inputs(self) -> dict[str, NDArray[np.int64]]:
-        """Inputs besides the image, by name; the same for every image."""
-        spec = self.manifest.input
-        if not spec.size_name:
-            return {}
-        return {spec.size_name: np.array([[spec.width_px, spec.height_px]], dtype=np.int64)}
+    promised_by: str
 
     def check_inputs(self, found: Iterable[Tensor]) -> None:
         """Compare names and shapes of a file's inputs.
@@ -80,14 +104,14 @@ class Contract:
             ModelLoadError: one is missing, unknown or of another shape; names it.
         """
         shapes = dict(found)
-        promised: dict[str, Shape] = {self.manifest.input.name: self.input_shape}
-        promised |= {name: value.shape for name, value in self.extra_inputs().items()}
+        promised: dict[str, Shape] = {name: one.shape for name, one in self.inputs.items()}
+        promised |= {name: value.shape for name, value in self.constants.items()}
         if missing := sorted(set(promised) - set(shapes)):
             why = f"no input tensor '{missing[0]}'; it has: {', '.join(shapes)}"
-            raise ModelLoadError(self.manifest.file, why)
+            raise ModelLoadError(self.file, why)
         if unknown := sorted(set(shapes) - set(promised)):
             why = f"the file wants an input '{unknown[0]}' that the manifest does not name"
-            raise ModelLoadError(self.manifest.file, why)
+            raise ModelLoadError(self.file, why)
         for name, shape in promised.items():
             self._check(name, shape, shapes[name])
 
@@ -99,10 +123,10 @@ class Contract:
         """
         if len(found) != len(self.output_shapes):
             why = (
-                f"family '{self.manifest.family}' has {len(self.output_shapes)} output tensors, "
+                f"{self.promised_by} promise {len(self.output_shapes)} output tensors, "
                 f"the file has {len(found)}: {', '.join(name for name, _ in found)}"
             )
-            raise ModelLoadError(self.manifest.file, why)
+            raise ModelLoadError(self.file, why)
         for promised, (name, shape) in zip(self.output_shapes, found, strict=True):
             self._check(name, promised, shape)
 
@@ -114,8 +138,5 @@ class Contract:
         )
         if not fits:
             wanted = ", ".join("any" if one is None else str(one) for one in promised)
-            why = (
-                f"tensor '{name}' is {list(found)}, the manifest's family, input size, strides "
-                f"and {len(self.manifest.classes)} classes promise [{wanted}]"
-            )
-            raise ModelLoadError(self.manifest.file, why)
+            why = f"tensor '{name}' is {list(found)}, {self.promised_by} promise [{wanted}]"
+            raise ModelLoadError(self.file, why)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.detection.backends.contract import Contract, Options
 from perception_stack.errors import ModelLoadError
+from perception_stack.networks.contract import Contract, Options
 
 LIBRARY = "onnxruntime"
 INSTALL = "pip install onnxruntime (for a GPU: pip install onnxruntime-gpu)"
@@ -20,16 +19,16 @@ _CPU, _GPU = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class OnnxRuntimeModel:
-    """A session whose input is read where it lies."""
+    """A session whose inputs are read where they lie."""
 
     def __init__(self, session: Any, contract: Contract) -> None:
         self._session = session
-        self._input_name = contract.manifest.input.name
-        self._feeds: dict[str, NDArray[Any]] = dict(contract.extra_inputs())
+        self._names = tuple(contract.inputs)
+        self._feeds: dict[str, NDArray[Any]] = dict(contract.constants)
 
-    def run(self, tensor: NDArray[np.float32]) -> list[NDArray[Any]]:
+    def run(self, *tensors: NDArray[Any]) -> list[NDArray[Any]]:
         """Outputs in the order of the file."""
-        self._feeds[self._input_name] = tensor
+        self._feeds.update(zip(self._names, tensors, strict=True))
         outputs: list[NDArray[Any]] = self._session.run(None, self._feeds)
         return outputs
 
@@ -62,7 +61,7 @@ def load(file: Path, contract: Contract, options: Options) -> OnnxRuntimeModel:
     # a driver that does not fit makes the session fall back in silence
     if options.device == "gpu" and _GPU not in session.get_providers():
         why = (
-            f"detector.device is gpu, ONNX Runtime runs on {session.get_providers()[0]}; "
+            f"device is gpu, ONNX Runtime runs on {session.get_providers()[0]}; "
             "type: pip install onnxruntime-gpu, and see perception-stack doctor for the driver"
         )
         raise ModelLoadError(file, why)

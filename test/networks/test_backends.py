@@ -11,16 +11,15 @@ import numpy as np
 import pytest
 import yaml
 
+from perception_stack import networks
 from perception_stack.datatypes import ColorImage
-from perception_stack.detection import backends
-from perception_stack.detection.backends import tensorrt
-from perception_stack.detection.backends.contract import Contract, Options
 from perception_stack.detection.comparison import Tolerance, compare
 from perception_stack.detection.config import DetectorConfig
 from perception_stack.detection.detector import Detector
-from perception_stack.detection.manifest import load_manifest
 from perception_stack.errors import ModelLoadError
 from perception_stack.journal import Journal
+from perception_stack.networks import tensorrt
+from perception_stack.networks.contract import Contract, Options
 
 MANIFESTS = Path(__file__).resolve().parent.parent.parent / "config" / "models"
 SIZE_PX = 64
@@ -81,7 +80,7 @@ def test_text_is_no_torch_file(suffix: str, tmp_path: Path) -> None:
         _detector(tmp_path, backend="torch")
 
 
-@pytest.mark.parametrize("name", backends.NAMES)
+@pytest.mark.parametrize("name", networks.NAMES)
 def test_missing_library_says_what_to_type(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,14 +93,14 @@ def test_auto_takes_the_first_that_is_installed_and_reads_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     present = {"openvino", "torch"}
-    monkeypatch.setattr(backends, "is_installed", lambda name: name in present)
+    monkeypatch.setattr(networks, "is_installed", lambda name: name in present)
     onnx, program = tmp_path / "model.onnx", tmp_path / "model.pt2"
     onnx.touch()
-    assert backends.usable(onnx) == ("openvino",)
+    assert networks.usable(onnx) == ("openvino",)
     program.touch()
-    assert backends.usable(onnx) == ("openvino", "torch")
-    assert backends.usable(program) == ("openvino", "torch")
-    assert backends.file_for("torch", onnx) == program
+    assert networks.usable(onnx) == ("openvino", "torch")
+    assert networks.usable(program) == ("openvino", "torch")
+    assert networks.file_for("torch", onnx) == program
     present.clear()
     _manifest(tmp_path)
     with pytest.raises(ModelLoadError, match="onnxruntime is not installed; type: pip install"):
@@ -197,7 +196,7 @@ def test_engine_is_built_once_and_again_when_stale(
     monkeypatch.setattr(tensorrt, "_build", build)
     model = tmp_path / "model.onnx"
     model.write_bytes(b"net")
-    contract = Contract(manifest=load_manifest(_manifest(tmp_path)), output_shapes=())
+    contract = Contract(file=model, inputs={}, output_shapes=(), promised_by="nothing")
     options = Options(
         device="auto", num_threads=1, spin_us=0, engine_dir=tmp_path / "kept", fp16=True
     )

@@ -1,0 +1,165 @@
+"""Detection data in COCO's format: one JSON file of boxes and a folder of images a split.
+
+Besides COCO's own keys an annotation may have ``ignore`` (0 or 1), ``hard`` (0 or 1) and
+``occluded`` (a share), and an image ``group`` (a number) and ``kind`` (a word).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perception_stack.errors import DataFileError
+from perception_stack.io.image_sets import ImageSet, LabelledImage
+
+ANNOTATIONS, IMAGES = "annotations.json", "images"
+
+_LAYOUTS = (
+    "{split}/annotations.json",
+    "{split}/_annotations.coco.json",
+    "annotations/instances_{split}.json",
+    "annotations/instances_{split}2017.json",
+)
+_FOLDERS = ("{split}/images", "{split}", "{split}2017", "images/{split}", "images", ".")
+
+
+def find_annotations(root: Path, split: str) -> Path | None:
+    """The file of a split in any of the usual layouts, None if there is none."""
+    names = (pattern.format(split=split) for pattern in _LAYOUTS)
+    return next((root / name for name in names if (root / name).is_file()), None)
+
+
+def read_coco(root: Path, split: str) -> ImageSet:
+    """A split of a COCO folder.
+
+    Images without annotations are kept: there is nothing to be found in them. A box without area
+    is left out, as COCO itself has some, and named in the remarks.
+
+    Raises:
+        DataFileError: something is missing or malformed; says which image or annotation.
+    """
+    file = find_annotations(root, split)
+    if file is None:
+        tried = ", ".join(pattern.format(split=split) for pattern in _LAYOUTS)
+        raise DataFileError(root, f"no annotations of split '{split}'; looked for {tried}")
+    content = _parsed(file)
+    ids, classes = _classes(content["categories"], file)
+    rows: dict[Any, list[tuple[Any, ...]]] = {}
+    remarks = []
+    infos = {_key(one, "id", file, "an image"): one for one in content["images"]}
+    for one in content["annotations"]:
+        what = f"annotation {one.get('id') if isinstance(one, Mapping) else one!r}"
+        image_id = _key(one, "image_id", file, what)
+        if image_id not in infos:
+            raise DataFileError(file, f"{what}: there is no image {image_id}")
+        category = _key(one, "category_id", file, what)
+        if category not in ids:
+            raise DataFileError(file, f"{what}: there is no category {category}")
+        x, y, width, height = _box(_key(one, "bbox", file, what), file, what)
+        if width <= 0 or height <= 0:
+            remarks.append(f"{what} has no area and is left out")
+            continue
+        ignored = bool(one.get("iscrowd", 0) or one.get("ignore", 0))
+        hard = ignored or bool(one.get("hard", 0))
+        occluded = float(one.get("occluded", np.nan))
+        box = (x, y, x + width, y + height)
+        rows.setdefault(image_id, []).append((box, ids[category], ignored, hard, occluded))
+    images = tuple(
+        _image(info, number, rows.get(image_id, []), root=root, split=split, file=file)
+        for number, (image_id, info) in enumerate(infos.items())
+    )
+    return ImageSet(classes=classes, images=images, remarks=tuple(remarks))
+
+
+def write_annotations(
+    folder: Path, *, classes: Iterable[str], images: Iterable[Mapping[str, Any]]
+) -> None:
+    """Write ``annotations.json`` of a split.
+
+    Args:
+        folder: Of the split.
+        classes: Names, which get the ids 1 and up.
+        images: What COCO says of an image but its id, and ``annotations``, what COCO says of these
+            but ids; categories are given by name under ``category``.
+    """
+    names = list(classes)
+    listed, annotations = [], []
+    for image_id, image in enumerate(images, start=1):
+        listed.append({"id": image_id, **{k: v for k, v in image.items() if k != "annotations"}})
+        for one in image["annotations"]:
+            rest = {k: v for k, v in one.items() if k != "category"}
+            ids = {"id": len(annotations) + 1, "image_id": image_id}
+            category = names.index(one["category"]) + 1
+            annotations.append({**ids, "category_id": category, "iscrowd": 0, **rest})
+    categories = [{"id": i, "name": name} for i, name in enumerate(names, start=1)]
+    content = {"images": listed, "annotations": annotations, "categories": categories}
+    (folder / ANNOTATIONS).write_text(json.dumps(content), encoding="utf-8")
+
+
+def _parsed(file: Path) -> dict[str, list[Any]]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataFileError(file, f"not JSON: {error}") from error
+    for name in ("images", "annotations", "categories"):
+        if not isinstance(content, dict) or not isinstance(content.get(name), list):
+            raise DataFileError(file, f"it has no list '{name}'")
+    return dict(content)
+
+
+def _classes(categories: list[Any], file: Path) -> tuple[dict[Any, int], tuple[str, ...]]:
+    ids = {}
+    names = []
+    for one in categories:
+        ids[_key(one, "id", file, "a category")] = len(names)
+        names.append(str(_key(one, "name", file, "a category")))
+    if not names or len(set(names)) < len(names) or len(ids) < len(names):
+        raise DataFileError(file, "categories are missing or repeated")
+    return ids, tuple(names)
+
+
+def _image(
+    info: Mapping[str, Any],
+    number: int,
+    rows: list[tuple[Any, ...]],
+    *,
+    root: Path,
+    split: str,
+    file: Path,
+) -> LabelledImage:
+    name = str(_key(info, "file_name", file, f"image {info['id']}"))
+    places = [root / pattern.format(split=split) / name for pattern in _FOLDERS]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        raise DataFileError(file, f"image {info['id']}: no file '{name}' in {root}")
+    boxes, label_idx, ignored, hard, occluded = zip(*rows, strict=True) if rows else ((),) * 5
+    return LabelledImage(
+        path=path,
+        xyxy_px=np.array(boxes, dtype=np.float64).reshape(-1, 4),
+        label_idx=np.array(label_idx, dtype=np.int64),
+        ignored=np.array(ignored, dtype=bool),
+        hard=np.array(hard, dtype=bool),
+        occluded=np.array(occluded, dtype=np.float64),
+        group=int(info.get("group", number)),
+        kind=str(info.get("kind", "")),
+    )
+
+
+def _key(one: Any, name: str, file: Path, what: str) -> Any:
+    if not isinstance(one, Mapping) or name not in one:
+        raise DataFileError(file, f"{what} has no '{name}'")
+    return one[name]
+
+
+def _box(value: Any, file: Path, what: str) -> tuple[float, float, float, float]:
+    try:
+        x, y, width, height = (float(one) for one in value)
+    except (TypeError, ValueError) as error:
+        raise DataFileError(file, f"{what}: bbox {value!r} is not four numbers") from error
+    if not np.isfinite([x, y, width, height]).all():
+        raise DataFileError(file, f"{what}: bbox {value!r} is not finite")
+    return x, y, width, height
