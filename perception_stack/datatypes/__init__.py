@@ -10,7 +10,12 @@ Time is an integer number of nanoseconds, that of the sensor.
 from perception_stack.datatypes.boxes import UNKNOWN, Boxes3D, Obstacles, OccupancyGrid
 from perception_stack.datatypes.checks import FloatArray, check_array, check_rows, check_shape
 from perception_stack.datatypes.grasps import Grasps, GraspSource, SceneObjects, ShapeKind
-from perception_stack.datatypes.image import Detections2D, TrackedBoxes2D
+from perception_stack.datatypes.image import (
+    Detections2D,
+    Keypoints2D,
+    LabelImage,
+    TrackedBoxes2D,
+)
 from perception_stack.datatypes.objects import FrameResult, Latency, TrackedObjects, TrackState
 from perception_stack.datatypes.sensors import ColorImage, DepthImage, PointCloud
 
@@ -24,6 +29,8 @@ __all__ = [
     "FrameResult",
     "GraspSource",
     "Grasps",
+    "Keypoints2D",
+    "LabelImage",
     "Latency",
     "Obstacles",
     "OccupancyGrid",

@@ -26,6 +26,32 @@ def best_of_each(
     return kept
 
 
+def best_of_rotated(
+    rotated_px: FloatArray,
+    score: FloatArray,
+    class_idx: NDArray[np.intp],
+    *,
+    iou: float,
+    most: int,
+) -> NDArray[np.intp]:
+    """As :func:`best_of_each` of oriented boxes, by their exact overlap.
+
+    Args:
+        rotated_px: float64 [N, 5], centre, width, height and angle.
+        score: float64 [N].
+        class_idx: int [N].
+        iou: Overlap above which the weaker box goes.
+        most: Most rows to keep.
+    """
+    from perception_stack.detection import _rotated
+
+    order = np.argsort(-score, kind="stable")
+    kept: NDArray[np.intp] = order[
+        _rotated.stay(np.ascontiguousarray(rotated_px[order]), class_idx[order], iou, most)
+    ]
+    return kept
+
+
 @compiled
 def _stay(
     boxes: FloatArray, class_idx: NDArray[np.intp], iou: float, most: int

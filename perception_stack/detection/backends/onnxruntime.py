@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.detection.backends.contract import Contract, Options
@@ -22,15 +22,12 @@ _CPU, _GPU = "CPUExecutionProvider", "CUDAExecutionProvider"
 class OnnxRuntimeModel:
     """A session whose input is read where it lies."""
 
-    def __init__(self, session: Any, contract: Contract) -> None:
-        self._session = session
-        self._input_name = contract.manifest.input.name
-        self._feeds: dict[str, NDArray[Any]] = dict(contract.extra_inputs())
+    def __init__(self, session: Any, batch: int | None) -> None:
+        self._session, self.batch = session, batch
 
-    def run(self, tensor: NDArray[np.float32]) -> list[NDArray[Any]]:
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Outputs in the order of the file."""
-        self._feeds[self._input_name] = tensor
-        outputs: list[NDArray[Any]] = self._session.run(None, self._feeds)
+        outputs: list[NDArray[Any]] = self._session.run(None, inputs)
         return outputs
 
 
@@ -66,6 +63,6 @@ def load(file: Path, contract: Contract, options: Options) -> OnnxRuntimeModel:
             "type: pip install onnxruntime-gpu, and see perception-stack doctor for the driver"
         )
         raise ModelLoadError(file, why)
-    contract.check_inputs((one.name, one.shape) for one in session.get_inputs())
-    contract.check_outputs([(one.name, one.shape) for one in session.get_outputs()])
-    return OnnxRuntimeModel(session, contract)
+    batch = contract.check_inputs((one.name, one.shape) for one in session.get_inputs())
+    contract.check_outputs([(one.name, one.shape) for one in session.get_outputs()], batch)
+    return OnnxRuntimeModel(session, batch)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.detection.backends.contract import Contract, Options, Tensor
@@ -19,16 +19,14 @@ SUFFIXES = (".xml", ".onnx")
 class OpenVinoModel:
     """One request, used again and again."""
 
-    def __init__(self, compiled: Any, contract: Contract) -> None:
+    def __init__(self, compiled: Any, batch: int | None) -> None:
         self._request = compiled.create_infer_request()
-        self._input_name = contract.manifest.input.name
-        self._feeds: dict[str, NDArray[Any]] = dict(contract.extra_inputs())
         self._num_outputs = len(compiled.outputs)
+        self.batch = batch
 
-    def run(self, tensor: NDArray[np.float32]) -> list[NDArray[Any]]:
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Outputs in the order of the file, in the memory of the request."""
-        self._feeds[self._input_name] = tensor
-        self._request.infer(self._feeds, share_inputs=True)
+        self._request.infer(dict(inputs), share_inputs=True)
         return [self._request.get_output_tensor(i).data for i in range(self._num_outputs)]
 
 
@@ -53,19 +51,29 @@ def load(file: Path, contract: Contract, options: Options) -> OpenVinoModel:
         model = core.read_model(str(file))
     except RuntimeError as error:
         raise ModelLoadError(file, f"it is no model that OpenVINO reads: {error}") from error
-    contract.check_inputs(_tensor(one) for one in model.inputs)
-    contract.check_outputs([_tensor(one) for one in model.outputs])
+    batch = contract.check_inputs(_tensor(one) for one in model.inputs)
+    contract.check_outputs([_tensor(one) for one in model.outputs], batch)
     try:
         if model.is_dynamic():
-            fixed: dict[str, list[int]] = {contract.manifest.input.name: [*contract.input_shape]}
-            fixed |= {name: [*one.shape] for name, one in contract.extra_inputs().items()}
-            model.reshape(fixed)
+            model.reshape(_shapes(contract, batch))
         compiled = core.compile_model(model, device, settings)
     except RuntimeError as error:
         there = ", ".join(core.available_devices)
         why = f"OpenVINO cannot run it on {device} (there is: {there}): {error}"
         raise ModelLoadError(file, why) from error
-    return OpenVinoModel(compiled, contract)
+    return OpenVinoModel(compiled, batch)
+
+
+def _shapes(contract: Contract, batch: int | None) -> dict[str, Any]:
+    """Sizes of the inputs, all fixed but that of the batch where any number fits."""
+    import openvino
+
+    found: dict[str, Any] = {}
+    for name, one in contract.examples(batch or 1).items():
+        found[name] = openvino.PartialShape([*one.shape])
+        if batch is None:
+            found[name][0] = openvino.Dimension(1, contract.most)
+    return found
 
 
 def _tensor(port: Any) -> Tensor:

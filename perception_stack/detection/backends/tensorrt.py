@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ _LEAST_MAJOR = 10  # before, networks and tensors were addressed by other calls
 _LOG = logging.getLogger(__name__)
 
 
-def engine_name(file: Path, *, gpu: str, version: str, fp16: bool) -> str:
+def engine_name(file: Path, *, gpu: str, version: str, fp16: bool, most: int) -> str:
     """File name of an engine.
 
     Args:
@@ -36,15 +36,16 @@ def engine_name(file: Path, *, gpu: str, version: str, fp16: bool) -> str:
         gpu: Name of the GPU.
         version: Of TensorRT.
         fp16: Whether 16-bit floats are allowed.
+        most: Images at once.
     """
     digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
     place = re.sub(r"[^A-Za-z0-9]+", "_", gpu).strip("_")
     precision = "fp16" if fp16 else "fp32"
-    return f"{file.stem}-{digest}-{place}-trt{version}-{precision}.engine"
+    return f"{file.stem}-{digest}-{place}-trt{version}-{precision}-{most}.engine"
 
 
 class TensorRtModel:
-    """An engine with its buffers on the GPU."""
+    """An engine with its buffers on the GPU, large enough for the most images at once."""
 
     def __init__(self, engine: Any, contract: Contract) -> None:
         import tensorrt
@@ -59,15 +60,17 @@ class TensorRtModel:
         inputs = [
             one for one in names if engine.get_tensor_mode(one) == tensorrt.TensorIOMode.INPUT
         ]
-        contract.check_inputs((one, tuple(engine.get_tensor_shape(one))) for one in inputs)
-        extra = contract.extra_inputs()
-        for name in inputs:
-            shape = extra[name].shape if name in extra else contract.input_shape
-            self._context.set_input_shape(name, shape)
-        outputs = [one for one in names if one not in inputs]
+        self.batch = contract.check_inputs(
+            (one, tuple(engine.get_tensor_shape(one))) for one in inputs
+        )
+        for name, example in contract.examples(self.batch or contract.most).items():
+            self._context.set_input_shape(name, example.shape)
+        self._outputs = [one for one in names if one not in inputs]
         shapes = {one: tuple(self._context.get_tensor_shape(one)) for one in names}
-        contract.check_outputs([(one, shapes[one]) for one in outputs])
-        if unknown := next((one for one in outputs if min(shapes[one], default=0) < 0), None):
+        contract.check_outputs([(one, shapes[one]) for one in self._outputs], self.batch)
+        if unknown := next(
+            (one for one in self._outputs if min(shapes[one], default=0) < 0), None
+        ):
             why = f"the size of output '{unknown}' depends on the image"
             raise ModelLoadError(contract.manifest.file, why)
         self._buffers = {
@@ -76,25 +79,27 @@ class TensorRtModel:
             )
             for one in names
         }
-        for name, value in extra.items():
-            self._buffers[name].copy_(torch.from_numpy(value))
         for name, buffer in self._buffers.items():
             self._context.set_tensor_address(name, buffer.data_ptr())
-        self._input = self._buffers[contract.manifest.input.name]
-        self._outputs = [self._buffers[one] for one in outputs]
         self._file = contract.manifest.file
         torch.cuda.synchronize()  # the buffers were filled on another stream
 
-    def run(self, tensor: NDArray[np.float32]) -> list[NDArray[Any]]:
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Outputs in the order of the file."""
         import torch
 
         with torch.cuda.stream(self._stream):
-            self._input.copy_(torch.from_numpy(tensor))
+            for name, value in inputs.items():
+                # fewer images than the buffer has room for lie in front
+                self._buffers[name][: len(value)].copy_(torch.from_numpy(value))
+                self._context.set_input_shape(name, value.shape)
             if not self._context.execute_async_v3(self._stream.cuda_stream):
                 raise ModelLoadError(self._file, "TensorRT could not run the engine")
             # copies to the host wait for the stream
-            return [one.cpu().numpy() for one in self._outputs]
+            return [
+                self._buffers[one][: self._context.get_tensor_shape(one)[0]].cpu().numpy()
+                for one in self._outputs
+            ]
 
 
 def load(file: Path, contract: Contract, options: Options) -> TensorRtModel:
@@ -122,6 +127,7 @@ def load(file: Path, contract: Contract, options: Options) -> TensorRtModel:
         gpu=torch.cuda.get_device_name(),
         version=tensorrt.__version__,
         fp16=options.fp16,
+        most=contract.most,
     )
     plan = kept(options.engine_dir / name, lambda: _build(file, contract, options, logger))
     engine = tensorrt.Runtime(logger).deserialize_cuda_engine(plan)
@@ -162,13 +168,13 @@ def _build(file: Path, contract: Contract, options: Options, logger: Any) -> byt
     if options.fp16 and flag is not None:
         settings.set_flag(flag)
     inputs = [network.get_input(i) for i in range(network.num_inputs)]
-    contract.check_inputs((one.name, tuple(one.shape)) for one in inputs)
+    batch = contract.check_inputs((one.name, tuple(one.shape)) for one in inputs)
     if dynamic := [one.name for one in inputs if min(one.shape, default=0) < 0]:
         profile = builder.create_optimization_profile()
-        extra = contract.extra_inputs()
+        least = contract.examples(batch or 1)
+        most = contract.examples(batch or contract.most)
         for name in dynamic:
-            shape = extra[name].shape if name in extra else contract.input_shape
-            profile.set_shape(name, shape, shape, shape)
+            profile.set_shape(name, least[name].shape, most[name].shape, most[name].shape)
         settings.add_optimization_profile(profile)
     plan = builder.build_serialized_network(network, settings)
     if plan is None:
