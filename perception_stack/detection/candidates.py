@@ -80,19 +80,3 @@ class Found:
             if self.masks is None
             else tuple(tuple(one.moved(offset) for one in many) for many in self.masks),
         )
-
-
-def around(rotated: FloatArray) -> FloatArray:
-    """The smallest upright box around each oriented one.
-
-    Args:
-        rotated: float64 [N, 5], centre, width, height, angle.
-
-    Returns:
-        float64 [N, 4].
-    """
-    cosine, sine = np.abs(np.cos(rotated[:, 4])), np.abs(np.sin(rotated[:, 4]))
-    width, height = rotated[:, 2], rotated[:, 3]
-    half = np.column_stack([cosine * width + sine * height, sine * width + cosine * height]) / 2
-    center = rotated[:, :2]
-    return np.hstack([center - half, center + half])

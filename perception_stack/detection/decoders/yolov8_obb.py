@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.detection.candidates import Candidates, around
+from perception_stack.detection.candidates import Candidates
 from perception_stack.detection.decoders import yolov8
 from perception_stack.detection.manifest import Manifest
+from perception_stack.geometry.rectangles import around
 
 GIVES = ("angles",)
 
