@@ -39,6 +39,7 @@ class ParamSpec:
     low: float | None
     high: float | None
     choices: tuple[str, ...]
+    live: bool
 
     def checked(self, value: Any, *, where: str) -> Any:
         """The value in its declared type.
@@ -87,6 +88,7 @@ def param(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    live: bool = False,
 ) -> Any:
     """Field of a :class:`StepConfig`: default value and what it means.
 
@@ -97,8 +99,11 @@ def param(
         low: Least allowed value, inclusive; for tuples of every element.
         high: Greatest allowed value, inclusive.
         choices: Allowed strings, any when empty.
+        live: Whether a running node takes another value.
     """
-    meta = {"text": text, "unit": unit, "low": low, "high": high, "choices": choices}
+    meta = {
+        "text": text, "unit": unit, "low": low, "high": high, "choices": choices, "live": live,
+    }  # fmt: skip
     return field(default=default, metadata={_KEY: meta})
 
 
@@ -112,6 +117,26 @@ class StepConfig:
             object.__setattr__(
                 self, spec.name, spec.checked(getattr(self, spec.name), where=where)
             )
+
+
+class CamerasConfig(StepConfig):
+    """Base of configurations with a parameter ``cameras``, names of several cameras."""
+
+    cameras: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        StepConfig.__post_init__(self)
+        if len(set(self.cameras)) < len(self.cameras) or "" in self.cameras:
+            raise ConfigError(f"cameras must be different names: {self.cameras}")
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """Every camera; one without a name of its own is "camera"."""
+        return self.cameras or ("camera",)
+
+    def camera_topic(self, name: str, kind: str) -> str:
+        """Topic of what comes from a camera or is found in its images, e.g. ``detections``."""
+        return f"{name}/{kind}" if self.cameras else kind
 
 
 def specs(config_type: type[StepConfig]) -> Iterator[ParamSpec]:

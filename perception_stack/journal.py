@@ -30,6 +30,7 @@ class Reason(str, Enum):
     SENSOR_MOVED = "sensor_moved", "a sensor no longer sits where its calibration says"
     CLUSTER_TOO_SMALL = "cluster_too_small", "clusters with fewer points than the minimum"
     CLUSTER_TOO_LARGE = "cluster_too_large", "clusters larger than any object sought"
+    SUPERSEDED = "superseded", "a newer one came before there was time for it"
     EMPTY_IMAGE = "empty_image", "the image has no pixels"
     BELOW_THRESHOLD = "below_threshold", "detections with a score below the threshold"
     NO_MODEL = "no_model", "no model is configured"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from perception_stack.config import StepConfig, param
+from perception_stack.config import CamerasConfig, param
+from perception_stack.detection.tiling import parse
 from perception_stack.networks import AUTO, NAMES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DetectorConfig(StepConfig):
+class DetectorConfig(CamerasConfig):
     """Which model to run, and how."""
 
     model: str = param("", "Manifest of the model (YAML); empty: no image detector.")
@@ -18,6 +19,23 @@ class DetectorConfig(StepConfig):
         0.0, "Least score of a detection; 0: that of the manifest.", low=0.0, high=1.0
     )
     classes: tuple[str, ...] = param((), "Classes kept, as they come out; empty: all.")
+    prompts: tuple[str, ...] = param(
+        (),
+        "What to look for, where the model takes text; empty: all that it has embeddings of.",
+        live=True,
+    )
+    cameras: tuple[str, ...] = param(
+        (), "Several cameras: names; each has NAME/image and NAME/detections."
+    )
+    compressed: bool = param(
+        False, "Take image/compressed (sensor_msgs/CompressedImage), not image."
+    )
+    tiles: str = param(
+        "1x1", "Parts of the image, columns x rows, that are looked at besides the whole of it."
+    )
+    tile_overlap: float = param(
+        0.2, "Share of such a part that its neighbour shows, too.", low=0.0, high=0.9
+    )
     backend: str = param(
         AUTO,
         "Library that runs the network; auto: the first of onnxruntime, openvino and torch that "
@@ -33,7 +51,11 @@ class DetectorConfig(StepConfig):
         0, "Threads of the inference on the CPU; 0: as the manifest says.", low=0, high=64
     )
     fp16: bool = param(
-        True, "16-bit floats in TensorRT's engines; before TensorRT 11, later the file decides."
+        True,
+        "16-bit floats on a GPU in PyTorch and TensorRT; from TensorRT 11 on the file decides.",
+    )
+    compile: bool = param(
+        False, "Compile the exported program of PyTorch, which takes a minute at each start."
     )
     engine_dir: str = param(
         "", "Folder where TensorRT's engines are kept; empty: ~/.cache/perception_stack/engines."
@@ -41,6 +63,16 @@ class DetectorConfig(StepConfig):
     build_only: bool = param(
         False, "Load the model, which builds TensorRT's engine if it is stale, and stop."
     )
+
+    def __post_init__(self) -> None:
+        # slots=True makes a new class, which the implicit super() does not know
+        CamerasConfig.__post_init__(self)
+        parse(self.tiles)
+
+    @property
+    def tile_grid(self) -> tuple[int, int]:
+        """Columns and rows of the parts of an image."""
+        return parse(self.tiles)
 
     @property
     def enabled(self) -> bool:

@@ -13,16 +13,18 @@ from perception_stack.errors import ModelLoadError
 
 RESIZES = ("letterbox", "letterbox_center", "stretch")
 COLOURS = ("bgr", "rgb")
-_REQUIRED = frozenset({"name", "file", "family", "input", "classes", "licence", "card"})
+_REQUIRED = frozenset({"name", "file", "family", "input", "licence", "card"})
 _OPTIONAL = frozenset(
     {
-        "strides", "outputs", "logits", "class_map", "score_threshold", "nms_iou",
-        "max_detections", "runtime",
+        "strides", "outputs", "logits", "classes", "prompts", "keypoints", "class_map",
+        "score_threshold", "nms_iou", "max_detections", "runtime",
     }
 )  # fmt: skip
 _RUNTIME = frozenset({"num_threads", "spin_us"})
+_PROMPTS = frozenset({"name", "file", "slots"})
 _INPUT_REQUIRED = frozenset({"name", "width_px", "height_px", "colour", "resize"})
-_INPUT_OPTIONAL = frozenset({"pad", "mean", "std", "size_name"})
+_INPUT_OPTIONAL = frozenset({"pad", "mean", "std", "size_name", "batch_axis"})
+_MOST_DETECTIONS = 65535  # that a label image can tell apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,8 @@ class InputSpec:
         std: Each channel is divided by it.
         size_name: Name of a second input that takes width and height, int64 [1, 2], as networks
             have that give boxes in pixels of any image; empty: there is none.
+        batch_axis: False where the file takes [3, height_px, width_px], one image and no axis for
+            several.
     """
 
     name: str
@@ -52,6 +56,23 @@ class InputSpec:
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
     size_name: str = ""
+    batch_axis: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptSpec:
+    """The input of a network whose classes are chosen by text, as its embeddings.
+
+    Attributes:
+        name: Name of the tensor, float32 [1, slots, width]; a class for each slot.
+        file: NumPy archive (.npz) that holds the embedding, float32 [width], of each prompt under
+            the prompt itself.
+        slots: Classes there is room for; those without a prompt are never reported.
+    """
+
+    name: str
+    file: Path
+    slots: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +103,10 @@ class Manifest:
         outputs: What each output tensor is, in the order of the file; empty for the usual order
             of the family.
         logits: Whether class scores come without the sigmoid.
-        classes: Names by class index, as the network was trained.
+        classes: Names by class index, as the network was trained; of one with prompts, of the
+            slots.
+        prompts: Where prompts go in; None for networks whose classes are fixed.
+        keypoints: Names of the keypoints, in the order of the network; empty where it has none.
         class_map: Other names for some classes on the way out.
         score_threshold: Least score of a detection.
         nms_iou: Overlap above which the weaker of two boxes of a class is a duplicate; 1 for
@@ -101,6 +125,8 @@ class Manifest:
     outputs: tuple[str, ...]
     logits: bool
     classes: tuple[str, ...]
+    prompts: PromptSpec | None
+    keypoints: tuple[str, ...]
     class_map: dict[str, str]
     score_threshold: float
     nms_iou: float
@@ -127,8 +153,12 @@ def load_manifest(path: Path, *, model_dir: Path | None = None) -> Manifest:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ModelLoadError(path, f"no readable manifest: {error}") from error
     _check_keys(content, _REQUIRED, _OPTIONAL, path, "the manifest")
+    if ("classes" in content) == ("prompts" in content):
+        raise ModelLoadError(path, "the manifest has either 'classes' or 'prompts'")
     _check_keys(content["input"], _INPUT_REQUIRED, _INPUT_OPTIONAL, path, "'input'")
     try:
+        prompts = _prompts(content["prompts"], path) if "prompts" in content else None
+        slots = [f"slot {i}" for i in range(prompts.slots)] if prompts else None
         return Manifest(
             name=str(content["name"]),
             file=(model_dir or path.parent) / str(content["file"]),
@@ -137,11 +167,15 @@ def load_manifest(path: Path, *, model_dir: Path | None = None) -> Manifest:
             strides=tuple(int(one) for one in content.get("strides", ())),
             outputs=tuple(str(one) for one in content.get("outputs", ())),
             logits=bool(content.get("logits", False)),
-            classes=_classes(content["classes"], path),
+            classes=_names(slots or content["classes"], path, "class names"),
+            prompts=prompts,
+            keypoints=_names(content["keypoints"], path, "keypoint names")
+            if "keypoints" in content
+            else (),
             class_map={str(a): str(b) for a, b in content.get("class_map", {}).items()},
             score_threshold=float(content.get("score_threshold", 0.3)),
             nms_iou=float(content.get("nms_iou", 0.45)),
-            max_detections=int(content.get("max_detections", 300)),
+            max_detections=_most(content.get("max_detections", 300), path),
             runtime=_runtime(content.get("runtime", {}), path),
             licence=str(content["licence"]),
             card=str(content["card"]),
@@ -176,17 +210,32 @@ def _runtime(content: Any, path: Path) -> RuntimeSpec:
     return spec
 
 
-def _classes(content: Any, path: Path) -> tuple[str, ...]:
+def _prompts(content: Any, path: Path) -> PromptSpec:
+    _check_keys(content, _PROMPTS, frozenset(), path, "'prompts'")
+    slots = content["slots"]
+    if type(slots) is not int or slots < 1:
+        raise ModelLoadError(path, "slots of 'prompts' is a number from 1")
+    file = path.parent / str(content["file"])
+    return PromptSpec(name=str(content["name"]), file=file, slots=slots)
+
+
+def _most(content: Any, path: Path) -> int:
+    if type(content) is not int or not 1 <= content <= _MOST_DETECTIONS:
+        raise ModelLoadError(path, f"max_detections is a number from 1 to {_MOST_DETECTIONS}")
+    return content
+
+
+def _names(content: Any, path: Path, what: str) -> tuple[str, ...]:
     """A list of names, or a text file with one name a line beside the manifest."""
     if isinstance(content, str):
         file = path.parent / content
         try:
             content = file.read_text(encoding="utf-8").splitlines()
         except OSError as error:
-            raise ModelLoadError(path, f"class names: {error}") from error
+            raise ModelLoadError(path, f"{what}: {error}") from error
     names = tuple(str(one).strip() for one in content if str(one).strip())
     if len(set(names)) != len(names) or not names:
-        raise ModelLoadError(path, "class names are missing or repeated")
+        raise ModelLoadError(path, f"{what} are missing or repeated")
     return names
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,10 +31,25 @@ class Placement:
 
     def to_image(self, xyxy_px: FloatArray) -> FloatArray:
         """Boxes of the input, float64 [N, 4], in pixels of the image, cut at its border."""
-        boxes = (xyxy_px - np.tile(self.corner_px, 2)) / np.tile(self.scale_xy, 2)
+        boxes = self.edges_to_image(xyxy_px)
         width, height = self.size_px
         clipped: FloatArray = np.clip(boxes, 0.0, np.array([width, height, width, height]))
         return clipped
+
+    def edges_to_image(self, xyxy_px: FloatArray) -> FloatArray:
+        """Boxes of the input, float64 [N, 4] or [4], in pixels of the image, not cut."""
+        boxes: FloatArray = (xyxy_px - np.tile(self.corner_px, 2)) / np.tile(self.scale_xy, 2)
+        return boxes
+
+    def keypoints_to_image(self, keypoints: FloatArray) -> FloatArray:
+        """Column, row and score, float64 [N, K, 3], in pixels of the image."""
+        uv_px = (keypoints[:, :, :2] - self.corner_px) / self.scale_xy
+        return np.concatenate([uv_px, keypoints[:, :, 2:]], axis=2)
+
+    def rotated_to_image(self, rotated: FloatArray) -> FloatArray:
+        """Oriented boxes, float64 [N, 5], in pixels of an image that was not stretched."""
+        center = (rotated[:, :2] - self.corner_px) / self.scale_xy
+        return np.hstack([center, rotated[:, 2:4] / self.scale_xy, rotated[:, 4:]])
 
 
 def place(size_px: tuple[int, int], spec: InputSpec) -> Placement:
@@ -63,44 +79,51 @@ class Feeder:
 
     Args:
         spec: What the network wants.
+        most: Images that it takes at once.
     """
 
-    def __init__(self, spec: InputSpec) -> None:
+    def __init__(self, spec: InputSpec, most: int = 1) -> None:
         self._spec = spec
-        self._tensor = np.empty((1, 3, spec.height_px, spec.width_px), dtype=np.float32)
+        self._tensor = np.empty((most, 3, spec.height_px, spec.width_px), dtype=np.float32)
         mean = np.array(spec.mean, dtype=np.float32)[:, None]
         std = np.array(spec.std, dtype=np.float32)[:, None]
         self._table = (np.arange(256, dtype=np.float32) - mean) / std
         self._margin = (np.float32(spec.pad) - mean) / std
         self._order = np.array([0, 1, 2] if spec.colour == "bgr" else [2, 1, 0])
-        self._placement: Placement | None = None
+        self._placements: list[Placement | None] = [None] * most
+        self._tensor[:] = self._margin[:, :, None]
 
-    def feed(self, bgr: NDArray[np.uint8]) -> tuple[NDArray[np.float32], Placement]:
-        """Resize, order and scale an image.
+    def feed(
+        self, images: Sequence[NDArray[np.uint8]], *, num: int | None = None
+    ) -> tuple[NDArray[np.float32], list[Placement]]:
+        """Resize, order and scale images.
 
         Args:
-            bgr: uint8 [H, W, 3], not empty.
+            images: uint8 [H, W, 3] each, not empty; no more than there is room for.
+            num: Length of the input, if longer than there are images; the rest is not written.
 
         Returns:
-            The input, float32 [1, 3, height_px, width_px], valid until the next call, and where
-            the image lies in it.
+            The input, float32 [num, 3, height_px, width_px], valid until the next call, and where
+            each image lies in it.
         """
+        placements = [self._write(slot, bgr) for slot, bgr in enumerate(images)]
+        return self._tensor[: num or len(images)], placements
+
+    def _write(self, slot: int, bgr: NDArray[np.uint8]) -> Placement:
         import cv2
 
         size_px = (bgr.shape[1], bgr.shape[0])
-        if self._placement is None or self._placement.size_px != size_px:
-            self._placement = place(size_px, self._spec)
-            self._tensor[0] = self._margin[:, :, None]
-        placement = self._placement
+        placement = self._placements[slot]
+        if placement is None or placement.size_px != size_px:
+            placement = self._placements[slot] = place(size_px, self._spec)
+            self._tensor[slot] = self._margin[:, :, None]
         resized = np.asarray(
             cv2.resize(bgr, placement.inner_px, interpolation=cv2.INTER_LINEAR), dtype=np.uint8
         )
-        _spread(resized, self._order, self._table, self._inner(placement))
-        return self._tensor, placement
-
-    def _inner(self, placement: Placement) -> NDArray[np.float32]:
         (left, top), (width, height) = placement.corner_px, placement.inner_px
-        return self._tensor[0, :, top : top + height, left : left + width]
+        inner = self._tensor[slot, :, top : top + height, left : left + width]
+        _spread(resized, self._order, self._table, inner)
+        return placement
 
 
 @compiled

@@ -26,34 +26,30 @@ def best_of_each(
     return kept
 
 
-def strongest(
-    boxes: FloatArray,
-    scores: FloatArray,
-    groups: NDArray[np.intp],
+def best_of_rotated(
+    rotated_px: FloatArray,
+    score: FloatArray,
+    class_idx: NDArray[np.intp],
     *,
-    least: float,
     iou: float,
     most: int,
-) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:
-    """What a decoder found, one class a box and one box an object, best first.
+) -> NDArray[np.intp]:
+    """As :func:`best_of_each` of oriented boxes, by their exact overlap.
 
     Args:
-        boxes: float64 [M, 4].
-        scores: float64 [M, C], by class; a cell stands for one object: its best class.
-        groups: int [C]; classes of one number are duplicates of each other.
-        least: Score from which a box counts.
-        iou: See :func:`best_of_each`.
-        most: Most boxes.
-
-    Returns:
-        Boxes float64 [N, 4], scores float64 [N], column of the class int [N].
+        rotated_px: float64 [N, 5], centre, width, height and angle.
+        score: float64 [N].
+        class_idx: int [N].
+        iou: Overlap above which the weaker box goes.
+        most: Most rows to keep.
     """
-    best = np.argmax(scores, axis=1)
-    score = scores[np.arange(len(scores)), best]
-    strong = np.flatnonzero(score >= least)
-    boxes, score, best = boxes[strong], score[strong], best[strong]
-    kept = best_of_each(boxes, score, groups[best], iou=iou, most=most)
-    return boxes[kept], score[kept], best[kept]
+    from perception_stack.detection import _rotated
+
+    order = np.argsort(-score, kind="stable")
+    kept: NDArray[np.intp] = order[
+        _rotated.stay(np.ascontiguousarray(rotated_px[order]), class_idx[order], iou, most)
+    ]
+    return kept
 
 
 @compiled

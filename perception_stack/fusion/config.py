@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from perception_stack.config import StepConfig, param
+from perception_stack.config import CamerasConfig, param
 from perception_stack.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FusionConfig(StepConfig):
+class FusionConfig(CamerasConfig):
     """How sensors are brought together, and how much each is believed.
 
     The three probabilities are the stated sensor model of the 2-D detector; see
@@ -76,24 +76,13 @@ class FusionConfig(StepConfig):
 
     def __post_init__(self) -> None:
         # slots=True makes a new class, which the implicit super() does not know
-        StepConfig.__post_init__(self)
-        if len(set(self.cameras)) < len(self.cameras) or "" in self.cameras:
-            raise ConfigError(f"cameras must be different names: {self.cameras}")
+        CamerasConfig.__post_init__(self)
         if self.camera_offsets_s and len(self.camera_offsets_s) != len(self.camera_names):
             num = len(self.camera_offsets_s)
             raise ConfigError(f"{num} camera_offsets_s for {len(self.camera_names)} cameras")
         for pair in self.camera_aliases:
             if pair.count(":") != 1:
                 raise ConfigError(f"camera_aliases: '{pair}' is not of the form label:class")
-
-    @property
-    def camera_names(self) -> tuple[str, ...]:
-        """Every camera; one without a name of its own is "camera"."""
-        return self.cameras or ("camera",)
-
-    def camera_topic(self, name: str, kind: str) -> str:
-        """Topic of what a camera sends, e.g. its ``detections``."""
-        return f"{name}/{kind}" if self.cameras else kind
 
     def camera_label(self, name: str) -> str:
         """What a camera is called among the sensors that saw an object."""

@@ -273,6 +273,40 @@ def common_volume_m3(a: BoxArrays, b: BoxArrays) -> FloatArray:
 
 
 @machine_code
+def rectangles_area(a: FloatArray, b: FloatArray) -> float:
+    """Common area of two rectangles; zero where a number is NaN or a side is not positive.
+
+    Args:
+        a: float64 [5], centre, width, height and angle.
+        b: float64 [5].
+    """
+    x, y = a[0] - b[0], a[1] - b[1]
+    reach = np.hypot(a[2], a[3]) + np.hypot(b[2], b[3])
+    # written so that NaN is left out
+    if not (min(a[2], a[3]) > 0.0 and min(b[2], b[3]) > 0.0 and 2.0 * np.hypot(x, y) < reach):
+        return 0.0
+    cosine_b, sine_b = np.cos(b[4]), np.sin(b[4])
+    cosine, sine = np.cos(a[4] - b[4]), np.sin(a[4] - b[4])
+    quad = np.empty((4, 2))
+    for i in range(4):
+        along = a[2] / 2.0 if i in (0, 3) else -a[2] / 2.0
+        across = a[3] / 2.0 if i < 2 else -a[3] / 2.0
+        quad[i, 0] = cosine_b * x + sine_b * y + cosine * along - sine * across
+        quad[i, 1] = cosine_b * y - sine_b * x + sine * along + cosine * across
+    return footprint_overlap_m2(quad, b[2:4] / 2.0)
+
+
+@machine_code
+def rectangles_areas(a: FloatArray, b: FloatArray) -> FloatArray:
+    """As :func:`rectangles_area` of each pair; float64 [N, M]."""
+    common = np.empty((len(a), len(b)))
+    for n in range(len(a)):
+        for m in range(len(b)):
+            common[n, m] = rectangles_area(a[n], b[m])
+    return common
+
+
+@machine_code
 def hull_area_m2(points_m: FloatArray) -> float:
     """Area of the convex hull of points in a plane (monotone chain, Andrew 1979).
 

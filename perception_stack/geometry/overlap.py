@@ -56,6 +56,31 @@ def iou_2d(a_xyxy_px: FloatArray, b_xyxy_px: FloatArray) -> FloatArray:
     return _over_union(common, _area_px2(a_xyxy_px), _area_px2(b_xyxy_px))
 
 
+def iou_rotated(a_px: FloatArray, b_px: FloatArray) -> FloatArray:
+    """Intersection over union of oriented rectangles in an image; the common area is exact.
+
+    Args:
+        a_px: float64 [N, 5]; centre, width, height, and the angle from x to the width, in radians.
+        b_px: float64 [M, 5].
+
+    Returns:
+        float64 [N, M] in [0, 1].
+
+    Raises:
+        ShapeError: an input is not [N, 5].
+    """
+    check_shape("a_px", a_px, None, 5)
+    check_shape("b_px", b_px, None, 5)
+    if len(a_px) == 0 or len(b_px) == 0:
+        return np.zeros((len(a_px), len(b_px)))
+    from perception_stack.geometry import _overlap_kernels
+
+    common = _overlap_kernels.rectangles_areas(
+        np.ascontiguousarray(a_px, dtype=np.float64), np.ascontiguousarray(b_px, dtype=np.float64)
+    )
+    return _over_union(common, a_px[:, 2] * a_px[:, 3], b_px[:, 2] * b_px[:, 3])
+
+
 def iou_3d(a: Boxes3D, b: Boxes3D) -> FloatArray:
     """Intersection over union of boxes with any rotation.
 

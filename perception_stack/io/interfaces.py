@@ -40,6 +40,19 @@ DEFINITIONS = {
     "vision_msgs/msg/Detection3DArray": """
         std_msgs/Header header
         vision_msgs/Detection3D[] detections""",
+    "vision_msgs/msg/VisionClass": "uint16 class_id\nstring class_name",
+    "vision_msgs/msg/LabelInfo": """
+        std_msgs/Header header
+        vision_msgs/VisionClass[] class_map
+        float32 threshold""",
+    "perception_stack/msg/Keypoints2D": """
+        string detection_id
+        vision_msgs/Point2D[] points
+        float64[] scores""",
+    "perception_stack/msg/Keypoints2DArray": """
+        std_msgs/Header header
+        string[] names
+        perception_stack/Keypoints2D[] detections""",
     "perception_stack/msg/TrackedObject": """
         uint8 STATE_TENTATIVE = 1
         uint8 STATE_CONFIRMED = 2

@@ -23,6 +23,7 @@ TOPIC_TYPES = {
     "/detections": "vision_msgs/msg/Detection2DArray",
     "/detections_3d": "vision_msgs/msg/Detection3DArray",
     "/image": "sensor_msgs/msg/Image",
+    "/image/compressed": "sensor_msgs/msg/CompressedImage",
     "/depth": "sensor_msgs/msg/Image",
     "/depth_camera_info": "sensor_msgs/msg/CameraInfo",
     "/masks": "sensor_msgs/msg/Image",

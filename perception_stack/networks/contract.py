@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,20 +13,28 @@ from numpy.typing import NDArray
 
 from perception_stack.errors import ModelLoadError
 
+VARIES = -1
+"""In a shape: the size that differs from call to call, such as images in a batch or pillars."""
 Shape = tuple[int | None, ...]
-"""Of a tensor; None fits any size."""
+"""Of a tensor; None fits any size, :data:`VARIES` is the same size in all tensors of a call."""
 Tensor = tuple[str, Sequence[Any]]
 """Name and shape as a file gives them; what is no number there is dynamic."""
 
 
 class Model(Protocol):
-    """A network that is ready to run."""
+    """A network that is ready to run.
 
-    def run(self, *tensors: NDArray[Any]) -> list[NDArray[Any]]:
+    Attributes:
+        size: What :data:`VARIES` must be in every call; None: from 1 to the contract's ``most``.
+    """
+
+    size: int | None
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Outputs in the order of the file, valid until the next call.
 
         Args:
-            tensors: Contiguous arrays, one for each of the contract's inputs in their order.
+            inputs: Every input of the contract, in its order; contiguous.
         """
 
 
@@ -39,7 +47,8 @@ class Options:
         num_threads: Threads on the CPU.
         spin_us: How long they wait for work in a loop, where the library lets one choose.
         engine_dir: Where built engines are kept.
-        fp16: Whether an engine may use 16-bit floats.
+        fp16: Whether a GPU may use 16-bit floats.
+        compile: Whether PyTorch compiles the network.
     """
 
     device: str
@@ -47,6 +56,7 @@ class Options:
     spin_us: int
     engine_dir: Path
     fp16: bool
+    compile: bool = False
 
 
 def engine_folder(given: str) -> Path:
@@ -59,24 +69,22 @@ def engine_folder(given: str) -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """A tensor that is fed at every call.
+    """A tensor that is fed.
 
     Attributes:
-        shape: Its shape; None where the size differs from call to call.
+        shape: Its shape, of numbers and :data:`VARIES`.
         dtype: Of its numbers.
-        most: Largest such size.
-        nothing: What fills a tensor up to that size where a library needs one size, and means
-            that nothing is there.
+        nothing: What fills it up to a size that is fixed, and means that nothing is there.
     """
 
-    shape: Shape
+    shape: tuple[int, ...]
     dtype: type[np.generic] = np.float32
-    most: int = 1
     nothing: int = 0
 
-    def zeros(self, size: int) -> NDArray[Any]:
-        """Such a tensor, with one size wherever any fits."""
-        return np.zeros([size if one is None else one for one in self.shape], dtype=self.dtype)
+    def example(self, size: int) -> NDArray[Any]:
+        """A tensor in which nothing is, with a size where it varies."""
+        shape = [size if one == VARIES else one for one in self.shape]
+        return np.full(shape, self.nothing, dtype=self.dtype)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,38 +93,68 @@ class Contract:
 
     Attributes:
         file: The model.
-        inputs: What is fed at every call, by name, in the order of :meth:`Model.run`.
-        constants: Further inputs, the same at every call, by name.
+        inputs: What is fed at every call, by name.
         output_shapes: Shape of each output tensor, in the order of the file.
+        most: Largest size where one varies.
         promised_by: What of the manifest the shapes follow from, for error texts.
     """
 
     file: Path
     inputs: Mapping[str, Input]
-    constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     output_shapes: tuple[Shape, ...]
+    most: int = 1
     promised_by: str
 
-    def check_inputs(self, found: Iterable[Tensor]) -> None:
+    def examples(self, size: int) -> dict[str, NDArray[Any]]:
+        """Inputs in which nothing is, with a size where one varies."""
+        return {name: one.example(size) for name, one in self.inputs.items()}
+
+    def filled(self, inputs: Mapping[str, NDArray[Any]], size: int) -> Mapping[str, NDArray[Any]]:
+        """Inputs of a size that is fixed: nothing comes after what is there."""
+        full = self.examples(size)
+        for name, tensor in inputs.items():
+            full[name][tuple(slice(num) for num in tensor.shape)] = tensor
+        return full
+
+    @property
+    def varies(self) -> bool:
+        """Whether a size of the inputs differs from call to call."""
+        return self.most > 1 and any(VARIES in one.shape for one in self.inputs.values())
+
+    def check_inputs(self, found: Iterable[Tensor]) -> int | None:
         """Compare names and shapes of a file's inputs.
+
+        Returns:
+            What the file fixes the size that varies to; None: it takes any.
 
         Raises:
             ModelLoadError: one is missing, unknown or of another shape; names it.
         """
         shapes = dict(found)
-        promised: dict[str, Shape] = {name: one.shape for name, one in self.inputs.items()}
-        promised |= {name: value.shape for name, value in self.constants.items()}
-        if missing := sorted(set(promised) - set(shapes)):
+        if missing := sorted(set(self.inputs) - set(shapes)):
             why = f"no input tensor '{missing[0]}'; it has: {', '.join(shapes)}"
             raise ModelLoadError(self.file, why)
-        if unknown := sorted(set(shapes) - set(promised)):
+        if unknown := sorted(set(shapes) - set(self.inputs)):
             why = f"the file wants an input '{unknown[0]}' that the manifest does not name"
             raise ModelLoadError(self.file, why)
-        for name, shape in promised.items():
-            self._check(name, shape, shapes[name])
+        size = self._size(shapes)
+        for name, one in self.inputs.items():
+            self._check(name, one.shape, shapes[name], size)
+        return size
 
-    def check_outputs(self, found: Sequence[Tensor]) -> None:
+    def _size(self, shapes: Mapping[str, Sequence[Any]]) -> int | None:
+        for name, one in self.inputs.items():
+            for promised, there in zip(one.shape, shapes[name], strict=False):
+                if promised == VARIES and not _is_dynamic(there):
+                    return int(there)
+        return None if self.varies else 1
+
+    def check_outputs(self, found: Sequence[Tensor], size: int | None) -> None:
         """Compare number and shapes of a file's outputs.
+
+        Args:
+            found: Of the file.
+            size: As :meth:`check_inputs` says.
 
         Raises:
             ModelLoadError: another number, or one has another shape; names it.
@@ -128,15 +166,21 @@ class Contract:
             )
             raise ModelLoadError(self.file, why)
         for promised, (name, shape) in zip(self.output_shapes, found, strict=True):
-            self._check(name, promised, shape)
+            self._check(name, promised, shape, size)
 
-    def _check(self, name: str, promised: Shape, found: Sequence[Any]) -> None:
-        """Dynamic dimensions (text, None or below 0) fit anything."""
-        fits = len(promised) == len(found) and all(
-            want is None or not isinstance(there, int) or there < 0 or there == want
-            for want, there in zip(promised, found, strict=True)
+    def _check(self, name: str, promised: Shape, found: Sequence[Any], size: int | None) -> None:
+        """Dynamic dimensions fit anything."""
+        wanted = [size if one == VARIES else one for one in promised]
+        fits = len(wanted) == len(found) and all(
+            want is None or _is_dynamic(there) or there == want
+            for want, there in zip(wanted, found, strict=True)
         )
         if not fits:
-            wanted = ", ".join("any" if one is None else str(one) for one in promised)
-            why = f"tensor '{name}' is {list(found)}, {self.promised_by} promise [{wanted}]"
+            text = ", ".join("any" if one is None else str(one) for one in wanted)
+            why = f"tensor '{name}' is {list(found)}, {self.promised_by} promise [{text}]"
             raise ModelLoadError(self.file, why)
+
+
+def _is_dynamic(size: Any) -> bool:
+    """Text, None or below 0."""
+    return not isinstance(size, int) or size < 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,12 @@ _CPU, _GPU = "CPUExecutionProvider", "CUDAExecutionProvider"
 class OnnxRuntimeModel:
     """A session whose inputs are read where they lie."""
 
-    def __init__(self, session: Any, contract: Contract) -> None:
-        self._session = session
-        self._names = tuple(contract.inputs)
-        self._feeds: dict[str, NDArray[Any]] = dict(contract.constants)
+    def __init__(self, session: Any, size: int | None) -> None:
+        self._session, self.size = session, size
 
-    def run(self, *tensors: NDArray[Any]) -> list[NDArray[Any]]:
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Outputs in the order of the file."""
-        self._feeds.update(zip(self._names, tensors, strict=True))
-        outputs: list[NDArray[Any]] = self._session.run(None, self._feeds)
+        outputs: list[NDArray[Any]] = self._session.run(None, inputs)
         return outputs
 
 
@@ -65,6 +63,6 @@ def load(file: Path, contract: Contract, options: Options) -> OnnxRuntimeModel:
             "type: pip install onnxruntime-gpu, and see perception-stack doctor for the driver"
         )
         raise ModelLoadError(file, why)
-    contract.check_inputs((one.name, one.shape) for one in session.get_inputs())
-    contract.check_outputs([(one.name, one.shape) for one in session.get_outputs()])
-    return OnnxRuntimeModel(session, contract)
+    size = contract.check_inputs((one.name, one.shape) for one in session.get_inputs())
+    contract.check_outputs([(one.name, one.shape) for one in session.get_outputs()], size)
+    return OnnxRuntimeModel(session, size)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from perception_stack.errors import ModelLoadError
-from perception_stack.networks.contract import Contract, Options, Tensor
+from perception_stack.networks.contract import VARIES, Contract, Options, Tensor
 
 LIBRARY = "openvino"
 INSTALL = "pip install openvino"
@@ -18,16 +19,14 @@ SUFFIXES = (".xml", ".onnx")
 class OpenVinoModel:
     """One request, used again and again."""
 
-    def __init__(self, compiled: Any, contract: Contract) -> None:
+    def __init__(self, compiled: Any, size: int | None) -> None:
         self._request = compiled.create_infer_request()
-        self._names = tuple(contract.inputs)
-        self._feeds: dict[str, NDArray[Any]] = dict(contract.constants)
         self._num_outputs = len(compiled.outputs)
+        self.size = size
 
-    def run(self, *tensors: NDArray[Any]) -> list[NDArray[Any]]:
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Outputs in the order of the file, in the memory of the request."""
-        self._feeds.update(zip(self._names, tensors, strict=True))
-        self._request.infer(self._feeds, share_inputs=True)
+        self._request.infer(dict(inputs), share_inputs=True)
         return [self._request.get_output_tensor(i).data for i in range(self._num_outputs)]
 
 
@@ -52,21 +51,28 @@ def load(file: Path, contract: Contract, options: Options) -> OpenVinoModel:
         model = core.read_model(str(file))
     except RuntimeError as error:
         raise ModelLoadError(file, f"it is no model that OpenVINO reads: {error}") from error
-    contract.check_inputs(_tensor(one) for one in model.inputs)
-    contract.check_outputs([_tensor(one) for one in model.outputs])
+    size = contract.check_inputs(_tensor(one) for one in model.inputs)
+    contract.check_outputs([_tensor(one) for one in model.outputs], size)
     try:
         if model.is_dynamic():
-            sizes = {
-                name: [-1 if size is None else size for size in one.shape]
-                for name, one in contract.inputs.items()
-            }
-            model.reshape(sizes | {name: [*one.shape] for name, one in contract.constants.items()})
+            model.reshape(_shapes(contract, size))
         compiled = core.compile_model(model, device, settings)
     except RuntimeError as error:
         there = ", ".join(core.available_devices)
         why = f"OpenVINO cannot run it on {device} (there is: {there}): {error}"
         raise ModelLoadError(file, why) from error
-    return OpenVinoModel(compiled, contract)
+    return OpenVinoModel(compiled, size)
+
+
+def _shapes(contract: Contract, size: int | None) -> dict[str, Any]:
+    """Sizes of the inputs, all fixed but the one that varies where the file takes any."""
+    import openvino
+
+    open_size = openvino.Dimension(1, contract.most) if size is None else size
+    return {
+        name: openvino.PartialShape([open_size if n == VARIES else n for n in one.shape])
+        for name, one in contract.inputs.items()
+    }
 
 
 def _tensor(port: Any) -> Tensor:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ _LEAST_MAJOR = 10  # before, networks and tensors were addressed by other calls
 _LOG = logging.getLogger(__name__)
 
 
-def engine_name(file: Path, *, gpu: str, version: str, fp16: bool) -> str:
+def engine_name(file: Path, *, gpu: str, version: str, fp16: bool, most: int) -> str:
     """File name of an engine.
 
     Args:
@@ -36,15 +37,16 @@ def engine_name(file: Path, *, gpu: str, version: str, fp16: bool) -> str:
         gpu: Name of the GPU.
         version: Of TensorRT.
         fp16: Whether 16-bit floats are allowed.
+        most: Largest size where one varies.
     """
     digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
     place = re.sub(r"[^A-Za-z0-9]+", "_", gpu).strip("_")
     precision = "fp16" if fp16 else "fp32"
-    return f"{file.stem}-{digest}-{place}-trt{version}-{precision}.engine"
+    return f"{file.stem}-{digest}-{place}-trt{version}-{precision}-{most}.engine"
 
 
 class TensorRtModel:
-    """An engine with its buffers on the GPU."""
+    """An engine with its buffers on the GPU, as large as tensors can be."""
 
     def __init__(self, engine: Any, contract: Contract) -> None:
         import tensorrt
@@ -59,15 +61,18 @@ class TensorRtModel:
         inputs = [
             one for one in names if engine.get_tensor_mode(one) == tensorrt.TensorIOMode.INPUT
         ]
-        contract.check_inputs((one, tuple(engine.get_tensor_shape(one))) for one in inputs)
-        largest = {name: one.zeros(one.most) for name, one in contract.inputs.items()}
-        largest |= contract.constants
-        for name in inputs:
-            self._context.set_input_shape(name, largest[name].shape)
-        outputs = [one for one in names if one not in inputs]
+        self.size = contract.check_inputs(
+            (one, tuple(engine.get_tensor_shape(one))) for one in inputs
+        )
+        largest = self.size or contract.most
+        for name, example in contract.examples(largest).items():
+            self._context.set_input_shape(name, example.shape)
+        self._outputs = [one for one in names if one not in inputs]
         shapes = {one: tuple(self._context.get_tensor_shape(one)) for one in names}
-        contract.check_outputs([(one, shapes[one]) for one in outputs])
-        if unknown := next((one for one in outputs if min(shapes[one], default=0) < 0), None):
+        contract.check_outputs([(one, shapes[one]) for one in self._outputs], largest)
+        if unknown := next(
+            (one for one in self._outputs if min(shapes[one], default=0) < 0), None
+        ):
             why = f"the size of output '{unknown}' depends on what is fed"
             raise ModelLoadError(contract.file, why)
         self._buffers = {
@@ -76,38 +81,31 @@ class TensorRtModel:
             )
             for one in names
         }
-        for name, value in contract.constants.items():
-            self._buffers[name].copy_(torch.from_numpy(value))
         for name, buffer in self._buffers.items():
             self._context.set_tensor_address(name, buffer.data_ptr())
-        self._names = tuple(contract.inputs)
-        self._is_dynamic = {name: None in one.shape for name, one in contract.inputs.items()}
-        self._outputs = [self._buffers[one] for one in outputs]
         self._file = contract.file
         torch.cuda.synchronize()  # the buffers were filled on another stream
 
-    def run(self, *tensors: NDArray[Any]) -> list[NDArray[Any]]:
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Outputs in the order of the file."""
         import torch
 
         with torch.cuda.stream(self._stream):
-            for name, tensor in zip(self._names, tensors, strict=True):
-                self._feed(name, tensor)
+            for name, value in inputs.items():
+                self._context.set_input_shape(name, value.shape)
+                self._front(name, value.shape).copy_(torch.from_numpy(value))
             if not self._context.execute_async_v3(self._stream.cuda_stream):
                 raise ModelLoadError(self._file, "TensorRT could not run the engine")
             # copies to the host wait for the stream
-            return [one.cpu().numpy() for one in self._outputs]
+            return [
+                self._front(one, self._context.get_tensor_shape(one)).cpu().numpy()
+                for one in self._outputs
+            ]
 
-    def _feed(self, name: str, tensor: NDArray[Any]) -> None:
-        """Copy into the buffer of an input, which is as large as it can ever be."""
-        import torch
-
-        given = torch.from_numpy(tensor)
-        buffer = self._buffers[name]
-        if self._is_dynamic[name]:
-            self._context.set_input_shape(name, tuple(tensor.shape))
-            buffer = buffer.flatten()[: given.numel()].view(given.shape)
-        buffer.copy_(given)
+    def _front(self, name: str, shape: Sequence[int]) -> Any:
+        """A tensor in the front of a buffer, which is as large as the tensor can ever be."""
+        shape = tuple(shape)
+        return self._buffers[name].flatten()[: math.prod(shape)].view(shape)
 
 
 def load(file: Path, contract: Contract, options: Options) -> TensorRtModel:
@@ -135,6 +133,7 @@ def load(file: Path, contract: Contract, options: Options) -> TensorRtModel:
         gpu=torch.cuda.get_device_name(),
         version=tensorrt.__version__,
         fp16=options.fp16,
+        most=contract.most,
     )
     plan = kept(options.engine_dir / name, lambda: _build(file, contract, options, logger))
     engine = tensorrt.Runtime(logger).deserialize_cuda_engine(plan)
@@ -175,25 +174,18 @@ def _build(file: Path, contract: Contract, options: Options, logger: Any) -> byt
     if options.fp16 and flag is not None:
         settings.set_flag(flag)
     inputs = [network.get_input(i) for i in range(network.num_inputs)]
-    contract.check_inputs((one.name, tuple(one.shape)) for one in inputs)
+    size = contract.check_inputs((one.name, tuple(one.shape)) for one in inputs)
     if dynamic := [one.name for one in inputs if min(one.shape, default=0) < 0]:
         profile = builder.create_optimization_profile()
+        least = contract.examples(size or 1)
+        most = contract.examples(size or contract.most)
         for name in dynamic:
-            least, most = _least_and_most(contract, name)
-            profile.set_shape(name, least, most, most)
+            profile.set_shape(name, least[name].shape, most[name].shape, most[name].shape)
         settings.add_optimization_profile(profile)
     plan = builder.build_serialized_network(network, settings)
     if plan is None:
         raise ModelLoadError(file, "TensorRT could not build an engine; its log says why")
     return bytes(plan)
-
-
-def _least_and_most(contract: Contract, name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    if name in contract.constants:
-        shape = contract.constants[name].shape
-        return shape, shape
-    spec = contract.inputs[name]
-    return spec.zeros(1).shape, spec.zeros(spec.most).shape
 
 
 def _dtype(kind: Any) -> Any:

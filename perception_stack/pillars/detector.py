@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +12,13 @@ from perception_stack import networks
 from perception_stack.datatypes import UNKNOWN, Boxes3D, FloatArray, PointCloud
 from perception_stack.errors import ConfigError
 from perception_stack.geometry.transforms import quat_from_yaw
-from perception_stack.networks.contract import Contract, Input, Options, engine_folder
+from perception_stack.networks.contract import (
+    VARIES,
+    Contract,
+    Input,
+    Options,
+    engine_folder,
+)
 from perception_stack.pillars.config import LidarNetworkConfig
 from perception_stack.pillars.levelling import Levelling
 from perception_stack.pillars.manifest import load_manifest
@@ -48,8 +56,8 @@ class PillarDetector:
             engine_dir=engine_folder(config.engine_dir),
             fp16=config.fp16,
         )
-        contract = contract_of(self.manifest, self._reader)
-        self._model = networks.load(config.backend, contract, options)
+        self._contract = contract_of(self.manifest, self._reader)
+        self._model = networks.load(config.backend, self._contract, options)
         self._threshold = config.score_threshold
         self._classes = (*dict.fromkeys(self.manifest.labels), UNKNOWN)
         self._class_of_label = np.array(
@@ -82,7 +90,10 @@ class PillarDetector:
         features, cells = pillarize(levelling.level(cloud.xyz_m), intensity, self.manifest.grid)
         if len(cells) == 0:
             return Boxes3D.empty(frame_id=cloud.frame_id, stamp_ns=cloud.stamp_ns)
-        maps = self._model.run(features, cells)
+        inputs: Mapping[str, Any] = dict(zip(INPUTS, (features, cells), strict=True))
+        if self._model.size is not None:
+            inputs = self._contract.filled(inputs, self._model.size)
+        maps = self._model.run(inputs)
         found = self._reader.read(maps, threshold=self._threshold)
         return self._boxes(found, levelling, cloud)
 
@@ -131,13 +142,10 @@ def contract_of(manifest: Manifest, reader: MapReader) -> Contract:
     return Contract(
         file=manifest.file,
         inputs={
-            INPUTS[0]: Input(
-                shape=(None, grid.max_points, len(grid.features)), most=grid.max_pillars
-            ),
-            INPUTS[1]: Input(
-                shape=(None,), dtype=np.int64, most=grid.max_pillars, nothing=num_x * num_y
-            ),
+            INPUTS[0]: Input(shape=(VARIES, grid.max_points, len(grid.features))),
+            INPUTS[1]: Input(shape=(VARIES,), dtype=np.int64, nothing=num_x * num_y),
         },
+        most=grid.max_pillars,
         output_shapes=tuple(reader.shapes()),
         promised_by=f"the manifest's grid, head and {len(manifest.classes)} classes",
     )

@@ -12,15 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from perception_stack.datatypes import (
     Boxes3D,
     ColorImage,
     DepthImage,
     Detections2D,
     FrameResult,
+    LabelImage,
     Latency,
     Obstacles,
     PointCloud,
@@ -190,7 +188,7 @@ class Chain:
         return results + self._track(boxes, arrival_ns)
 
     def add_mask(
-        self, mask: NDArray[np.uint16], *, stamp_ns: int, camera: str = "camera", arrival_ns: int
+        self, mask: LabelImage, *, stamp_ns: int, camera: str = "camera", arrival_ns: int
     ) -> list[FrameResult]:
         """Which pixels belong to which of the detections of the same stamp."""
         with self._timed("fusion"):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import Boxes3D, Detections2D, Obstacles, PointCloud
+from perception_stack.datatypes import Boxes3D, Detections2D, LabelImage, Obstacles, PointCloud
 from perception_stack.errors import FrameMismatchError, PerceptionError
 from perception_stack.fusion.config import FusionConfig
 from perception_stack.fusion.fusion import Fusion
@@ -139,7 +139,7 @@ class FusionStage:
         return self._pair_detections(camera, sets, arrival_ns)
 
     def push_mask(
-        self, mask: NDArray[np.uint16], *, stamp_ns: int, camera: str = "camera", arrival_ns: int
+        self, mask: LabelImage, *, stamp_ns: int, camera: str = "camera", arrival_ns: int
     ) -> list[Boxes3D]:
         """Which pixel of one image belongs to which detection."""
         sets = self._masks[camera].push(_MASK, stamp_ns, mask, arrival_ns=arrival_ns)

@@ -14,7 +14,8 @@ from perception_stack.pipeline.tracking_stage import FUSED, POSES
 LEADING = ("points", "depth", "detections_3d")
 """The kinds of which a list of objects may come at all."""
 
-_OF_CAMERA = ("camera_info", "image", "detections", "masks")
+_COMPRESSED = "image/compressed"  # as image_transport has it
+_OF_CAMERA = ("camera_info", "image", _COMPRESSED, "detections", "masks")
 _OF_DEPTH_CAMERA = ("depth_camera_info", "depth")
 
 
@@ -35,7 +36,8 @@ class Input(NamedTuple):
 def inputs_of(config: ChainConfig) -> list[Input]:
     """Every input that a configuration uses, whether anybody sends it or not."""
     # with a model of our own, detections of somebody else would be a second opinion
-    ignored = ("detections", "masks") if config.detector.enabled else ("image",)
+    ignored = {"detections", "masks"} if config.detector.enabled else {"image", _COMPRESSED}
+    ignored.add("image" if config.detector.compressed else _COMPRESSED)
     return [one for one in all_inputs(config) if one.kind not in ignored]
 
 
@@ -61,7 +63,7 @@ def expect(chain: Chain, config: ChainConfig, is_sent: Callable[[Input], bool]) 
     """Tell the chain who is there, so that nothing waits for what nobody sends."""
     for one in inputs_of(config):
         sent = is_sent(one)
-        if one.kind in ("image", "detections"):
+        if one.kind in ("image", _COMPRESSED, "detections"):
             topic = config.fusion.camera_topic(one.sensor, "detections")
             fused = topic not in config.tracker.image_topics
             chain.expect_detections(sent and fused, camera=one.sensor)
@@ -87,6 +89,9 @@ def feed(chain: Chain, given: Input, msg: Any, *, arrival_ns: int) -> list[Frame
             results = chain.add_cloud(cloud, lidar=sensor, arrival_ns=arrival_ns)
         case "image":
             image = messages.image_from_msg(msg)
+            results = chain.add_image(image, camera=sensor, arrival_ns=arrival_ns)
+        case "image/compressed":
+            image = messages.compressed_from_msg(msg)
             results = chain.add_image(image, camera=sensor, arrival_ns=arrival_ns)
         case "depth":
             results = chain.add_depth(messages.depth_from_msg(msg), arrival_ns=arrival_ns)

@@ -32,6 +32,7 @@ _STEP_OF = {
     "depth": "depth_detector",
     "depth_camera_info": "depth_detector",
     "image": "detector",
+    "image/compressed": "detector",
     "tf": "tracker",
 }
 _TF, _TF_STATIC = "/tf", "/tf_static"

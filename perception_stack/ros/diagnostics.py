@@ -30,6 +30,7 @@ _QUIET: Final = frozenset(
         Reason.BLURRED_BOARD,
         Reason.MOVING_BOARD,
         Reason.KNOWN_VIEW,
+        Reason.SUPERSEDED,  # a camera may be faster than the network
         Reason.UNUSED,  # a camera may be faster than the LiDAR
     }
 )

@@ -101,8 +101,8 @@ def _descriptor(spec: ParamSpec) -> ParameterDescriptor:
         name=spec.name,
         type=_TYPES[spec.type].value,
         description=f"{spec.text}{unit}{choices}",
-        # steps are built once; a change needs a restart of the node
-        read_only=True,
+        # steps are built once; most changes need a restart of the node
+        read_only=not spec.live,
         additional_constraints=choices.strip(),
     )
     low, high = spec.low, spec.high

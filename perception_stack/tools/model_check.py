@@ -1,17 +1,17 @@
-"""``perception-stack model check``: whether every back end finds the same boxes."""
+"""``perception-stack model check``: whether every back end finds the same objects."""
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from perception_stack import networks
-from perception_stack.datatypes import ColorImage, Detections2D
+from perception_stack.datatypes import ColorImage, Detections2D, FloatArray
 from perception_stack.detection.comparison import Comparison, Tolerance, compare
 from perception_stack.detection.config import DetectorConfig
 from perception_stack.detection.detector import Detector
@@ -24,10 +24,11 @@ EXAMPLES = """examples:
   perception-stack model check --model config/models/yolox_nano.yaml --images pictures
   perception-stack model check --model yolox.yaml --images pictures --score 0.02
 
-The first back end is the reference. A box differs when it overlaps its counterpart by less than
---iou, when the scores differ by more than --score, or when it has none though its score is above
-the threshold by more than --score. The exit code is 1 if a box differs, 2 if fewer than two back
-ends can run. Engines of TensorRT with 16-bit floats need wider limits.
+The first back end is the reference. An object differs when its box overlaps its counterpart by
+less than --iou or its mask by less than --mask-iou, when a keypoint is more than --keypoint-px
+or an oriented box more than --angle away, when the scores differ by more than --score, or when
+it has no counterpart though its score is above the threshold by more than --score. The exit code
+is 1 if an object differs, 2 if fewer than two back ends can run. 16-bit floats need wider limits.
 """
 _SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
@@ -58,14 +59,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backends", default="", metavar="NAMES", help="all if not given")
     parser.add_argument("--iou", type=float, default=usual.iou, help=f"default: {usual.iou}")
     parser.add_argument("--score", type=float, default=usual.score, help=f"default: {usual.score}")
+    for name, value, text in (
+        ("mask-iou", usual.mask_iou, "of masks"),
+        ("keypoint-px", usual.keypoint_px, "pixels"),
+        ("angle", usual.angle_rad, "radians"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=float, default=value, help=f"{text}; default: {value}"
+        )
     parser.add_argument("--threshold", type=float, default=0.0, help="default: the manifest's")
 
 
 def run(args: argparse.Namespace) -> int:
     """Detect with each back end, compare with the first, say what differs."""
-    for name in ("iou", "score", "threshold"):
+    for name in ("iou", "score", "threshold", "mask_iou"):
         if not 0 <= getattr(args, name) <= 1:
-            raise ConfigError(f"--{name} {getattr(args, name):g} is not between 0 and 1")
+            option = name.replace("_", "-")
+            raise ConfigError(f"--{option} {getattr(args, name):g} is not between 0 and 1")
     config = DetectorConfig(
         model=str(args.model), model_dir=args.model_dir, score_threshold=args.threshold
     )
@@ -75,7 +85,12 @@ def run(args: argparse.Namespace) -> int:
     images = _images(args.images)
     results = _detect(config, _names(args.backends, manifest.file), images)
     tolerance = Tolerance(
-        iou=args.iou, score=args.score, threshold=args.threshold or manifest.score_threshold
+        iou=args.iou,
+        score=args.score,
+        threshold=args.threshold or manifest.score_threshold,
+        mask_iou=args.mask_iou,
+        keypoint_px=args.keypoint_px,
+        angle_rad=args.angle,
     )
     reference, *others = results
     say(f"{manifest.name}, {len(images)} images, compared with {reference.name}")
@@ -85,14 +100,15 @@ def run(args: argparse.Namespace) -> int:
         ]
         for other in others
     }
-    rows = [_row(one, comparisons.get(one.name, [])) for one in results]
-    header = ("back end", "boxes", "pairs", "least IoU", "most score", "alone", "differ", "ms")
-    say(table(header, rows))
+    measures = _measures(reference)
+    rows = [_row(one, comparisons.get(one.name, []), measures) for one in results]
+    names = [name for name, _, _ in measures]
+    say(table(("back end", "objects", "pairs", *names, "alone", "differ", "ms"), rows))
     num_different = sum(one.num_different for many in comparisons.values() for one in many)
     for name, many in comparisons.items():
         for image, one in zip(images, many, strict=True):
             if one.num_different:
-                say(f"{name} differs on {image.name} in {one.num_different} boxes")
+                say(f"{name} differs on {image.name} in {one.num_different} objects")
     return int(num_different > 0)
 
 
@@ -159,19 +175,41 @@ def _read(path: Path) -> ColorImage:
     return ColorImage(frame_id="camera", stamp_ns=0, bgr=bgr.astype(np.uint8, copy=False))
 
 
-def _row(result: Result, many: Sequence[Comparison]) -> tuple[object, ...]:
+def _measures(reference: Result) -> list[tuple[str, str, Callable[[FloatArray], float]]]:
+    """What is compared of objects such as these: heading, field of the comparison, worst case."""
+    given = reference.found[0]
+    found: list[tuple[str, str, Callable[[FloatArray], float]]] = [
+        ("least IoU", "iou", np.min),
+        ("most score", "score_difference", np.max),
+    ]
+    if given.mask is not None:
+        found.append(("mask IoU", "mask_iou", np.min))
+    if given.keypoints is not None:
+        found.append(("keypoint px", "keypoint_px", np.max))
+    if given.rotated_px is not None:
+        found.append(("angle rad", "angle_rad", np.max))
+    return found
+
+
+def _row(
+    result: Result,
+    many: Sequence[Comparison],
+    measures: Sequence[tuple[str, str, Callable[[FloatArray], float]]],
+) -> tuple[object, ...]:
     """A line of the table; the reference has nothing to be compared with."""
-    num_boxes = sum(map(len, result.found))
+    num_objects = sum(map(len, result.found))
     if not many:
-        return result.name, num_boxes, None, None, None, None, None, result.median_ms
-    iou = np.concatenate([one.iou for one in many])
-    scores = np.concatenate([one.score_difference for one in many])
+        nothing = [None] * (len(measures) + 3)
+        return result.name, num_objects, *nothing, result.median_ms
+    worst = []
+    for _, field, reduce in measures:
+        values = np.concatenate([getattr(one, field) for one in many])
+        worst.append(f"{reduce(values):.6f}" if len(values) else None)
     return (
         result.name,
-        num_boxes,
-        len(iou),
-        f"{iou.min():.5f}" if len(iou) else None,
-        f"{scores.max():.6f}" if len(scores) else None,
+        num_objects,
+        sum(len(one.iou) for one in many),
+        *worst,
         sum(one.num_alone for one in many),
         sum(one.num_different for one in many),
         result.median_ms,

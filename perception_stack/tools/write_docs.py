@@ -17,7 +17,8 @@ _HEAD = """# Parameters
 Written by `python -m perception_stack.tools.write_docs` from the steps' own descriptions; do not
 edit. Each parameter lies in the section of its step, `/**: ros__parameters: STEP: NAME`, and one
 file serves every node, the one-process node and the offline tools. Precedence: default <
-parameter file < launch argument (offline: `--set`). Parameters are read when a node starts.
+parameter file < launch argument (offline: `--set`). A node reads its parameters when it starts;
+those called live it takes while it runs, too (`ros2 param set`).
 """
 
 
@@ -37,7 +38,7 @@ def _row(spec: ParamSpec) -> str:
     if not kind or kind == "tuple":
         kind = f"list of {spec.type.__args__[0].__name__}"
     unit = f" {spec.unit}" if spec.unit else ""
-    meaning = spec.text.replace("|", "\\|")
+    meaning = spec.text.replace("|", "\\|") + (" Live." if spec.live else "")
     return (
         f"| `{spec.name}` | {kind} | {_value(spec.default)}{unit} | {_range(spec)} | {meaning} |"
     )

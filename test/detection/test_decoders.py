@@ -23,12 +23,20 @@ def manifest(family: str, **changes: Any) -> Manifest:
         file=Path("model.onnx"),
         family=family,
         input=InputSpec(
-            name="images", width_px=WIDTH_PX, height_px=HEIGHT_PX, colour="rgb", resize="stretch"
+            name="images",
+            width_px=WIDTH_PX,
+            height_px=HEIGHT_PX,
+            colour="rgb",
+            resize="letterbox" if family == "yolov8_obb" else "stretch",
         ),
-        strides=(8, 16, 32),
+        strides={"fastestdet": (16,), "centernet": (4,), "queries": (), "mask_rcnn": ()}.get(
+            family, (8, 16, 32)
+        ),
         outputs=(),
         logits=False,
         classes=("a", "b", "c"),
+        prompts=None,
+        keypoints=("nose", "tail") if family == "yolov8_pose" else (),
         class_map={},
         score_threshold=LEAST,
         nms_iou=0.5,
@@ -52,7 +60,8 @@ def tensors(one: Manifest, seed: int = 0) -> list[np.ndarray]:
 
 def decoded(one: Manifest, outputs: list[np.ndarray]) -> list[list[float]]:
     """Rows of box, class, score of everything that reaches the least score, in order of size."""
-    boxes, scores = decoder_for(one).decode(outputs, one, LEAST)
+    found = decoder_for(one).decode(outputs, one, LEAST)
+    boxes, scores = found.boxes, found.scores
     assert boxes.dtype == scores.dtype == np.float64
     rows, classes = np.nonzero(scores >= LEAST)
     return sorted([*boxes[i], float(c), scores[i, c]] for i, c in zip(rows, classes, strict=True))
@@ -144,6 +153,109 @@ def test_centernet_boxes_stand_on_peaks(logits: bool) -> None:
     np.testing.assert_allclose(decoded(one, outputs), sorted(expected), rtol=1e-12)
 
 
+def test_pose_puts_keypoints_behind_the_classes() -> None:
+    one = manifest("yolov8_pose")
+    (raw,) = outputs = tensors(one)
+    assert raw.shape[1] == 4 + 3 + 2 * 3
+    found = decoder_for(one).decode(outputs, one, LEAST)
+    columns = [i for i in range(raw.shape[2]) if max(raw[0, 4:7, i]) >= LEAST]
+    assert found.keypoints is not None
+    for row, column in enumerate(columns):
+        nose, tail = raw[0, 7:10, column], raw[0, 10:13, column]
+        np.testing.assert_array_equal(found.keypoints[row], [nose, tail])
+    assert len(found.keypoints) == len(columns) > 20
+
+
+def test_oriented_boxes_have_their_angle_last() -> None:
+    one = manifest("yolov8_obb")
+    (raw,) = outputs = tensors(one)
+    raw[0, 7] = np.linspace(-np.pi / 4, 3 * np.pi / 4, raw.shape[2])
+    found = decoder_for(one).decode(outputs, one, LEAST)
+    columns = [i for i in range(raw.shape[2]) if max(raw[0, 4:7, i]) >= LEAST]
+    assert found.rotated is not None
+    np.testing.assert_allclose(found.rotated, raw[0][[0, 1, 2, 3, 7]][:, columns].T, atol=1e-6)
+    for (x, y, width, height, angle), box in zip(found.rotated, found.boxes, strict=True):
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        corners = np.array([[i * width / 2, j * height / 2] for i in (-1, 1) for j in (-1, 1)])
+        corners = corners @ turn.T + [x, y]
+        np.testing.assert_allclose(box, [*corners.min(axis=0), *corners.max(axis=0)])
+
+
+def test_prototypes_are_summed_by_the_weights_of_the_cell() -> None:
+    one = manifest("yolov8_seg")
+    cells, prototypes = outputs = tensors(one)
+    assert prototypes.shape == (1, 32, HEIGHT_PX // 4, WIDTH_PX // 4)
+    found = decoder_for(one).decode(outputs, one, LEAST)
+    columns = [i for i in range(cells.shape[2]) if max(cells[0, 4:7, i]) >= LEAST]
+    whole = np.array([0.0, 0, WIDTH_PX, HEIGHT_PX])
+    for row, column in enumerate(columns[:5]):
+        assert found.masks is not None
+        values, edges = found.masks.grid(row, whole)
+        weights = cells[0, 7:, column].astype(float)
+        np.testing.assert_allclose(values, np.tensordot(weights, prototypes[0], 1), rtol=1e-5)
+        np.testing.assert_array_equal(edges, whole)
+        # a box needs its own cells and those that interpolation touches, and no others
+        values, edges = found.masks.grid(row, np.array([41.0, 22, 59, 37]))
+        np.testing.assert_array_equal(edges, [36, 20, 64, 40])
+        part = np.tensordot(weights, prototypes[0, :, 5:10, 9:16], 1)
+        np.testing.assert_allclose(values, part, rtol=1e-5)
+
+
+@pytest.mark.parametrize("outputs", [("scores", "boxes", "masks"), ("boxes", "scores", "masks")])
+def test_query_masks_cover_the_input(outputs: tuple[str, ...]) -> None:
+    """RF-DETR-seg."""
+    one = manifest("queries", outputs=outputs, logits=True)
+    values = tensors(one)
+    values[2] = np.random.default_rng(0).normal(size=(1, 20, 16, 24)).astype(np.float32)
+    values[outputs.index("scores")] -= 0.7
+    found = decoder_for(one).decode(values, one, LEAST)
+    rows = np.flatnonzero(values[outputs.index("scores")][0].max(axis=1) >= np.log(0.4 / 0.6))
+    assert len(rows) > 5
+    assert found.masks is not None
+    for row, query in enumerate(rows):
+        grid, edges = found.masks.grid(row, np.array([0.0, 0, WIDTH_PX, HEIGHT_PX]))
+        np.testing.assert_array_equal(grid, values[2][0, query])
+        np.testing.assert_array_equal(edges, [0, 0, WIDTH_PX, HEIGHT_PX])
+
+
+@pytest.mark.parametrize("kind", ["boxes", "dets", "whole"])
+def test_mask_rcnn_masks_lie_over_their_boxes_or_the_input(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    boxes = np.sort(rng.uniform(0, 60, (6, 2, 2)), axis=1).reshape(6, 4).astype(np.float32)
+    score = np.array([0.9, 0.1, 0.8, 0.7, 0.2, 0.6], np.float32)
+    labels = np.array([1, 2, 0, 2, 1, 1], np.int64)
+    size = (HEIGHT_PX, WIDTH_PX) if kind == "whole" else (28, 28)
+    masks = rng.uniform(0, 1, (6, 1, *size)).astype(np.float32)
+    if kind == "dets":
+        one = manifest("mask_rcnn", outputs=("dets", "labels", "masks"))
+        outputs = [np.hstack([boxes, score[:, None]])[None], labels[None], masks[None, :, 0]]
+    else:
+        one = manifest("mask_rcnn")
+        outputs = [boxes, labels, score, masks]
+    found = decoder_for(one).decode(outputs, one, LEAST)
+    rows = [0, 2, 3, 5]
+    np.testing.assert_array_equal(found.boxes, boxes[rows])
+    np.testing.assert_array_equal(found.scores.argmax(axis=1), labels[rows])
+    np.testing.assert_allclose(found.scores.max(axis=1), score[rows], rtol=1e-6)
+    assert found.masks is not None
+    box = np.array([0.0, 0, WIDTH_PX, HEIGHT_PX]) if kind == "whole" else found.boxes[2]
+    grid, edges = found.masks.grid(2, box)
+    np.testing.assert_array_equal(edges, box)
+    np.testing.assert_allclose(grid, masks[3, 0] - 0.5, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", DECODERS)
+def test_what_is_no_number_is_not_passed_over(family: str) -> None:
+    """It stays among the candidates, where it is counted."""
+    one = manifest(family)
+    outputs = [np.full_like(tensor, np.nan) for tensor in tensors(one)]
+    if family == "mask_rcnn":
+        outputs[1][:] = 0  # labels are whole numbers
+    found = decoder_for(one).decode(outputs, one, LEAST)
+    assert len(found.boxes) > 0
+    assert np.isnan(found.scores).any(axis=1).all()
+
+
 def test_yolox_offsets_are_of_cells_and_sizes_are_powers() -> None:
     one = manifest("yolox")
     (raw,) = outputs = tensors(one)
@@ -203,17 +315,17 @@ def test_fastestdet_weighs_objectness_and_class() -> None:
     np.testing.assert_allclose(decoded(one, outputs), sorted(expected), rtol=1e-12)
 
 
-def _strides(family: str) -> tuple[int, ...]:
-    return {"fastestdet": (16,), "centernet": (4,), "queries": ()}.get(family, (8, 16, 32))
-
-
 @pytest.mark.parametrize("family", DECODERS)
 @pytest.mark.parametrize("seed", range(3))
 def test_leaving_out_what_is_weak_loses_nothing_strong(family: str, seed: int) -> None:
-    one = manifest(family, strides=_strides(family))
+    one = manifest(family)
     outputs = tensors(one, seed)
-    everything = decoder_for(one).decode(outputs, one, 0.0)
-    strong = decoder_for(one).decode(outputs, one, LEAST)
+    if family == "mask_rcnn":
+        outputs[1] = np.floor(3 * outputs[1])
+    everything, strong = (
+        (found.boxes, found.scores)
+        for found in (decoder_for(one).decode(outputs, one, least) for least in (0.0, LEAST))
+    )
     for boxes, scores in (everything, strong):
         assert len(boxes) == len(scores)
     full, part = (
@@ -226,10 +338,10 @@ def test_leaving_out_what_is_weak_loses_nothing_strong(family: str, seed: int) -
 
 @pytest.mark.parametrize("family", DECODERS)
 def test_nothing_strong_is_no_boxes(family: str) -> None:
-    one = manifest(family, strides=_strides(family))
+    one = manifest(family)
     outputs = [np.full_like(tensor, -30) for tensor in tensors(one)]
-    boxes, scores = decoder_for(one).decode(outputs, one, LEAST)
-    assert (boxes.shape, scores.shape) == ((0, 4), (0, 3))
+    found = decoder_for(one).decode(outputs, one, LEAST)
+    assert (found.boxes.shape, found.scores.shape) == ((0, 4), (0, 3))
 
 
 @pytest.mark.parametrize(
@@ -237,8 +349,23 @@ def test_nothing_strong_is_no_boxes(family: str) -> None:
     [
         ("yolov8", {"strides": ()}, "the manifest lacks their strides"),
         ("centernet", {"strides": (4, 8)}, "has one grid, the manifest 2 strides"),
+        (
+            "yolov8_obb",
+            {
+                "input": InputSpec(
+                    name="i", width_px=8, height_px=8, colour="rgb", resize="stretch"
+                )
+            },
+            "resize by a letterbox",
+        ),
         ("yolox", {"outputs": ("boxes",)}, "are none to be named, not boxes"),
-        ("queries", {"outputs": ("boxes", "labels")}, "scores, boxes or labels, boxes, scores"),
+        ("yolov8_pose", {"keypoints": ()}, "needs the names of its keypoints"),
+        ("yolox", {"keypoints": ("nose",)}, "has no keypoints"),
+        (
+            "queries",
+            {"outputs": ("boxes", "labels")},
+            "scores, boxes, masks or labels, boxes, scores",
+        ),
     ],
 )
 def test_manifest_that_a_family_cannot_use(

@@ -51,7 +51,7 @@ def test_input_is_that_of_plain_code_also_when_sizes_change(resize: str, colour:
     feeder, rng = Feeder(one), np.random.default_rng(0)
     for width, height in [(640, 480), (640, 480), (1280, 720), (50, 300), (3, 1), (96, 64)]:
         bgr = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-        tensor, _ = feeder.feed(bgr)
+        tensor, _ = feeder.feed([bgr])
         np.testing.assert_array_equal(tensor, plain(bgr, one))
 
 
@@ -59,7 +59,7 @@ def test_rows_that_do_not_follow_each_other_in_memory() -> None:
     one = spec("letterbox")
     bgr = np.random.default_rng(0).integers(0, 256, (80, 100, 3), dtype=np.uint8)
     part = bgr[::2, 10:90]
-    np.testing.assert_array_equal(Feeder(one).feed(part)[0], plain(part.copy(), one))
+    np.testing.assert_array_equal(Feeder(one).feed([part])[0], plain(part.copy(), one))
 
 
 @given(

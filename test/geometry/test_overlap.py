@@ -23,6 +23,7 @@ from perception_stack.geometry.overlap import (
     iou_2d,
     iou_3d,
     iou_bev,
+    iou_rotated,
 )
 from perception_stack.geometry.transforms import RigidTransform, matrix_from_quat, quat_from_yaw
 
@@ -352,3 +353,29 @@ print(kernels.hull_area_m2(np.array([[0.0, 0], [2, 0], [2, 1], [0, 1], [1, 0.5]]
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
     )
     assert done.stdout.strip() == "2.0", done.stderr
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_oriented_rectangles_overlap_as_opencv_says(seed: int) -> None:
+    cv2 = pytest.importorskip("cv2")
+    rng = np.random.default_rng(seed)
+    a, b = (rng.uniform([0, 0, 2, 2, -4], [40, 40, 60, 40, 4], (3, 5)) for _ in range(2))
+    found = iou_rotated(a, b)
+    for i in range(3):
+        for j in range(3):
+            rectangles = [
+                ((x, y), (width, height), float(np.degrees(angle)))
+                for x, y, width, height, angle in (a[i], b[j])
+            ]
+            kind, points = cv2.rotatedRectangleIntersection(*rectangles)
+            common = 0.0 if kind == 0 else cv2.contourArea(cv2.convexHull(points))
+            union = a[i, 2] * a[i, 3] + b[j, 2] * b[j, 3] - common
+            assert found[i, j] == pytest.approx(common / union, abs=1e-3)
+
+
+def test_oriented_rectangles_that_are_none_overlap_nothing() -> None:
+    boxes = np.array([[0, 0, 2, 2, 0], [0, 0, 2, 0, 0], [0, 0, -2, 2, 0], [0, 0, 2, 2, np.nan]])
+    expected = np.zeros((4, 4))
+    expected[0, 0] = 1
+    np.testing.assert_array_equal(iou_rotated(boxes, boxes), expected)
+    assert iou_rotated(boxes, np.empty((0, 5))).shape == (4, 0)

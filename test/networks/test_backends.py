@@ -148,19 +148,21 @@ def test_engine_is_named_after_all_that_makes_it_stale(tmp_path: Path) -> None:
     model = tmp_path / "net.onnx"
     model.write_bytes(b"first")
     same: dict[str, Any] = {"gpu": "NVIDIA Orin (nvgpu)", "version": "10.3.0", "fp16": True}
+    same["most"] = 1
     name = tensorrt.engine_name(model, **same)
     assert name.startswith("net-")
-    assert name.endswith("-NVIDIA_Orin_nvgpu-trt10.3.0-fp16.engine")
+    assert name.endswith("-NVIDIA_Orin_nvgpu-trt10.3.0-fp16-1.engine")
     assert tensorrt.engine_name(model, **same) == name
     changes: tuple[dict[str, Any], ...] = (
         {"gpu": "NVIDIA L4"},
         {"version": "10.4.0"},
         {"fp16": False},
+        {"most": 2},
     )
     others = {tensorrt.engine_name(model, **(same | one)) for one in changes}
     model.write_bytes(b"second")
     others.add(tensorrt.engine_name(model, **same))
-    assert len(others) == 4
+    assert len(others) == 5
     assert name not in others
 
 

@@ -40,7 +40,7 @@ def test_every_module_is_installed(site: Path) -> None:
 
 def test_installed_package_needs_no_source_tree(site: Path, tmp_path: Path) -> None:
     code = (
-        "import perception_stack.datatypes as ours, perception_stack.msg as theirs, pathlib;"
+        "import perception_stack.errors as ours, perception_stack.msg as theirs, pathlib;"
         "print(pathlib.Path(ours.__file__).parent == pathlib.Path(theirs.__file__).parent.parent)"
     )
     elsewhere = os.environ.get("PYTHONPATH", "").split(os.pathsep)

@@ -10,7 +10,7 @@ import pytest
 
 from perception_stack import networks
 from perception_stack.errors import ModelLoadError
-from perception_stack.networks.contract import Contract, Input, Options
+from perception_stack.networks.contract import VARIES, Contract, Input, Options
 from perception_stack.pillars.detector import contract_of
 from perception_stack.pillars.reading import MapReader
 from perception_stack.pillars.spec import Manifest
@@ -42,14 +42,14 @@ def test_back_ends_give_the_maps_of_pytorch_for_any_number_of_pillars(
         with torch.inference_mode():
             wanted = network(torch.from_numpy(features), torch.from_numpy(cells))
         for model in models:
-            for found, one in zip(model.run(features, cells), wanted, strict=True):
+            for found, one in zip(
+                model.run({"features": features, "cells": cells}), wanted, strict=True
+            ):
                 np.testing.assert_allclose(found, one.numpy(), atol=1e-4)
     other = make_manifest("centerpoint", classes=["car", "walker"], head={
         "tasks": [2], "shared_channels": 6, "channels": 5, "convs": 2, "kernel": 3,
     })  # fmt: skip
-    with pytest.raises(
-        ModelLoadError, match=r"'map_1' is .*16, 6, 4.* promise .1, 8, 6, 4"
-    ):
+    with pytest.raises(ModelLoadError, match=r"'map_1' is .*16, 6, 4.* promise .1, 8, 6, 4"):
         networks.load("onnxruntime", contract_of(other, MapReader(other)), OPTIONS)
 
 
@@ -69,13 +69,15 @@ def test_exported_program_takes_any_number_of_pillars(tmp_path: Path) -> None:
     contract = Contract(
         file=file,
         inputs={
-            "features": Input(shape=(None, 3), most=50),
-            "cells": Input(shape=(None,), dtype=np.int64, most=50),
+            "features": Input(shape=(VARIES, 3)),
+            "cells": Input(shape=(VARIES,), dtype=np.int64),
         },
+        most=50,
         output_shapes=((1, 1),),
         promised_by="the test",
     )
     model = networks.load("torch", contract, OPTIONS)
     for num in (1, 5, 50):
         features, cells = np.ones((num, 3), np.float32), np.arange(num)
-        assert model.run(features, cells)[0].item() == 3 * num + cells.sum()
+        found = model.run({"features": features, "cells": cells})
+        assert found[0].item() == 3 * num + cells.sum()

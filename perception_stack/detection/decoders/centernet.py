@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import FloatArray
+from perception_stack.detection.candidates import Candidates
 from perception_stack.detection.decoders import grid, scores
 from perception_stack.detection.manifest import Manifest
 
@@ -25,10 +25,8 @@ def shapes(manifest: Manifest) -> list[tuple[int, ...]]:
     return [(1, channels[role], rows, columns) for role in manifest.outputs or ROLES[0]]
 
 
-def decode(
-    outputs: Sequence[NDArray[np.float32]], manifest: Manifest, least: float
-) -> tuple[FloatArray, FloatArray]:
-    """Candidate boxes and scores by class; a cell that is a peak of two classes comes twice."""
+def decode(outputs: Sequence[NDArray[np.float32]], manifest: Manifest, least: float) -> Candidates:
+    """Upright boxes; a cell that is a peak of two classes comes twice."""
     tensors = dict(zip(manifest.outputs or ROLES[0], outputs, strict=True))
     heat = tensors["heatmap"][0]
     peaks = _peaks(heat, scores.least_raw(least, manifest))
@@ -38,18 +36,18 @@ def decode(
     boxes = np.hstack([center - half, center + half]) * manifest.strides[0]
     by_class = np.zeros((len(class_idx), len(manifest.classes)))
     by_class[np.arange(len(class_idx)), class_idx] = scores.probabilities(heat[peaks], manifest)
-    return boxes, by_class
+    return Candidates(boxes=boxes, scores=by_class)
 
 
 def _peaks(
     heat: NDArray[np.float32], least: float
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Class, row and column of cells above ``least`` that none of the eight around exceeds."""
+    """Class, row and column of cells not below ``least`` that none of the eight around exceeds."""
     _, num_rows, num_columns = heat.shape
-    class_idx, rows, columns = np.nonzero(heat >= least)
+    class_idx, rows, columns = np.nonzero(~(heat < least))
     # beyond the border the border's own cells are looked at again
     around_rows = np.clip(rows[:, None] + np.repeat([-1, 0, 1], 3), 0, num_rows - 1)
     around_columns = np.clip(columns[:, None] + np.tile([-1, 0, 1], 3), 0, num_columns - 1)
     highest = heat[class_idx[:, None], around_rows, around_columns].max(axis=1, initial=-np.inf)
-    kept = heat[class_idx, rows, columns] == highest
+    kept = ~(heat[class_idx, rows, columns] < highest)
     return class_idx[kept], rows[kept], columns[kept]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import FloatArray
-from perception_stack.detection.decoders import grid
+from perception_stack.detection.candidates import Candidates
+from perception_stack.detection.decoders import grid, scores
 from perception_stack.detection.manifest import Manifest
 
 # how the network's authors weigh objectness against class
@@ -21,17 +21,15 @@ def shapes(manifest: Manifest) -> list[tuple[int, ...]]:
     return [(1, 5 + len(manifest.classes), rows, columns)]
 
 
-def decode(
-    outputs: Sequence[NDArray[np.float32]], manifest: Manifest, least: float
-) -> tuple[FloatArray, FloatArray]:
-    """Candidate boxes and scores by class; class scores are at most 1, so objectness decides."""
+def decode(outputs: Sequence[NDArray[np.float32]], manifest: Manifest, least: float) -> Candidates:
+    """Upright boxes; class scores are at most 1, so objectness decides."""
     raw = outputs[0][0].reshape(5 + len(manifest.classes), -1)
     objectness = np.maximum(raw[0].astype(np.float64), 0) ** _OBJECT_POWER
-    columns = np.flatnonzero(objectness >= least)
+    columns = scores.strong(objectness, least)
     per_cell = raw[:, columns].T.astype(np.float64)
     cells, strides = grid.cells(manifest)
     center = (cells[columns] + np.tanh(per_cell[:, 1:3])) * strides[columns]
     size = np.array([manifest.input.width_px, manifest.input.height_px])
     half = size / 2 / (1 + np.exp(-per_cell[:, 3:5]))
-    scores = objectness[columns, None] * np.maximum(per_cell[:, 5:], 0) ** _CLASS_POWER
-    return np.hstack([center - half, center + half]), scores
+    by_class = objectness[columns, None] * np.maximum(per_cell[:, 5:], 0) ** _CLASS_POWER
+    return Candidates(boxes=np.hstack([center - half, center + half]), scores=by_class)

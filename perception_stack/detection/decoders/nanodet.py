@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import FloatArray
-from perception_stack.detection.decoders import grid
+from perception_stack.detection.candidates import Candidates
+from perception_stack.detection.decoders import grid, scores
 from perception_stack.detection.manifest import Manifest
 
 _NUM_BINS = 8
@@ -21,18 +21,16 @@ _NUM_BINS = 8
 def shapes(manifest: Manifest) -> list[tuple[int, ...]]:
     """Scores of each grid, [1, cells, classes], then distances of each, [1, cells, 4 * bins]."""
     nums = [rows * columns for rows, columns in grid.sizes(manifest)]
-    scores = [(1, num, len(manifest.classes)) for num in nums]
-    return [*scores, *((1, num, 4 * _NUM_BINS) for num in nums)]
+    by_class = [(1, num, len(manifest.classes)) for num in nums]
+    return [*by_class, *((1, num, 4 * _NUM_BINS) for num in nums)]
 
 
-def decode(
-    outputs: Sequence[NDArray[np.float32]], manifest: Manifest, least: float
-) -> tuple[FloatArray, FloatArray]:
-    """Candidate boxes and scores by class."""
+def decode(outputs: Sequence[NDArray[np.float32]], manifest: Manifest, least: float) -> Candidates:
+    """Upright boxes."""
     num_grids = len(manifest.strides)
     raw = [one[0] for one in outputs]
-    strong = [np.flatnonzero(one.max(axis=1) >= least) for one in raw[:num_grids]]
-    scores, distances = (
+    strong = [scores.strong(one.max(axis=1), least) for one in raw[:num_grids]]
+    by_class, distances = (
         np.concatenate([one[rows] for one, rows in zip(part, strong, strict=True)])
         for part in (raw[:num_grids], raw[num_grids:])
     )
@@ -43,4 +41,4 @@ def decode(
     distance = grid.softmax(bins) @ np.arange(_NUM_BINS) * strides[rows]
     center = (cells[rows] + 0.5) * strides[rows]
     boxes = np.hstack([center - distance[:, :2], center + distance[:, 2:]])
-    return boxes, scores.astype(np.float64)
+    return Candidates(boxes=boxes, scores=by_class.astype(np.float64))

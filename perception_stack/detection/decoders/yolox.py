@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import FloatArray
-from perception_stack.detection.decoders import grid
+from perception_stack.detection.candidates import Candidates
+from perception_stack.detection.decoders import grid, scores
 from perception_stack.detection.manifest import Manifest
 
 
@@ -18,14 +18,13 @@ def shapes(manifest: Manifest) -> list[tuple[int, ...]]:
     return [(1, num_cells, 5 + len(manifest.classes))]
 
 
-def decode(
-    outputs: Sequence[NDArray[np.float32]], manifest: Manifest, least: float
-) -> tuple[FloatArray, FloatArray]:
-    """Candidate boxes and scores by class; class scores are at most 1, so objectness decides."""
+def decode(outputs: Sequence[NDArray[np.float32]], manifest: Manifest, least: float) -> Candidates:
+    """Upright boxes; class scores are at most 1, so objectness decides."""
     raw = outputs[0][0]
-    rows = np.flatnonzero(raw[:, 4] >= least)
+    rows = scores.strong(raw[:, 4], least)
     cells, strides = grid.cells(manifest)
     cells, strides, raw = cells[rows], strides[rows], raw[rows].astype(np.float64)
     center = (raw[:, :2] + cells) * strides
     half = np.exp(np.clip(raw[:, 2:4], -20, 20)) * strides / 2
-    return np.hstack([center - half, center + half]), raw[:, 4:5] * raw[:, 5:]
+    boxes = np.hstack([center - half, center + half])
+    return Candidates(boxes=boxes, scores=raw[:, 4:5] * raw[:, 5:])

@@ -14,6 +14,7 @@ from perception_stack.io.messages.boxes import (
 from perception_stack.io.messages.boxes_wire import boxes3d_from_bytes, boxes3d_to_bytes
 from perception_stack.io.messages.cameras import camera_from_msg, camera_to_msg
 from perception_stack.io.messages.clouds import cloud_from_msg, cloud_to_msg
+from perception_stack.io.messages.compressed import compressed_from_msg, compressed_to_msg
 from perception_stack.io.messages.detections import (
     detections2d_from_msg,
     detections2d_to_msg,
@@ -28,6 +29,11 @@ from perception_stack.io.messages.images import (
     image_to_msg,
     mask_from_msg,
     mask_to_msg,
+)
+from perception_stack.io.messages.instances import (
+    keypoints_from_msg,
+    keypoints_to_msg,
+    label_info_to_msg,
 )
 from perception_stack.io.messages.objects import objects_from_msg, objects_to_msg
 from perception_stack.io.messages.objects_wire import objects_to_bytes
@@ -45,6 +51,8 @@ __all__ = [
     "clock_to_msg",
     "cloud_from_msg",
     "cloud_to_msg",
+    "compressed_from_msg",
+    "compressed_to_msg",
     "depth_from_msg",
     "depth_to_msg",
     "detections2d_from_msg",
@@ -54,6 +62,9 @@ __all__ = [
     "header_to_msg",
     "image_from_msg",
     "image_to_msg",
+    "keypoints_from_msg",
+    "keypoints_to_msg",
+    "label_info_to_msg",
     "mask_from_msg",
     "mask_to_msg",
     "objects_from_msg",

@@ -8,14 +8,15 @@ import numpy as np
 
 from perception_stack.datatypes import Detections2D, FloatArray, TrackedBoxes2D
 from perception_stack.errors import DecodeError
+from perception_stack.geometry.rectangles import around
 from perception_stack.io.interfaces import build_message
 from perception_stack.io.messages.headers import Build, header_to_msg, stamp_ns
 
 
 def detections2d_from_msg(message: Any) -> Detections2D:
-    """Upright boxes, each with its best hypothesis.
+    """Boxes, each with its best hypothesis.
 
-    A rotated box becomes the smallest upright one around it.
+    Where one is rotated all are oriented boxes, and the upright ones are those around them.
 
     Args:
         message: ``vision_msgs/Detection2DArray``.
@@ -23,8 +24,8 @@ def detections2d_from_msg(message: Any) -> Detections2D:
     Raises:
         DecodeError: a detection without hypothesis, or a score outside of [0, 1].
     """
-    xyxy_px = np.empty((len(message.detections), 4))
-    score = np.empty(len(xyxy_px))
+    rotated_px = np.empty((len(message.detections), 5))
+    score = np.empty(len(rotated_px))
     labels = []
     for i, one in enumerate(message.detections):
         if not len(one.results):
@@ -32,31 +33,34 @@ def detections2d_from_msg(message: Any) -> Detections2D:
         best = max(one.results, key=lambda each: each.hypothesis.score).hypothesis
         if not 0 <= best.score <= 1:
             raise DecodeError(f"detection {i}: score {best.score} is not in [0, 1]")
-        center, size = one.bbox.center, np.array([one.bbox.size_x, one.bbox.size_y])
-        cosine, sine = abs(np.cos(center.theta)), abs(np.sin(center.theta))
-        half = np.array([[cosine, sine], [sine, cosine]]) @ size / 2
-        middle = np.array([center.position.x, center.position.y])
-        xyxy_px[i] = [*(middle - half), *(middle + half)]
+        center, size = one.bbox.center, (one.bbox.size_x, one.bbox.size_y)
+        rotated_px[i] = [center.position.x, center.position.y, *size, center.theta]
         score[i] = best.score
         labels.append(best.class_id)
     header = message.header
     return Detections2D(
         frame_id=header.frame_id,
         stamp_ns=stamp_ns(header),
-        xyxy_px=xyxy_px,
+        xyxy_px=around(rotated_px),
         score=score,
         labels=tuple(labels),
+        rotated_px=rotated_px if rotated_px[:, 4].any() else None,
     )
 
 
 def detections2d_to_msg(detections: Detections2D, *, build: Build = build_message) -> Any:
-    """A ``vision_msgs/Detection2DArray``; pixels are those of the raw image."""
+    """A ``vision_msgs/Detection2DArray``; pixels are those of the raw image.
+
+    Where masks or keypoints go with it, ``id`` is the number of the detection, from 1, by which
+    they name it.
+    """
     named = zip(detections.labels, detections.score.tolist(), strict=True)
+    numbered = detections.mask is not None or detections.keypoints is not None
     return _to_msg(
         header_to_msg(detections.stamp_ns, detections.frame_id, build=build),
-        detections.xyxy_px,
+        _rotated(detections.xyxy_px) if detections.rotated_px is None else detections.rotated_px,
         [[one] for one in named],
-        [""] * len(detections),
+        [detection_id(i) if numbered else "" for i in range(len(detections))],
         build=build,
     )
 
@@ -77,16 +81,27 @@ def tracked2d_to_msg(tracks: TrackedBoxes2D, *, build: Build = build_message) ->
     ]
     return _to_msg(
         header_to_msg(tracks.stamp_ns, tracks.frame_id, build=build),
-        tracks.xyxy_px,
+        _rotated(tracks.xyxy_px),
         hypotheses,
         [str(one) for one in tracks.ids],
         build=build,
     )
 
 
+def detection_id(row: int) -> str:
+    """By which masks and keypoints name a detection: its value in the label image."""
+    return str(row + 1)
+
+
+def _rotated(xyxy_px: FloatArray) -> FloatArray:
+    """Upright boxes as centre, size and angle."""
+    center, size = (xyxy_px[:, :2] + xyxy_px[:, 2:]) / 2, xyxy_px[:, 2:] - xyxy_px[:, :2]
+    return np.column_stack([center, size, np.zeros(len(xyxy_px))])
+
+
 def _to_msg(
     header: Any,
-    xyxy_px: FloatArray,
+    rotated_px: FloatArray,
     hypotheses: list[list[tuple[str, float]]],
     ids: list[str],
     *,
@@ -125,18 +140,18 @@ def _to_msg(
                         "vision_msgs/msg/Pose2D",
                         position=build(
                             "vision_msgs/msg/Point2D",
-                            x=(left + right) / 2,
-                            y=(top + bottom) / 2,
+                            x=x,
+                            y=y,
                         ),
-                        theta=0.0,
+                        theta=theta,
                     ),
-                    size_x=right - left,
-                    size_y=bottom - top,
+                    size_x=width,
+                    size_y=height,
                 ),
                 id=identity,
             )
-            for (left, top, right, bottom), named, identity in zip(
-                xyxy_px.tolist(), hypotheses, ids, strict=True
+            for (x, y, width, height, theta), named, identity in zip(
+                rotated_px.tolist(), hypotheses, ids, strict=True
             )
         ],
     )

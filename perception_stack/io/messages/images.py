@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import ColorImage, DepthImage
+from perception_stack.datatypes import ColorImage, DepthImage, LabelImage
 from perception_stack.errors import DecodeError
 from perception_stack.io.interfaces import build_message
 from perception_stack.io.messages.headers import (
@@ -109,8 +109,8 @@ def depth_from_msg(message: Any) -> DepthImage:
     return DepthImage(frame_id=header.frame_id, stamp_ns=stamp_ns(header), depth_m=depth_m)
 
 
-def mask_from_msg(message: Any) -> NDArray[np.uint16]:
-    """Label image of the detections of one camera image, uint16 [H, W].
+def mask_from_msg(message: Any) -> LabelImage:
+    """Label image of the detections of one camera image, uint8 or uint16 [H, W].
 
     A pixel is ``i + 1`` where it belongs to detection i of the ``Detection2DArray`` of the same
     stamp, 0 where to none.
@@ -123,19 +123,22 @@ def mask_from_msg(message: Any) -> NDArray[np.uint16]:
             of detections reaches.
     """
     labels = _pixels(message, _lookup(_MASK, message), 1)
+    if labels.dtype == np.uint8:
+        return labels
     if labels.dtype.itemsize > 2:
         low, high = labels.min(), labels.max()
         if low < 0 or high > np.iinfo(np.uint16).max:
             raise DecodeError(f"mask holds numbers from {low} to {high}, expected 0 to 65535")
-    return labels.astype(np.uint16)
+    return labels.astype(np.uint16, copy=False)
 
 
 def mask_to_msg(
-    mask: NDArray[np.uint16], *, frame_id: str, stamp_ns: int, build: Build = build_message
+    mask: LabelImage, *, frame_id: str, stamp_ns: int, build: Build = build_message
 ) -> Any:
-    """A ``sensor_msgs/Image`` with encoding ``mono16`` of a label image."""
-    pixels = np.ascontiguousarray(mask, dtype="<u2")
-    return _to_msg(frame_id, stamp_ns, pixels, encoding="mono16", build=build)
+    """A ``sensor_msgs/Image`` with encoding ``mono8`` or ``mono16`` of a label image."""
+    encoding, kind = ("mono8", "u1") if mask.dtype == np.uint8 else ("mono16", "<u2")
+    pixels = np.ascontiguousarray(mask, dtype=kind)
+    return _to_msg(frame_id, stamp_ns, pixels, encoding=encoding, build=build)
 
 
 def image_to_msg(image: ColorImage, *, build: Build = build_message) -> Any:

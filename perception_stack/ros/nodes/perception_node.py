@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 
 from perception_stack.datatypes import FrameResult, Obstacles
@@ -26,6 +26,7 @@ _TYPES = {
     "depth_camera_info": (CameraInfo, qos.SENSOR),
     "camera_info": (CameraInfo, qos.SENSOR),
     "image": (Image, qos.SENSOR),
+    "image/compressed": (CompressedImage, qos.SENSOR),
     "detections": (Detection2DArray, qos.RESULT),
     "masks": (Image, qos.RESULT),
     "detections_3d": (Detection3DArray, qos.RESULT),

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from perception_stack.config import StepConfig, param
 from perception_stack.detection.decoders import yolox
+from perception_stack.detection.labels import Labels
 from perception_stack.detection.manifest import InputSpec, Manifest, RuntimeSpec
 from perception_stack.detection.preprocess import Feeder
-from perception_stack.detection.suppression import strongest
+from perception_stack.detection.selection import Selection
 from perception_stack.errors import ConfigError
 from perception_stack.evaluation.images import ImageScores, score_images
 from perception_stack.io.image_sets import ImageSet
+from perception_stack.journal import Journal
 from perception_stack.training.detector.examples import TrainingExamples, as_input, collate
 from perception_stack.training.detector.grid import cells_of
 from perception_stack.training.detector.judging import Found, judge
@@ -109,6 +111,8 @@ class DetectorTask:
             runtime=RuntimeSpec(),
             licence="Apache-2.0",
             card="card.md",
+            prompts=None,
+            keypoints=(),
         )
 
     def build(self) -> DetectorNetwork:
@@ -162,23 +166,17 @@ def network_finder(network: Any, manifest: Manifest) -> Callable[[NDArray[np.uin
     """Boxes of an image by a network that is not exported yet."""
     feeder, layout = Feeder(manifest.input), YoloxLayout(network).eval()
     device = next(network.parameters()).device
-    groups = np.arange(len(manifest.classes))
+    labels = Labels.of(manifest, manifest.classes, ())
+    select = Selection(manifest, labels, LEAST_SCORE, Journal())
     names = np.array(manifest.classes)
 
     def find(bgr: NDArray[np.uint8]) -> Found:
-        tensor, placement = feeder.feed(bgr)
+        tensor, (placement,) = feeder.feed([bgr])
         image = torch.from_numpy(tensor).to(device, memory_format=torch.channels_last)
         with torch.inference_mode():
             output = layout(image).float().cpu().numpy()
-        boxes, by_class = yolox.decode([output], manifest, LEAST_SCORE)
-        xyxy_px, score, column = strongest(
-            placement.to_image(boxes),
-            by_class,
-            groups,
-            least=LEAST_SCORE,
-            iou=manifest.nms_iou,
-            most=manifest.max_detections,
-        )
-        return Found(xyxy_px=xyxy_px, score=score, label=names[column])
+        candidates = yolox.decode([output], manifest, LEAST_SCORE)
+        found = select(candidates, placement, stamp_ns=0)
+        return Found(xyxy_px=found.xyxy_px, score=found.score, label=names[found.class_idx])
 
     return find
