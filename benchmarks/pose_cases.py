@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from perception_stack.datatypes import Boxes3D, DepthImage, FloatArray
+from perception_stack.depth.registration import register
 from perception_stack.evaluation.pose import Poses, add_m, add_s_m
 from perception_stack.geometry.boxes import transform_boxes
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.frame_tree import FrameTree
-from perception_stack.geometry.transforms import matrix_from_quat
+from perception_stack.geometry.transforms import RigidTransform, matrix_from_quat
 from perception_stack.pose.models import PoseModel
 from perception_stack.pose.scene import Scene
 from perception_stack.simulation.scene import SimulatedFrame
@@ -144,6 +145,66 @@ def _thing(
         num_pixels=int(mask.sum()),
         mask=mask,
     )
+
+
+def dlr_toy(folder: Path, number: int) -> tuple[Scene, Path, dict[str, FloatArray]]:
+    """A frame of ``pose_dlr_m3t``, the toy's mesh, and poses of it: start, refined, tracked."""
+    color, world_from_color = _dlr_camera(folder / "_sequence" / "color_camera.yaml", "color")
+    own, world_from_depth = _dlr_camera(folder / "_sequence" / "depth_camera.yaml", "depth")
+    images = folder / "_sequence"
+    raw = cv2.imread(str(images / f"depth_camera_image_{number}.png"), cv2.IMREAD_UNCHANGED)
+    depth = DepthImage(
+        frame_id="depth",
+        stamp_ns=0,
+        depth_m=np.where(raw > 0, raw / 1000, np.nan).astype(np.float32),
+    )
+    color_from_depth = np.linalg.inv(world_from_color) @ world_from_depth
+    left, _, right = np.linalg.svd(color_from_depth[:3, :3])  # the file's has six digits
+    registered = register(
+        depth,
+        own,
+        color,
+        RigidTransform(
+            target="color",
+            source="depth",
+            rotation=left @ right,
+            translation_m=color_from_depth[:3, 3],
+        ),
+    )
+    bgr = cv2.imread(str(images / f"color_camera_image_{number}.png"))
+    body_from_mesh = _dlr_matrix(folder / "_body" / "triangle.yaml", "geometry2body_pose")
+    files = {
+        "start": "detector_test/detector_triangle_pose.txt",
+        "refined": "refiner_test/triangle_pose.txt",
+        "tracked": "tracker_test/triangle_pose.txt",
+    }
+    poses = {}
+    for name, file in files.items():
+        text = (folder / file).read_text(encoding="utf-8").replace(",", " ")
+        rows = [line.split() for line in text.splitlines()]
+        values = [float(one) for row in rows if len(row) == 4 for one in row]
+        poses[name] = np.reshape(values, (4, 4)) @ body_from_mesh
+    return Scene.of(registered, color, bgr=bgr), folder / "_body" / "triangle.obj", poses
+
+
+def _dlr_camera(path: Path, frame_id: str) -> tuple[CameraModel, FloatArray]:
+    """A camera of OpenCV's YAML, and its pose in the world."""
+    node = cv2.FileStorage(str(path), cv2.FILE_STORAGE_READ).getNode("intrinsics")
+    fx, fy, cx, cy, width, height = (
+        node.getNode(name).real() for name in ("f_u", "f_v", "pp_x", "pp_y", "width", "height")
+    )
+    camera = CameraModel.pinhole(
+        frame_id=frame_id,
+        width_px=int(width),
+        height_px=int(height),
+        k=np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]]),
+    )
+    return camera, _dlr_matrix(path, "camera2world_pose")
+
+
+def _dlr_matrix(path: Path, name: str) -> FloatArray:
+    storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_READ)
+    return np.asarray(storage.getNode(name).mat(), dtype=np.float64)
 
 
 def pose_of(boxes: Boxes3D, row: int) -> FloatArray:

@@ -173,11 +173,16 @@ def _is_right(claim: Claim, frame: Frame) -> bool:
 
 
 def fit(sample: Sample, names: tuple[str, ...], *, kept: np.ndarray) -> dict[str, float]:
-    """Weights of a logistic regression with a weak prior on standardised features."""
-    columns = _columns(sample, names)
-    right = np.array(sample.right, dtype=np.float64)[kept]
-    mean, spread = columns[kept].mean(axis=0), columns[kept].std(axis=0) + 1e-6
-    rows = np.column_stack([(columns[kept] - mean) / spread, np.ones(kept.sum())])
+    """Weights of some features of a sample."""
+    columns = dict(zip(names, _columns(sample, names)[kept].T, strict=True))
+    return logistic(columns, np.array(sample.right)[kept])
+
+
+def logistic(columns: dict[str, FloatArray], right: np.ndarray) -> dict[str, float]:
+    """Weights of a logistic regression with a weak prior on standardised features, by name."""
+    table = np.column_stack(list(columns.values()))
+    mean, spread = table.mean(axis=0), table.std(axis=0) + 1e-6
+    rows = np.column_stack([(table - mean) / spread, np.ones(len(table))])
 
     def cost(weights: FloatArray) -> tuple[float, FloatArray]:
         odds = rows @ weights
@@ -187,7 +192,7 @@ def fit(sample: Sample, names: tuple[str, ...], *, kept: np.ndarray) -> dict[str
 
     weights = minimize(cost, np.zeros(rows.shape[1]), jac=True, method="BFGS").x
     raw = weights[:-1] / spread
-    found = {name: round(float(one), 3) for name, one in zip(names, raw, strict=True)}
+    found = {name: round(float(one), 3) for name, one in zip(columns, raw, strict=True)}
     return {**found, "constant": round(float(weights[-1] - raw @ mean), 3)}
 
 

@@ -17,7 +17,8 @@ from perception_stack.pose.ambiguity import with_alternatives
 from perception_stack.pose.config import PoseEstimatorConfig
 from perception_stack.pose.estimates import Found, PoseEstimates, estimates_of
 from perception_stack.pose.models import PoseModel, load_models
-from perception_stack.pose.region import points_in_box, points_near, points_of_frame, region_of
+from perception_stack.pose.refinement import refined
+from perception_stack.pose.region import points_in_box, points_of_frame, region_of
 from perception_stack.pose.scene import Scene
 from perception_stack.pose.search import Search
 from perception_stack.pose.selection import Claim, compatible
@@ -155,24 +156,24 @@ class PoseEstimator:
 
         Args:
             name: Of the object.
-            camera_from_model: float64 [4, 4], within about 15° and 2 cm of the truth.
-            scene: The frame.
+            camera_from_model: float64 [4, 4], within about 15° and 0.3 diameters of the truth.
+            scene: The frame; colours help where depths say little.
 
         Returns:
-            None, and the reason noted, where nothing is measured at it.
+            None, and the reason noted, where nothing is measured at it and there are no colours.
         """
         model, config = self._models[name], self._config
-        middle_m = camera_from_model[:3, :3] @ model.known.middle_m + camera_from_model[:3, 3]
-        points = points_near(
-            scene, middle_m, diameter_m=model.diameter_m, noise_m=config.depth_noise_m
+        found = refined(
+            model,
+            camera_from_model,
+            scene,
+            noise_m=config.depth_noise_m,
+            min_points=config.min_points,
         )
-        if len(points) < config.min_points:
-            detail = f"{name}: {len(points)} depth pixels, {config.min_points} needed"
+        if found is None:
+            detail = f"{name}: fewer than {config.min_points} depth pixels, and no colours"
             self._drop(scene, Reason.NO_DEPTH, detail)
-            return None
-        region = region_of(points, diameter_m=model.diameter_m, xyxy_px=None)
-        search = Search(model, scene, region, noise_m=config.depth_noise_m)
-        return with_alternatives(search, search.near(camera_from_model), 0)
+        return found
 
     def _at_detection(
         self, model: PoseModel, detections: Detections2D, row: int, scene: Scene

@@ -7,6 +7,7 @@ turned all around: if a place is on the object, one of these poses is near the t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -22,12 +23,22 @@ _NUM_CONTACT_TURNS = 14
 _NUM_TURNS = 12
 _NUM_TRIED = 32
 _FIRST_TOLERANCE = 0.08  # of the diameter
-_NUM_NEARBY = 64
-# standard deviations; lengths are relative to the diameter
-_NEARBY_RAD, _NEARBY_ACROSS, _NEARBY_ALONG = np.deg2rad(10.0), 0.06, 0.15
 _PRIOR = 0.2  # RMS distance of corners
 _PLACE = 0.35  # of the diameter
 _CORNERS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How far a pose may be off, standard deviations; lengths are relative to the diameter."""
+
+    turn_rad: float
+    across: float
+    along: float
+
+
+OF_IMAGES = Spread(turn_rad=np.deg2rad(10.0), across=0.06, along=0.15)
+"""Errors of poses from images: largest along the line of sight."""
 
 
 def contacts_at(model: PoseModel, scene: Scene, region: Region, seed: int) -> FloatArray:
@@ -93,23 +104,23 @@ def turned(model: PoseModel, poses: FloatArray) -> FloatArray:
     return np.concatenate([poses, (poses[:, None] @ turns).reshape(-1, 4, 4)])
 
 
-def nearby(model: PoseModel, pose: FloatArray) -> FloatArray:
-    """A pose and others about it, spread as the errors of poses from images are.
-
-    These are largest along the line of sight. The draws are even (Halton 1960), always the same.
+def nearby(
+    model: PoseModel, pose: FloatArray, *, num: int = 64, spread: Spread = OF_IMAGES
+) -> FloatArray:
+    """A pose and others about it, spread as its error is; the same ones each time (Halton 1960).
 
     Returns:
-        float64 [64, 4, 4], the pose first.
+        float64 [num, 4, 4], the pose first.
     """
     from scipy.spatial.transform import Rotation
 
     middle_m = pose[:3, :3] @ model.known.middle_m + pose[:3, 3]
     sight = middle_m / np.linalg.norm(middle_m)
-    turns, shifts = np.hsplit(_even_draws(_NUM_NEARBY - 1), 2)
-    along = _NEARBY_ALONG * shifts @ np.outer(sight, sight)
-    across = _NEARBY_ACROSS * shifts @ (np.eye(3) - np.outer(sight, sight))
-    poses = np.tile(pose, (_NUM_NEARBY, 1, 1))
-    turned_by = Rotation.from_rotvec(_NEARBY_RAD * turns).as_matrix()
+    turns, shifts = np.hsplit(_even_draws(num - 1), 2)
+    along = spread.along * shifts @ np.outer(sight, sight)
+    across = spread.across * shifts @ (np.eye(3) - np.outer(sight, sight))
+    poses = np.tile(pose, (num, 1, 1))
+    turned_by = Rotation.from_rotvec(spread.turn_rad * turns).as_matrix()
     poses[1:, :3, :3] = turned_by @ pose[:3, :3]
     places_m = middle_m + model.diameter_m * (along + across)
     poses[1:, :3, 3] = places_m - poses[1:, :3, :3] @ model.known.middle_m

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ from perception_stack.objects.surface import Surface
 # distances of the points, relative to the diameter
 _CONTACTS, _EVEN = 0.14, 0.045
 _MOST_CONTACTS, _WIDER = 72, 1.1
+_MOST_FACES, _SQUARE = 20_000, 0.6  # half a side, in spacings of the samples
 _SAME = 0.9  # cosine of normals
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PoseModel:
     """One known object.
 
@@ -64,6 +66,16 @@ class PoseModel:
         """Largest distance of two of its points."""
         return self.known.diameter_m
 
+    @cached_property
+    def faces(self) -> tuple[FloatArray, NDArray[np.int64]]:
+        """Corners [V, 3] and triangles [T, 3] of few enough faces to be drawn.
+
+        A mesh as it is; a large one, or points, as small squares that lie on the samples.
+        """
+        if 0 < len(self.known.triangles) <= _MOST_FACES:
+            return self.known.vertices_m, self.known.triangles
+        return _squares(self.known.surface)
+
     @property
     def is_ball(self) -> bool:
         """Whether no turn changes anything."""
@@ -94,6 +106,18 @@ def _contacts(known: ObjectModel) -> Surface:
         normals=contacts.normals[order],
         spacing_m=spacing_m,
     )
+
+
+def _squares(surface: Surface) -> tuple[FloatArray, NDArray[np.int64]]:
+    """A square on each sample, as wide as samples are apart, in two triangles."""
+    least = np.eye(3)[np.argmin(np.abs(surface.normals), axis=1)]
+    first = np.cross(surface.normals, least)
+    first *= _SQUARE * surface.spacing_m / np.linalg.norm(first, axis=1, keepdims=True)
+    second = np.cross(surface.normals, first)
+    corners = np.stack([first + second, first - second, -first - second, second - first], axis=1)
+    vertices_m = (surface.points_m[:, None] + corners).reshape(-1, 3)
+    triangles = 4 * np.arange(len(surface))[:, None, None] + np.array([[0, 1, 2], [0, 2, 3]])
+    return vertices_m, triangles.reshape(-1, 3)
 
 
 def _distinct(contacts: Surface, equivalents: FloatArray) -> NDArray[np.intp]:

@@ -143,7 +143,7 @@ class Search:
             self.model.even,
             poses,
             self.scene,
-            self.region,
+            self.region.xyxy_px,
             tolerance=self._closely if closely else self.tolerance,
         )
 

@@ -72,6 +72,24 @@ def covariance_of(
     return (covariance + covariance.T) / 2, int(near.sum())
 
 
+def joined_covariance(
+    model: PoseModel, pose: FloatArray, covariance: FloatArray, information: FloatArray
+) -> FloatArray:
+    """A covariance after something else was measured as well, float64 [6, 6].
+
+    Args:
+        model: The object.
+        pose: float64 [4, 4], scene from model.
+        covariance: float64 [6, 6], as of :func:`covariance_of`.
+        information: float64 [6, 6], inverse covariance of what was measured, of steps about the
+            object's middle along the axes of the scene.
+    """
+    to_middle = np.eye(6)
+    to_middle[:3, 3:] = -_cross_matrices(pose[:3, :3] @ model.known.middle_m)
+    joined = np.linalg.inv(np.linalg.inv(covariance) + to_middle.T @ information @ to_middle)
+    return np.asarray((joined + joined.T) / 2)
+
+
 def _cross_matrices(points_m: FloatArray) -> FloatArray:
     """Matrices [..., 3, 3] that take v to points × v."""
     x, y, z = np.moveaxis(points_m, -1, 0)

@@ -15,7 +15,7 @@ import numpy as np
 from perception_stack.datatypes import FloatArray
 from perception_stack.objects.surface import Surface
 from perception_stack.pose.models import PoseModel
-from perception_stack.pose.region import Region, noise_at
+from perception_stack.pose.region import noise_at
 from perception_stack.pose.scene import STRIDE, Scene
 
 _HIDDEN_WEIGHT, _UNMEASURED_WEIGHT = 0.3, 0.1
@@ -89,7 +89,7 @@ def judge(
     surface: Surface,
     poses: FloatArray,
     scene: Scene,
-    region: Region,
+    xyxy_px: FloatArray,
     *,
     tolerance: Tolerance,
 ) -> Evidence:
@@ -100,7 +100,7 @@ def judge(
         surface: One of its levels of detail.
         poses: float64 [H, 4, 4], scene from model.
         scene: The frame.
-        region: Where the object is looked for.
+        xyxy_px: float64 [4], box that the object is looked for in; NaN where there is none.
         tolerance: Depths that differ by more disagree; the nearer, the more they agree.
     """
     from perception_stack.pose import _judging as k
@@ -126,7 +126,7 @@ def judge(
         violated=sums[:, k.VIOLATED] / np.maximum(in_question, 1e-9),
         visible=np.maximum(good, 0) / facing,
         bounded=1 - _CONTINUED_WEIGHT * sums[:, k.CONTINUED] / (rim + _FEW),
-        filled=_filled(model, poses, scene, region.xyxy_px),
+        filled=_filled(model, poses, scene, xyxy_px),
         rms=np.where(sums[:, k.CONFIRMED] > 0, sums[:, k.GAP], _RMS_BY_CHANCE),
         num_pixels=sums[:, k.CONFIRMED] * area_px / np.maximum(middle_m[:, 2], 1e-3) ** 2,
     )

@@ -151,7 +151,7 @@ def judged(models, view, name: str, poses: np.ndarray):
     points = points_of_frame(view.scene, largest_m=0.24, noise_m=0.003)
     region = region_of(points, diameter_m=model.diameter_m, xyxy_px=np.array([0.0, 0, 640, 480]))
     tolerance = Tolerance(least_m=0.03 * model.diameter_m, noise_m=0.006)
-    return judge(model, model.even, poses, view.scene, region, tolerance=tolerance)
+    return judge(model, model.even, poses, view.scene, region.xyxy_px, tolerance=tolerance)
 
 
 def test_truth_explains_the_image_and_free_space_contradicts(models, table) -> None:
@@ -183,7 +183,7 @@ def test_small_thing_on_a_large_surface_has_no_outline(models, table) -> None:
     points = Points(points_m=np.ones((60, 3)), normals=np.full((60, 3), np.nan))
     region = region_of(points, diameter_m=model.diameter_m, xyxy_px=None)
     tolerance = Tolerance(least_m=0.03 * model.diameter_m, noise_m=0.006)
-    evidence = judge(model, model.even, pose[None], scene, region, tolerance=tolerance)
+    evidence = judge(model, model.even, pose[None], scene, region.xyxy_px, tolerance=tolerance)
     assert evidence.agreement[0] > 0.9
     assert evidence.bounded[0] < 0.6
 
