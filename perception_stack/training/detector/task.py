@@ -21,7 +21,6 @@ from perception_stack.evaluation.images import ImageScores, score_images
 from perception_stack.io.image_sets import ImageSet
 from perception_stack.training.detector.examples import TrainingExamples, as_input, collate
 from perception_stack.training.detector.grid import cells_of
-from perception_stack.training.detector.judging import Found, judge
 from perception_stack.training.detector.loss import Truth, detector_loss
 from perception_stack.training.detector.network import (
     MEAN,
@@ -30,6 +29,7 @@ from perception_stack.training.detector.network import (
     DetectorNetwork,
     YoloxLayout,
 )
+from perception_stack.training.judging import Found, judge
 from perception_stack.training.task import Examples, Scores
 
 LEAST_SCORE = 0.02
