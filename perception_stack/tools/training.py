@@ -66,7 +66,8 @@ def configs(args: argparse.Namespace, *kinds: type[StepConfig]) -> list[Any]:
         values[name] = yaml.safe_load(value)
     made: list[Any] = []
     known: set[str] = set()
-    for kind in (LoopConfig, *kinds):
+    all_kinds: list[type[StepConfig]] = [LoopConfig, *kinds]
+    for kind in all_kinds:
         names = {one.name for one in specs(kind)}
         own = {name: value for name, value in values.items() if name in names}
         made.append(config_from_params(kind, own, where="--set"))

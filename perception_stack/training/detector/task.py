@@ -111,7 +111,7 @@ class DetectorTask:
             card="card.md",
         )
 
-    def build(self) -> DetectorNetwork:
+    def build(self) -> Any:
         """Fresh weights."""
         network = DetectorNetwork(len(self.classes))
         return network.to(memory_format=torch.channels_last)
