@@ -39,6 +39,7 @@ setup(
         "onnx": ["onnxruntime>=1.16"],  # image detector
         "openvino": ["openvino>=2024.0"],  # image detector, another back end
         "torch": ["torch>=2.5"],  # image detector, another back end
+        "training": ["torch>=2.5", "onnx>=1.16", "onnxscript>=0.1"],  # perception-stack train
         "meshes": ["trimesh>=4.0"],  # 6-DoF pose
         "trackeval": ["trackeval>=1.0"],  # second opinion on the tracking scores
     },

@@ -101,9 +101,7 @@ class ImageScores:
 
 def score_images(images: Sequence[JudgedImage], classes: Sequence[str]) -> ImageScores:
     """Scores of some classes."""
-    hits = {
-        name: [frame_hits(image.frame(name), AP50) for image in images] for name in classes
-    }
+    hits = {name: [frame_hits(image.frame(name), AP50) for image in images] for name in classes}
     num_truth = {name: sum(one.num_truth for one in found) for name, found in hits.items()}
     there = [name for name in classes if num_truth[name]]
     frames = {name: [image.frame(name) for image in images] for name in there}

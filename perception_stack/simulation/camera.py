@@ -67,7 +67,8 @@ def _grain(
     reach = np.where(np.isfinite(hits.distance), hits.distance, 0.0)
     points_m = world_from_camera.apply((rays.directions * reach[..., None]).reshape(-1, 3))
     waves = np.sin(points_m.astype(np.float32) @ light.grain[:3] + light.grain[3])
-    return (1 + light.grain_depth * waves.mean(axis=1)).reshape(hits.distance.shape)
+    factor: NDArray[np.float32] = 1 + np.float32(light.grain_depth) * waves.mean(axis=1)
+    return factor.reshape(hits.distance.shape)
 
 
 def _sky(

@@ -21,7 +21,6 @@ from perception_stack.simulation.scene import BASE_FRAME
 from perception_stack.simulation.world import WORLD, Snapshot, take_snapshot
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
     """Where the sensors truly are.

@@ -59,7 +59,9 @@ def repainted(snapshot: Snapshot, rng: np.random.Generator) -> Snapshot:
     num = len(first)
     shade = np.exp(0.35 * rng.standard_normal((num, 1)) + 0.12 * rng.standard_normal((num, 3)))
     painted = np.where(
-        rng.random((num, 1)) < _REPAINTED, rng.uniform(10, 245, (num, 3)), snapshot.bgr[first] * shade
+        rng.random((num, 1)) < _REPAINTED,
+        rng.uniform(10, 245, (num, 3)),
+        snapshot.bgr[first] * shade,
     )
     bgr = np.clip(painted, 0, 255).astype(np.uint8)[coat]
     return replace(snapshot, bgr=bgr)

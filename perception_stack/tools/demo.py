@@ -28,7 +28,7 @@ EXAMPLES = """examples:
 
 Objects are found in the images by our own small network, which has never seen these streets.
 """
-MODEL = Path("config") / "models" / "own_camera.yaml"
+MODEL = Path("config") / "models" / "camera_sim.yaml"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -40,6 +40,7 @@ FORMATS = {
     "calibrate time-offset": "find how late the stamps of a camera are against those of a LiDAR",
     "evaluate kitti-tracking": "score tracks in KITTI's format against KITTI's labels",
     "model check": "whether every back end finds the same boxes in the same images",
+    "model evaluate": "score an image detector on labelled images",
     "simulate images": "write labelled pictures of simulated scenes, for training",
     "train detector": "train our own small image detector",
     "track kitti-image": "run the image tracker alone over 2-D detections of KITTI",

@@ -14,9 +14,10 @@ EXAMPLES = """examples:
   perception-stack simulate images --split train --scenes 600 --out out/pictures
   perception-stack simulate images --split test --scenes 60 --out out/pictures
 
-Writes OUT/SPLIT/images and OUT/SPLIT/annotations.json in COCO's format: twelve pictures of each scene,
-two thirds of them roads, one third tables. train and val are partly varied in light, air, colours,
-surfaces and camera; test is what perception-stack simulate makes; varied is varied throughout.
+Writes OUT/SPLIT/images and OUT/SPLIT/annotations.json in COCO's format: twelve pictures of each
+scene, two thirds of them roads, one third tables. train and val are partly varied in light, air,
+colours, surfaces and camera; test is what perception-stack simulate makes; varied is varied
+throughout.
 The seeds of the splits are disjoint, and far from those of perception-stack simulate.
 """
 _QUALITY = 95

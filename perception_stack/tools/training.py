@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from perception_stack.config import StepConfig, config_from_params
+from perception_stack.config import StepConfig, config_from_params, specs
 from perception_stack.errors import ConfigError
 from perception_stack.tools.console import progress, say, table
 from perception_stack.training.config import LoopConfig
@@ -17,12 +16,10 @@ from perception_stack.training.config import LoopConfig
 if TYPE_CHECKING:
     from perception_stack.training.task import Scores, Task
 
-ConfigT = TypeVar("ConfigT", bound=StepConfig)
-
-LOOP_HELP = """OUT gets model.onnx and its manifest model.yaml, card.md, scores.json, metrics.csv, curves.png,
-best.pt (weights, for --from) and checkpoint.pt (for --resume); TensorBoard's and MLflow's files
-where these are installed. The same seed and data give the same weights on the same machine, also
-when the run was broken off and resumed.
+LOOP_HELP = """OUT gets model.onnx and its manifest model.yaml, card.md, scores.json, metrics.csv,
+curves.png, best.pt (weights, for --from) and checkpoint.pt (for --resume); TensorBoard's and
+MLflow's files where these are installed. The same seed and data give the same weights on the same
+machine, also when the run was broken off and resumed.
 """
 
 
@@ -51,7 +48,7 @@ def add_loop_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def configs(args: argparse.Namespace, *kinds: type[Any]) -> list[Any]:
+def configs(args: argparse.Namespace, *kinds: type[StepConfig]) -> list[Any]:
     """The loop's configuration and those of some other kinds, from the command line.
 
     Raises:
@@ -67,10 +64,11 @@ def configs(args: argparse.Namespace, *kinds: type[Any]) -> list[Any]:
         if not assigned:
             raise ConfigError(f"'{assignment}' is not of the form NAME:=VALUE")
         values[name] = yaml.safe_load(value)
-    made = []
+    made: list[Any] = []
     known: set[str] = set()
-    for kind in (LoopConfig, *kinds):
-        names = {one.name for one in fields(kind)}
+    all_kinds: list[type[StepConfig]] = [LoopConfig, *kinds]
+    for kind in all_kinds:
+        names = {one.name for one in specs(kind)}
         own = {name: value for name, value in values.items() if name in names}
         made.append(config_from_params(kind, own, where="--set"))
         known |= names

@@ -126,6 +126,7 @@ class _Run:
         self._optimizer = torch.optim.AdamW(
             parameter_groups(self._network, weight_decay=config.weight_decay),
             lr=config.learning_rate,
+            fused=True,
         )
         self._arithmetic = Arithmetic(config, self._device)
         self.epoch, self._best = 0, -np.inf
@@ -192,7 +193,7 @@ class _Run:
                     "try a lower learning_rate, or precision float32"
                 )
             arithmetic.descend(total, self._optimizer, self._network, config.clip_norm)
-            self._averaged.update(self._network, step)
+            self._averaged.update(step)
             for name, part in {**parts, "loss": total}.items():
                 sums[name] = sums.get(name, 0.0) + float(part.detach()) / steps
             self._watch.step(step + 1, steps * config.num_epochs, value)

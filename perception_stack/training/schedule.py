@@ -35,19 +35,22 @@ class Averaged:
     """A moving average of a network's weights, short at first; its buffers are the newest.
 
     Args:
-        network: Copied.
+        network: Copied; its tensors are read at each update.
         decay: Share of the average that a step leaves.
     """
 
     def __init__(self, network: Any, *, decay: float) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self._decay = decay
+        # found once: to look for them takes longer than to average them
+        self._means = list(self.network.parameters())
+        self._weights = [one.detach() for one in network.parameters()]
+        self._buffers = [*zip(self.network.buffers(), network.buffers(), strict=True)]
 
-    def update(self, network: Any, step: int) -> None:
+    def update(self, step: int) -> None:
         """Take in the weights after a step, counted from 0."""
         decay = min(self._decay, (1 + step) / (10 + step))
         with torch.no_grad():
-            mean, new = list(self.network.parameters()), list(network.parameters())
-            torch._foreach_lerp_(mean, [one.detach() for one in new], 1 - decay)
-            for old, fresh in zip(self.network.buffers(), network.buffers(), strict=True):
-                old.copy_(fresh)
+            torch._foreach_lerp_(self._means, self._weights, 1 - decay)
+            for old, new in self._buffers:
+                old.copy_(new)

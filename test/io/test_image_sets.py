@@ -80,8 +80,12 @@ def change(path: tuple[Any, ...], value: Any) -> Callable[[], Any]:
             change(("annotations", 0, "category_id"), 5), "annotation 1: there is no category 5",
             id="no-such-class",
         ),
-        pytest.param(change(("annotations", 1, "bbox"), None), "annotation 2 has no 'bbox'", id="no-box"),
-        pytest.param(change(("annotations", 1, "bbox"), [1, 2, 3]), "annotation 2: bbox", id="three"),
+        pytest.param(
+            change(("annotations", 1, "bbox"), None), "annotation 2 has no 'bbox'", id="no-box"
+        ),
+        pytest.param(
+            change(("annotations", 1, "bbox"), [1, 2, 3]), "annotation 2: bbox", id="three"
+        ),
         pytest.param(
             change(("annotations", 0, "bbox"), [1, 2, float("nan"), 4]), "annotation 1: bbox",
             id="nan",
@@ -115,7 +119,12 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     (one,) = read_coco(tmp_path, "val").images
     assert (one.group, one.kind) == (4, "plain")
     np.testing.assert_array_equal(one.xyxy_px, [[1.5, 2, 4.5, 6]])
-    assert (one.label_idx[0], one.ignored[0], one.hard[0], one.occluded[0]) == (1, False, True, 0.5)
+    assert (one.label_idx[0], one.ignored[0], one.hard[0], one.occluded[0]) == (
+        1,
+        False,
+        True,
+        0.5,
+    )
 
 
 KITTI_ROW = "{} 0.00 {} 1.5 100 {} 200 {} 1.5 1.6 3.9 1 2 20 1.5\n"
@@ -131,7 +140,12 @@ def write_kitti(root: Path, rows: str) -> None:
 
 
 def test_kitti_is_read(tmp_path: Path) -> None:
-    rows = [("Car", 0, 50, 90), ("Van", 0, 50, 90), ("Cyclist", 2, 50, 90), ("Pedestrian", 0, 50, 70)]
+    rows = [
+        ("Car", 0, 50, 90),
+        ("Van", 0, 50, 90),
+        ("Cyclist", 2, 50, 90),
+        ("Pedestrian", 0, 50, 70),
+    ]
     text = "".join(KITTI_ROW.format(*row) for row in rows)
     write_kitti(tmp_path, text + "DontCare -1 -1 -10 1 2 30 40 -1 -1 -1 -1000 -1000 -1000 -10\n")
     images = read_kitti(tmp_path, "all")

@@ -28,9 +28,7 @@ def test_boxes_stay_on_their_objects(seed: int) -> None:
 def test_a_small_rest_of_an_object_is_not_asked_for() -> None:
     image = np.zeros((100, 100, 3), dtype=np.uint8)
     boxes = np.array([[0.0, 0.0, 100.0, 100.0], [40.0, 40.0, 42.0, 60.0]])
-    patch = cut_out(
-        image, boxes, size_px=(32, 32), usual_scale=1.0, rng=np.random.default_rng(0)
-    )
+    patch = cut_out(image, boxes, size_px=(32, 32), usual_scale=1.0, rng=np.random.default_rng(0))
     assert 0 in patch.kept
     assert patch.partial[list(patch.kept).index(0)]
 

@@ -1,4 +1,4 @@
-"""The detector as a whole: four images learnt by heart, and the same boxes from the exported file."""
+"""The detector as a whole: four images learnt by heart, the same boxes from the exported file."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ SIZES = DetectorTaskConfig(
     width_px=128, height_px=96, patch_width_px=128, patch_height_px=96, repeats=8
 )
 LOOP = LoopConfig(
-    num_epochs=14, batch_size=8, learning_rate=4e-3, average_decay=0.9, num_threads=1,
-    evaluate_every=14, precision="float32",
+    num_epochs=22, batch_size=8, learning_rate=4e-3, average_decay=0.9, num_threads=1,
+    evaluate_every=22, precision="float32",
 )  # fmt: skip
 
 
@@ -60,7 +60,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def learnt(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[DetectorTask, Any, Path]:
+def learnt(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[DetectorTask, Any, Path]:
     images = {split: read_coco(folder, "train") for split in ("train", "val")}
     task = DetectorTask(images, SIZES, seed=0)
     out = tmp_path_factory.mktemp("run")
@@ -78,7 +80,7 @@ def test_the_exported_file_finds_the_same(learnt: tuple[DetectorTask, Any, Path]
     task, done, out = learnt
     detector = Detector(DetectorConfig(model=str(out / MANIFEST), score_threshold=0.05), Journal())
     find = network_finder(done.network, task.manifest)
-    for file in sorted((task._images["val"].images), key=lambda one: one.path):  # noqa: SLF001
+    for file in sorted((task._images["val"].images), key=lambda one: one.path):
         bgr = cv2.imread(str(file.path))
         got = detector.detect(ColorImage(frame_id="camera", stamp_ns=1, bgr=bgr))
         expected = find(bgr)

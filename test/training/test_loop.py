@@ -104,9 +104,9 @@ def test_averaged_weights_follow_by_hand() -> None:
         network.weight.fill_(0.0)
         averaged = Averaged(network, decay=0.25)
         network.weight.fill_(1.0)
-        averaged.update(network, 0)  # share that stays: min(0.25, 1/10)
+        averaged.update(0)  # share that stays: min(0.25, 1/10)
         assert averaged.network.weight.item() == pytest.approx(0.9)
-        averaged.update(network, 100)
+        averaged.update(100)
         assert averaged.network.weight.item() == pytest.approx(0.9 + 0.1 * 0.75)
 
 

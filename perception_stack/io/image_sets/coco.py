@@ -87,7 +87,8 @@ def write_annotations(
             but ids; categories are given by name under ``category``.
     """
     names = list(classes)
-    listed, annotations = [], []
+    listed: list[Any] = []
+    annotations: list[Any] = []
     for image_id, image in enumerate(images, start=1):
         listed.append({"id": image_id, **{k: v for k, v in image.items() if k != "annotations"}})
         for one in image["annotations"]:
@@ -113,7 +114,7 @@ def _parsed(file: Path) -> dict[str, list[Any]]:
 
 def _classes(categories: list[Any], file: Path) -> tuple[dict[Any, int], tuple[str, ...]]:
     ids = {}
-    names = []
+    names: list[str] = []
     for one in categories:
         ids[_key(one, "id", file, "a category")] = len(names)
         names.append(str(_key(one, "name", file, "a category")))

@@ -11,7 +11,7 @@ from perception_stack.io.image_sets import ImageSet, LabelledImage
 from perception_stack.io.kitti.labels import KittiLabels, read_object_labels
 
 CLASSES = ("car", "cyclist", "pedestrian", "truck")
-"""What is learnt and scored; other labels, such as van and DontCare, are neither right nor wrong."""
+"""What is learnt and scored; other labels, such as van, are neither right nor wrong."""
 
 _IMAGES = (".png", ".jpg")
 _LEAST_HEIGHT_PX, _MOST_OCCLUSION, _MOST_TRUNCATION = 25.0, 1, 0.3  # KITTI's "moderate"
@@ -59,8 +59,14 @@ def _label_files(labels: Path, lists: Path, split: str) -> list[Path]:
 
 def _image(path: Path, labels: KittiLabels, number: int) -> LabelledImage:
     boxes = labels.boxes
-    names = [boxes.classes[column] for column in np.argmax(boxes.class_probs, axis=1)] if len(boxes) else []
-    label_idx = np.array([CLASSES.index(one) if one in CLASSES else -1 for one in names], dtype=np.int64)
+    names = (
+        [boxes.classes[column] for column in np.argmax(boxes.class_probs, axis=1)]
+        if len(boxes)
+        else []
+    )
+    label_idx = np.array(
+        [CLASSES.index(one) if one in CLASSES else -1 for one in names], dtype=np.int64
+    )
     height_px = labels.xyxy_px[:, 3] - labels.xyxy_px[:, 1]
     hard = (
         (label_idx < 0)

@@ -10,9 +10,7 @@ from perception_stack.detection.manifest import Manifest
 from perception_stack.training.task import Scores
 
 
-def write_card(
-    manifest: Manifest, network: Any, path: Path, scores: Mapping[str, Scores]
-) -> None:
+def write_card(manifest: Manifest, network: Any, path: Path, scores: Mapping[str, Scores]) -> None:
     """Write a card in Markdown.
 
     Args:
@@ -34,7 +32,7 @@ def write_card(
         f"| licence | {manifest.licence} |",
         "",
         "Average precision at an overlap of 0.5, over 40 recall points, with 95 % limits from the",
-        "bootstrap over scenes. The best epoch was chosen on `val`; the other splits were used once.",
+        "bootstrap over scenes. The best epoch was chosen on `val`, no other split was looked at.",
         "",
         _table(scores),
         "",
@@ -46,7 +44,5 @@ def _table(scores: Mapping[str, Scores]) -> str:
     intervals = {split: one.intervals() for split, one in scores.items()}
     names = list(dict.fromkeys(name for one in intervals.values() for name in one))
     rows = [["class", *scores], ["---"] * (len(scores) + 1)]
-    rows += [
-        [name, *(str(intervals[split].get(name, "–")) for split in scores)] for name in names
-    ]
+    rows += [[name, *(str(intervals[split].get(name, "–")) for split in scores)] for name in names]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)

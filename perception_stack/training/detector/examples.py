@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,7 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import FloatArray
 from perception_stack.detection.manifest import InputSpec
 from perception_stack.detection.preprocess import place
-from perception_stack.errors import DataFileError
-from perception_stack.io.image_sets import ImageSet
+from perception_stack.io.image_sets import ImageSet, read_image
 from perception_stack.training.detector.augment import cut_out, exposed
 from perception_stack.training.detector.network import MEAN, STD
 
@@ -70,9 +68,7 @@ class TrainingExamples:
         one = self._images.images[idx % len(self._images.images)]
         bgr = read_image(one.path)
         scale = float(place((bgr.shape[1], bgr.shape[0]), self._spec).scale_xy[0])
-        patch = cut_out(
-            bgr, one.xyxy_px, size_px=self._size_px, usual_scale=scale, rng=rng
-        )
+        patch = cut_out(bgr, one.xyxy_px, size_px=self._size_px, usual_scale=scale, rng=rng)
         return Example(
             bgr=exposed(patch.bgr, rng),
             xyxy_px=patch.xyxy_px,
@@ -107,17 +103,3 @@ def as_input(image: Any) -> Any:
     """Grey values as the network takes them, float32, laid out as processors and GPUs like it."""
     scaled = (image.float() - MEAN) / STD
     return scaled.contiguous(memory_format=torch.channels_last)
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """uint8 [H, W, 3], blue first.
-
-    Raises:
-        DataFileError: no image that OpenCV can read.
-    """
-    import cv2
-
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise DataFileError(path, "no image that OpenCV can read")
-    return np.asarray(bgr, dtype=np.uint8)

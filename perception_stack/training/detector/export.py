@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from perception_stack.training.task import Scores
 
 MODEL, MANIFEST = "model.onnx", "model.yaml"
 
-_OPSET = 17
+_OPSET = 18
 _TOLERANCE = 1e-4
 
 
@@ -46,17 +48,21 @@ def export_detector(
 
 
 def write_onnx(module: Any, image: Any, path: Path) -> None:
-    """Export with fixed sizes, norms folded into the convolutions, weights in the same file."""
-    torch.onnx.export(
-        module,
-        (image,),
-        str(path),
-        input_names=["image"],
-        output_names=["found"],
-        opset_version=_OPSET,
-        dynamo=False,
-        do_constant_folding=True,
-    )
+    """Export with fixed sizes and weights in the same file."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter, about itself
+        torch.onnx.export(
+            module,
+            (image,),
+            str(path),
+            input_names=["image"],
+            output_names=["found"],
+            opset_version=_OPSET,
+            external_data=False,
+            dynamo=True,
+            verbose=False,
+        )
 
 
 def check_same(module: Any, image: Any, path: Path) -> None:

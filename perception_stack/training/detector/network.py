@@ -84,9 +84,7 @@ class _Separable(nn.Sequential):
     """A convolution of each channel by itself, then one of each pixel by itself."""
 
     def __init__(self, width: int, *, stride: int = 1) -> None:
-        super().__init__(
-            _Conv(width, width, 3, stride=stride, groups=width), _Conv(width, width)
-        )
+        super().__init__(_Conv(width, width, 3, stride=stride, groups=width), _Conv(width, width))
 
 
 class _Partial(nn.Module):

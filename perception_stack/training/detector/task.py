@@ -23,7 +23,6 @@ from perception_stack.io.image_sets import ImageSet
 from perception_stack.journal import Journal
 from perception_stack.training.detector.examples import TrainingExamples, as_input, collate
 from perception_stack.training.detector.grid import cells_of
-from perception_stack.training.detector.judging import Found, judge
 from perception_stack.training.detector.loss import Truth, detector_loss
 from perception_stack.training.detector.network import (
     MEAN,
@@ -32,6 +31,7 @@ from perception_stack.training.detector.network import (
     DetectorNetwork,
     YoloxLayout,
 )
+from perception_stack.training.judging import Found, judge
 from perception_stack.training.task import Examples, Scores
 
 LEAST_SCORE = 0.02
@@ -115,7 +115,7 @@ class DetectorTask:
             keypoints=(),
         )
 
-    def build(self) -> DetectorNetwork:
+    def build(self) -> Any:
         """Fresh weights."""
         network = DetectorNetwork(len(self.classes))
         return network.to(memory_format=torch.channels_last)

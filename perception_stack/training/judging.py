@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import ColorImage, FloatArray
 from perception_stack.detection.detector import Detector
 from perception_stack.evaluation.images import JudgedImage
-from perception_stack.io.image_sets import ImageSet
-from perception_stack.training.detector.examples import read_image
+from perception_stack.io.image_sets import ImageSet, read_image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +42,9 @@ def detector_finder(detector: Detector) -> Callable[[NDArray[np.uint8]], Found]:
 
 
 def judge(
-    images: ImageSet, find: Callable[[NDArray[np.uint8]], Found], on_image: Callable[[], None] = lambda: None
+    images: ImageSet,
+    find: Callable[[NDArray[np.uint8]], Found],
+    on_image: Callable[[], None] = lambda: None,
 ) -> Iterator[JudgedImage]:
     """Runs a detector over a set.
 
