@@ -47,9 +47,7 @@ def test_back_ends_give_the_maps_of_pytorch_for_any_number_of_pillars(
     other = make_manifest("centerpoint", classes=["car", "walker"], head={
         "tasks": [2], "shared_channels": 6, "channels": 5, "convs": 2, "kernel": 3,
     })  # fmt: skip
-    with pytest.raises(
-        ModelLoadError, match=r"'map_1' is .*16, 6, 4.* promise .1, 8, 6, 4"
-    ):
+    with pytest.raises(ModelLoadError, match=r"'map_1' is .*16, 6, 4.* promise .1, 8, 6, 4"):
         networks.load("onnxruntime", contract_of(other, MapReader(other)), OPTIONS)
 
 
