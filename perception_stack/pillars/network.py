@@ -106,12 +106,26 @@ class PillarNetwork(nn.Module):
             features = layer(features)
         return features.squeeze(1)
 
-    def canvas(self, pillars: torch.Tensor, cells: torch.Tensor, num_scans: int) -> torch.Tensor:
-        """Every pillar at its place: float [B, C, num_y, num_x]."""
-        num_cells = num_scans * self.num_y * self.num_x
+    def canvas(
+        self,
+        pillars: torch.Tensor,
+        cells: torch.Tensor,
+        num_scans: int,
+        num_xy: tuple[int, int] | None = None,
+    ) -> torch.Tensor:
+        """Every pillar at its place: float [B, C, num_y, num_x].
+
+        Args:
+            pillars: float [P, C].
+            cells: int64 [P].
+            num_scans: B.
+            num_xy: Of pieces of scans in training; the manifest's if None.
+        """
+        num_x, num_y = num_xy or (self.num_x, self.num_y)
+        num_cells = num_scans * num_y * num_x
         flat = pillars.new_zeros((num_cells + 1, pillars.shape[1]))
         flat = flat.index_put((cells,), pillars)[:num_cells]
-        return flat.view(num_scans, self.num_y, self.num_x, -1).permute(0, 3, 1, 2)
+        return flat.view(num_scans, num_y, num_x, -1).permute(0, 3, 1, 2)
 
     def extract(self, canvas: torch.Tensor) -> torch.Tensor:
         """Backbone and neck."""

@@ -39,10 +39,12 @@ FORMATS = {
     "calibrate target-free": "find where a LiDAR is in a camera, from what both happen to see",
     "calibrate time-offset": "find how late the stamps of a camera are against those of a LiDAR",
     "evaluate kitti-tracking": "score tracks in KITTI's format against KITTI's labels",
+    "model import": "make a file to be run of a published network on LiDAR scans",
     "model check": "whether every back end finds the same boxes in the same images",
     "model evaluate": "score an image detector on labelled images",
     "simulate images": "write labelled pictures of simulated scenes, for training",
     "train detector": "train our own small image detector",
+    "train pillars": "train our own small network on LiDAR scans",
     "track kitti-image": "run the image tracker alone over 2-D detections of KITTI",
     "track mot": "run the image tracker alone over detections in MOTChallenge's format",
 }

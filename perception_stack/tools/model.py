@@ -10,6 +10,7 @@ _TEXT = "what to do"
 
 EXAMPLES = """examples:
   perception-stack model check --help
+  perception-stack model import --help
 """
 
 

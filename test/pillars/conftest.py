@@ -16,7 +16,7 @@ SENSOR = {"beams": [64, 64], "height_m": [1.5, 2.0]}
 ERROR = {"xy_m": 0.1, "z_m": 0.1, "yaw_rad": 0.1}
 
 
-def content(family: str, **changes: Any) -> dict[str, Any]:
+def content(family: str, /, **changes: Any) -> dict[str, Any]:
     """A manifest of 8 x 12 pillars and two classes."""
     heads: dict[str, Any] = {
         "pointpillars": {
@@ -68,7 +68,7 @@ def content(family: str, **changes: Any) -> dict[str, Any]:
 def make_manifest(tmp_path: Path) -> Callable[..., Manifest]:
     """That manifest with changes, read from a file."""
 
-    def make(family: str, **changes: Any) -> Manifest:
+    def make(family: str, /, **changes: Any) -> Manifest:
         path = tmp_path / "small.yaml"
         path.write_text(yaml.safe_dump(content(family, **changes)))
         return load_manifest(path)

@@ -6,20 +6,22 @@ that hold a centre for the code, as in Yin et al., CVPR 2021.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from perception_stack.errors import ConfigError
 from perception_stack.pillars.coding import encode_centers
 from perception_stack.pillars.spec import CENTER_CODE, CenterHead, Manifest
 
 _ALPHA, _BETA = 2.0, 4.0
 _LEAST_SIGMA_CELLS = 0.7
 _SIGMA_PER_LENGTH = 1 / 6
-CODE_WEIGHT = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +56,13 @@ def center_targets(
         label: int64 [N], classes of the manifest.
         taught: bool [N]; what is not taught is neither asked for nor punished.
         manifest: With a centre head.
+
+    Raises:
+        ConfigError: it has another one.
     """
     head = manifest.head
-    assert isinstance(head, CenterHead)
+    if not isinstance(head, CenterHead):
+        raise ConfigError(f"{manifest.name}: only networks of family centerpoint can be trained")
     num_rows, num_cols = manifest.map_size
     num_classes = len(manifest.classes)
     heat = np.zeros((num_classes, num_rows, num_cols), dtype=np.float32)
@@ -99,19 +105,16 @@ def center_targets(
     )
 
 
-def center_loss(
-    maps: tuple[torch.Tensor, ...], targets: list[CenterTargets]
-) -> tuple[torch.Tensor, torch.Tensor]:
+def center_loss(maps: tuple[Any, ...], batch: Mapping[str, Any]) -> dict[str, Any]:
     """Loss of the heat and of the codes, each per taught box.
 
     Args:
         maps: Heat [B, C, H, W] as logits, codes [B, tasks * 8, H, W].
-        targets: B of them.
+        batch: As :func:`~perception_stack.training.pillars.examples.collate` makes it.
     """
-    logits, codes = maps
-    heat = torch.from_numpy(np.stack([one.heat for one in targets])).to(logits)
-    asked = torch.from_numpy(np.stack([one.asked for one in targets])).to(logits)
-    at_center = (heat == 1.0).to(logits)
+    logits, codes = (one.float() for one in maps)
+    heat, asked = batch["heat"], batch["asked"]
+    at_center = (heat == 1.0).to(logits.dtype)
     hit = at_center * torch.sigmoid(-logits) ** _ALPHA * functional.logsigmoid(logits)
     miss = (
         (1 - at_center)
@@ -119,15 +122,11 @@ def center_loss(
         * torch.sigmoid(logits) ** _ALPHA
         * functional.logsigmoid(-logits)
     )
-    num = max(sum(len(one.cells) for one in targets), 1)
-    heat_loss = -((hit + miss) * asked).sum() / num
-
-    scan = np.concatenate([np.full(len(one.cells), i) for i, one in enumerate(targets)])
-    task = np.concatenate([one.tasks for one in targets])
-    cell = np.concatenate([one.cells for one in targets])
-    wanted = torch.from_numpy(np.concatenate([one.codes for one in targets])).to(codes)
+    num = max(len(batch["cell"]), 1)
     num_scans, _, num_rows, num_cols = codes.shape
     by_task = codes.view(num_scans, -1, len(CENTER_CODE), num_rows * num_cols)
-    found = by_task[scan.astype(np.int64), task, :, cell]
-    code_loss = (found - wanted).abs().sum() / num
-    return heat_loss, CODE_WEIGHT * code_loss
+    found = by_task[batch["scan"], batch["task"], :, batch["cell"]]
+    return {
+        "heat": -((hit + miss) * asked).sum() / num,
+        "code": (found - batch["codes"]).abs().sum() / num,
+    }

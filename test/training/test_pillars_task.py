@@ -1,0 +1,150 @@
+"""A network on pillars as a whole: two scans learnt by heart, and the files that come out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from perception_stack.errors import ConfigError, DataFileError
+from perception_stack.pillars.manifest import load_manifest
+from perception_stack.pillars.spec import Manifest
+
+torch = pytest.importorskip("torch")
+
+from perception_stack.pillars.reading import Found  # noqa: E402
+from perception_stack.training.config import LoopConfig  # noqa: E402
+from perception_stack.training.loop import train  # noqa: E402
+from perception_stack.training.pillars import scans  # noqa: E402
+from perception_stack.training.pillars.examples import cropped, varied  # noqa: E402
+from perception_stack.training.pillars.judging import judge  # noqa: E402
+from perception_stack.training.pillars.loss import center_targets  # noqa: E402
+from perception_stack.training.pillars.task import (  # noqa: E402
+    PillarsTask,
+    PillarsTaskConfig,
+    network_finder,
+)
+
+MODELS = Path(__file__).resolve().parents[2] / "config" / "models"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("scans")
+    for i, scan in enumerate(scans.simulated(1, 1, per_street=2)):
+        scans.write(root / f"{i}.npz", scan)
+    return root
+
+
+def small_manifest(folder: Path) -> Path:
+    """Our own model with fewer channels and a smaller reach."""
+    content = yaml.safe_load((MODELS / "centerpoint_sim.yaml").read_text())
+    content["grid"] |= {"range_m": [-16.0, -16.0, -0.5, 16.0, 16.0, 4.0], "max_pillars": 9000}
+    content["trunk"]["blocks"] = [
+        {"stride": 2, "convs": 1, "channels": 16},
+        {"stride": 2, "convs": 2, "channels": 24},
+    ]
+    content["trunk"]["branches"] = content["trunk"]["branches"][:2]
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_scans_come_back_as_they_were(folder: Path, tmp_path: Path) -> None:
+    scan = scans.read(folder / "0.npz")
+    assert len(scan.boxes) == len(scan.label) == len(scan.num_points) > 20
+    assert len(scan.xyz_m) > 20_000
+    # points on level ground are near zero, and cars stand on it
+    assert abs(np.median(scan.xyz_m[scan.xyz_m[:, 2] < 0.4, 2])) < 0.1
+    near = (scan.label == 0) & (np.hypot(scan.boxes[:, 0], scan.boxes[:, 1]) < 20)
+    cars = scan.boxes[near]
+    assert len(cars) > 2
+    assert np.abs(cars[:, 2] - cars[:, 5] / 2).max() < 0.3
+    with pytest.raises(DataFileError, match="no labelled scan"):
+        scans.read(tmp_path / "none.npz")
+
+
+def test_a_piece_keeps_points_in_their_boxes(folder: Path) -> None:
+    scan = scans.read(folder / "0.npz")
+    manifest = cropped(load_manifest(MODELS / "centerpoint_sim.yaml"), 24.0)
+    for seed in range(4):
+        piece = varied(scan, manifest, np.random.default_rng(seed))
+        for box, num in zip(piece.boxes, piece.num_points, strict=True):
+            if num < 100 or np.abs(box[:2]).max() > 20:
+                continue
+            offset = piece.xyz_m - box[:3]
+            c, s = np.cos(box[6]), np.sin(box[6])
+            local = np.abs(offset @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]))
+            inside = (local <= box[3:6] / 2 + 0.1).all(axis=1).sum()
+            assert inside > 0.3 * num  # thinned, but where it was
+
+
+def test_targets_ask_at_the_centre_and_leave_doubtful_objects_alone() -> None:
+    manifest = load_manifest(MODELS / "centerpoint_sim.yaml")
+    boxes = np.array([[0.1, 10.2, 0.8, 4, 1.8, 1.6, 0.3], [20, -20, 0.9, 0.8, 0.6, 1.7, 0]])
+    targets = center_targets(
+        boxes.astype(np.float32), np.array([0, 2]), np.array([True, False]), manifest
+    )
+    row, col = int((10.2 + 48) / 0.5), int((0.1 + 48) / 0.5)
+    assert targets.cells.tolist() == [row * 192 + col]
+    assert targets.heat[0, row, col] == targets.heat.max() == 1
+    assert targets.heat[2].max() == 0
+    assert targets.asked[:, 56, 136].max() == 0
+    assert targets.asked[:, row, col].min() == 1
+
+
+def test_perfect_boxes_score_one_and_shifted_ones_nothing(folder: Path) -> None:
+    scan = scans.read(folder / "0.npz")
+
+    def exact(one) -> Found:
+        return Found(
+            boxes=one.boxes.astype(float), score=np.full(len(one.boxes), 0.9), label=one.label
+        )
+
+    def shifted(one) -> Found:
+        found = exact(one)
+        found.boxes[:, 0] += 5.0
+        return found
+
+    right = judge([scan], exact, scans.CLASSES, reach_m=40.0)
+    wrong = judge([scan], shifted, scans.CLASSES, reach_m=40.0)
+    for name in ("car", "pedestrian"):
+        assert right.hits[name][0].hit.all()
+        assert right.hits[name][0].num_truth == len(right.hits[name][0].hit)
+        assert np.abs(right.errors[name]).max() < 1e-4
+        assert wrong.hits[name][0].hit.sum() <= 1
+
+
+def test_scans_are_learnt_by_heart(folder: Path, tmp_path: Path) -> None:
+    given = small_manifest(tmp_path)
+    manifest = load_manifest(given)
+    files = {"train": sorted(folder.glob("*.npz")), "val": sorted(folder.glob("*.npz"))[:1]}
+    task = PillarsTask(
+        files, manifest, PillarsTaskConfig(piece_m=32.0, repeats=4), given=given, seed=0
+    )
+    loop = LoopConfig(
+        num_epochs=6, batch_size=2, learning_rate=5e-3, num_threads=1, evaluate_every=6,
+        average_decay=0.5,
+    )  # fmt: skip
+    trained = train(task, loop, tmp_path / "run")
+    assert trained.rows[-1]["loss"] < 0.6 * trained.rows[0]["loss"]
+    scores = {"val": task.evaluate(trained.network, "val")}
+    assert scores["val"].hits["car"][0].num_truth > 3
+    task.export(trained.network, tmp_path / "run", scores)
+    written = load_manifest(tmp_path / "run" / "model.yaml")
+    assert written.file.is_file()
+    assert written.grid == manifest.grid
+    assert "95 %" in (tmp_path / "run" / "card.md").read_text()
+    scan = scans.read(files["val"][0])
+    found = network_finder(trained.network, manifest)(scan)
+    assert np.isfinite(found.boxes).all()
+
+
+def test_anchors_cannot_be_trained(folder: Path, tmp_path: Path) -> None:
+    anchors: Manifest = load_manifest(MODELS / "pointpillars_kitti_openpcdet.yaml")
+    files = {"train": sorted(folder.glob("*.npz")), "val": []}
+    task = PillarsTask(files, anchors, PillarsTaskConfig(), given=tmp_path, seed=0)
+    with pytest.raises(ConfigError, match="only networks of family centerpoint"):
+        task.examples("train", 0)[0]
