@@ -26,6 +26,7 @@ class Reason(str, Enum):
     ROBOT_POINTS = "robot_points", "points on the robot itself were left out"
     NOT_MOTION_CORRECTED = "not_motion_corrected", "the scan went on as if taken at one instant"
     GROUND_SHIFTED = "ground_shifted", "the sensor no longer stands above the ground as it did"
+    DRIFT = "drift", "what comes in or goes out no longer is like the reference"
     SENSOR_MOVED = "sensor_moved", "a sensor no longer sits where its calibration says"
     CLUSTER_TOO_SMALL = "cluster_too_small", "clusters with fewer points than the minimum"
     CLUSTER_TOO_LARGE = "cluster_too_large", "clusters larger than any object sought"

@@ -86,31 +86,62 @@ class PrecisionRecall:
         }
 
 
-def precision_recall(frames: Sequence[DetectionFrame], *, threshold: float) -> PrecisionRecall:
-    """Precision and recall over all frames.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdicts:
+    """What became of the detections of one frame.
 
-    In each frame the surest detection takes the most similar truth that is free, truth that
-    counts before ignored truth, and so on down.
+    Attributes:
+        score: float64 [K], of the detections that count.
+        hit: bool [K], which of them are right.
+        num_truth: True boxes that count.
+    """
+
+    score: FloatArray
+    hit: NDArray[np.bool_]
+    num_truth: int
+
+
+def judge(frame: DetectionFrame, *, threshold: float) -> Verdicts:
+    """Which detections are right.
+
+    The surest detection takes the most similar truth that is free, truth that counts before
+    ignored truth, and so on down.
 
     Args:
-        frames: One class.
+        frame: One frame of one class.
         threshold: Least similarity of a hit.
     """
-    scores, hits = [np.empty(0)], [np.empty(0, dtype=bool)]
-    for frame in frames:
-        hit, counts = _hits(frame, threshold)
-        scores.append(frame.score[counts])
-        hits.append(hit[counts])
-    score, hit = np.concatenate(scores), np.concatenate(hits)
+    hit, counts = _hits(frame, threshold)
+    return Verdicts(
+        score=frame.score[counts],
+        hit=hit[counts],
+        num_truth=int((~frame.ignored_truth).sum()),
+    )
+
+
+def curve_of(verdicts: Sequence[Verdicts]) -> PrecisionRecall:
+    """Precision and recall over all frames of one class."""
+    score = np.concatenate([np.empty(0), *(one.score for one in verdicts)])
+    hit = np.concatenate([np.empty(0, dtype=bool), *(one.hit for one in verdicts)])
     order = np.argsort(-score, kind="stable")
     score, num_hits = score[order], np.cumsum(hit[order])
-    num_truth = sum(int((~frame.ignored_truth).sum()) for frame in frames)
+    num_truth = sum(one.num_truth for one in verdicts)
     return PrecisionRecall(
         num_truth=num_truth,
         score=score,
         precision=num_hits / np.arange(1, len(score) + 1),
         recall=num_hits / max(num_truth, 1),
     )
+
+
+def precision_recall(frames: Sequence[DetectionFrame], *, threshold: float) -> PrecisionRecall:
+    """Precision and recall over all frames; see :func:`judge`.
+
+    Args:
+        frames: One class.
+        threshold: Least similarity of a hit.
+    """
+    return curve_of([judge(frame, threshold=threshold) for frame in frames])
 
 
 def _hits(frame: DetectionFrame, threshold: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

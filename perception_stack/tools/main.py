@@ -21,6 +21,7 @@ COMMANDS = {
     "play": "publish a recording over DDS",
     "convert": "make a rosbag2 recording of a data set",
     "simulate": "make a rosbag2 recording of a simulated scene with exact truth",
+    "watch": "learn what is usual, and find what no longer is and what is worth a label",
     "model": "check a network before a robot relies on it",
     "doctor": "list what is usable on this machine and what to type for what is missing",
 }
@@ -39,6 +40,10 @@ FORMATS = {
     "calibrate time-offset": "find how late the stamps of a camera are against those of a LiDAR",
     "evaluate kitti-tracking": "score tracks in KITTI's format against KITTI's labels",
     "model check": "whether every back end finds the same boxes in the same images",
+    "watch learn": "learn from recordings what is usual for images, detections and scans",
+    "watch check": "compare a recording with what is usual, and say what differs since when",
+    "watch export": "make a labelling task, for CVAT or as COCO, of snippets that were collected",
+    "model quantise": "make a network run in 8-bit integers, and say what that costs",
     "track kitti-image": "run the image tracker alone over 2-D detections of KITTI",
     "track mot": "run the image tracker alone over detections in MOTChallenge's format",
 }

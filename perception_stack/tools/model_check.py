@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from perception_stack.datatypes import ColorImage, Detections2D
+from perception_stack.datatypes import Detections2D
 from perception_stack.detection import backends
 from perception_stack.detection.comparison import Comparison, Tolerance, compare
 from perception_stack.detection.config import DetectorConfig
 from perception_stack.detection.detector import Detector
 from perception_stack.detection.manifest import load_manifest
-from perception_stack.errors import ConfigError, DataFileError, ModelLoadError
+from perception_stack.errors import ConfigError, ModelLoadError
+from perception_stack.io.image_files import image_files, load_images
 from perception_stack.journal import Journal
 from perception_stack.tools.console import progress, say, table
 
@@ -29,7 +30,6 @@ The first back end is the reference. A box differs when it overlaps its counterp
 the threshold by more than --score. The exit code is 1 if a box differs, 2 if fewer than two back
 ends can run. Engines of TensorRT with 16-bit floats need wider limits.
 """
-_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     manifest = load_manifest(
         args.model, model_dir=Path(args.model_dir) if args.model_dir else None
     )
-    images = _images(args.images)
+    images = image_files(args.images)
     results = _detect(config, _names(args.backends, manifest.file), images)
     tolerance = Tolerance(
         iou=args.iou, score=args.score, threshold=args.threshold or manifest.score_threshold
@@ -115,15 +115,6 @@ def _names(given: str, file: Path) -> tuple[str, ...]:
     return names
 
 
-def _images(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise DataFileError(folder, "no such folder")
-    found = sorted(one for one in folder.iterdir() if one.suffix.lower() in _SUFFIXES)
-    if not found:
-        raise DataFileError(folder, f"no images in it ({', '.join(sorted(_SUFFIXES))})")
-    return found
-
-
 def _detect(config: DetectorConfig, names: Sequence[str], images: Sequence[Path]) -> list[Result]:
     """All images through all back ends; one that has no GPU to run on is left out, and said."""
     results = []
@@ -136,8 +127,7 @@ def _detect(config: DetectorConfig, names: Sequence[str], images: Sequence[Path]
                 bar.update(len(images))
                 continue
             found, spent_ms = [], []
-            for path in images:
-                image = _read(path)
+            for image in load_images(images):
                 start = time.perf_counter()
                 found.append(detector.detect(image))
                 spent_ms.append(1e3 * (time.perf_counter() - start))
@@ -148,15 +138,6 @@ def _detect(config: DetectorConfig, names: Sequence[str], images: Sequence[Path]
     if len(results) < 2:
         raise ConfigError("fewer than two back ends could load the model")
     return results
-
-
-def _read(path: Path) -> ColorImage:
-    import cv2
-
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise DataFileError(path, "no image")
-    return ColorImage(frame_id="camera", stamp_ns=0, bgr=bgr.astype(np.uint8, copy=False))
 
 
 def _row(result: Result, many: Sequence[Comparison]) -> tuple[object, ...]:

@@ -10,7 +10,9 @@ from vision_msgs.msg import Detection2DArray
 from perception_stack.detection.config import DetectorConfig
 from perception_stack.io import messages
 from perception_stack.journal import Reason
+from perception_stack.pipeline.drift_stage import DriftStage
 from perception_stack.ros import conversions, qos
+from perception_stack.ros.drift_status import DriftStatus
 from perception_stack.ros.step_node import StepNode, run
 
 
@@ -33,13 +35,19 @@ class DetectorNode(StepNode):
             self.get_logger().info("the model is built and loads; build_only ends here")
             self.context.try_shutdown()
             return
+        parts = ("image", "detections")
+        self._drift = DriftStage(config.reference, parts, self.journals["detector"])
+        if self._drift.enabled:
+            self._status = DriftStatus(self, lambda: self._drift.findings)
         self._detections = self.advertise(Detection2DArray, "detections", qos.RESULT)
         self.subscribe(Image, "image", self._on_image, qos.SENSOR)
 
     def _on_image(self, msg: Image) -> None:
         with self.timed("detector"):
-            detections = self._detector.detect(messages.image_from_msg(msg))
+            image = messages.image_from_msg(msg)
+            detections = self._detector.detect(image)
             self._detections.publish(conversions.detections2d_msg(detections))
+            self._drift.add_image(image, detections)
         self.frames_done("detector", 1)
 
     def _on_image_without_model(self, msg: Image) -> None:
