@@ -30,6 +30,8 @@ _QUIET: Final = frozenset(
         Reason.BLURRED_BOARD,
         Reason.MOVING_BOARD,
         Reason.KNOWN_VIEW,
+        Reason.OVER_BUDGET,
+        Reason.KNOWN_SCENE,
         Reason.UNUSED,  # a camera may be faster than the LiDAR
     }
 )

@@ -50,7 +50,7 @@ def pairs(seed: int, num: int, jitter_px: float) -> tuple[list[ImageTruth], list
 
 
 def test_agrees_with_coco() -> None:
-    """COCO reads the curve at 101 recalls, zero among them, this at 40 above it: a percent lower."""
+    """COCO reads the curve at 101 recalls, zero among them, this at 40 above it."""
     coco = pytest.importorskip("pycocotools.coco")
     from pycocotools.cocoeval import COCOeval
 
@@ -134,7 +134,9 @@ def test_ignored_truth_and_regions_count_neither_way() -> None:
     )
     truth = ImageTruth(xyxy_px=box, labels=("car",), ignored=np.array([False]))
     assert mean_precision([truth], [found]) == pytest.approx(0.5)
-    assert mean_precision([replace(truth, regions_px=far + [-5, -5, 5, 5])], [found]) == 1.0
+    assert (
+        mean_precision([replace(truth, regions_px=far + np.array([-5, -5, 5, 5]))], [found]) == 1.0
+    )
     beside = ImageTruth(
         xyxy_px=np.vstack([box, far]), labels=("car", "car"), ignored=np.array([False, True])
     )
