@@ -60,6 +60,9 @@ class DetectorConfig(CamerasConfig):
     engine_dir: str = param(
         "", "Folder where TensorRT's engines are kept; empty: ~/.cache/perception_stack/engines."
     )
+    reference: str = param(
+        "", "What is usual for images and detections (YAML, see watch.md); empty: no watch."
+    )
     build_only: bool = param(
         False, "Load the model, which builds TensorRT's engine if it is stale, and stop."
     )

@@ -139,6 +139,10 @@ class LidarDetectorConfig(StepConfig):
         high=5.0,
     )
 
+    reference: str = param(
+        "", "What is usual for scans of the first LiDAR (YAML, see watch.md); empty: no watch."
+    )
+
     @property
     def cloud_topics(self) -> dict[str, str]:
         """Topic of each LiDAR's clouds, the leading one's first."""

@@ -30,12 +30,14 @@ from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.journal import Journal, Reason
 from perception_stack.pipeline.config import ChainConfig
+from perception_stack.pipeline.drift_stage import DriftStage
 from perception_stack.pipeline.fusion_stage import DEPTH, LIDAR, FusionStage
 from perception_stack.pipeline.lidar_stage import LidarStage
 from perception_stack.pipeline.pose_stage import PoseStage
 from perception_stack.pipeline.scan_stage import ScanStage
 from perception_stack.pipeline.tracking_stage import FUSED, POSES, TrackingStage
 from perception_stack.pose.estimates import PoseEstimates
+from perception_stack.watch.drift import Finding
 
 STEPS = ("lidar_detector", "depth_detector", "detector", "fusion", "tracker", "pose_estimator")
 
@@ -76,6 +78,13 @@ class Chain:
         self._depth = DepthDetector(config.depth_detector, journals["depth_detector"])
         self._depth_journal = journals["depth_detector"]
         self._camera_of_frame: dict[str, CameraModel] = {}
+        self._first_lidar = next(iter(config.lidar_detector.cloud_topics))
+        self._cloud_drift = DriftStage(
+            config.lidar_detector.reference, ("points",), journals["lidar_detector"]
+        )
+        self._image_drift = DriftStage(
+            config.detector.reference, ("image", "detections"), journals["detector"]
+        )
         self._detector = None
         if config.detector.enabled:
             from perception_stack.detection.detector import Detector
@@ -152,6 +161,8 @@ class Chain:
     ) -> list[FrameResult]:
         """One LiDAR scan."""
         with self._timed("lidar_detector"):
+            if lidar == self._first_lidar:
+                self._cloud_drift.add_cloud(cloud)
             scans = self._scans.push(lidar, cloud, arrival_ns=arrival_ns)
         return self._detect(scans, arrival_ns)
 
@@ -163,6 +174,8 @@ class Chain:
             return []
         with self._timed("detector"):
             detections = self._detector.detect(image)
+            if camera == self._pose_camera:
+                self._image_drift.add_image(image, detections)
         self._done("detector", [detections])
         return self.add_detections(detections, camera=camera, arrival_ns=arrival_ns)
 
@@ -251,6 +264,11 @@ class Chain:
     def predicted(self) -> list[TrackedObjects]:
         """The newest list as it is expected to be in a while; see the tracker's parameters."""
         return self._tracking.predicted()
+
+    @property
+    def drift(self) -> list[Finding]:
+        """Whether what comes in and goes out is as usual; empty without a reference."""
+        return [*self._image_drift.findings, *self._cloud_drift.findings]
 
     def take_poses(self) -> list[Boxes3D]:
         """Object poses found since the last call, each in its camera's frame."""

@@ -20,6 +20,7 @@ from perception_stack.pillars.config import LidarNetworkConfig
 from perception_stack.pose.config import PoseEstimatorConfig, PoseTrackerConfig
 from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.image.config import ImageTrackerConfig
+from perception_stack.watch.collect.config import FrameCollectorConfig
 
 # set by launch for all nodes at once; the offline chain has no clock to choose
 _ROS_PARAMETERS = frozenset({"use_sim_time", "qos_overrides"})
@@ -41,6 +42,7 @@ class ChainConfig:
     pose_estimator: PoseEstimatorConfig = field(default_factory=PoseEstimatorConfig)
     pose_tracker: PoseTrackerConfig = field(default_factory=PoseTrackerConfig)
     grasp_planner: GraspPlannerConfig = field(default_factory=GraspPlannerConfig)
+    frame_collector: FrameCollectorConfig = field(default_factory=FrameCollectorConfig)
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any], *, where: str) -> ChainConfig:

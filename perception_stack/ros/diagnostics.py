@@ -31,6 +31,8 @@ _QUIET: Final = frozenset(
         Reason.MOVING_BOARD,
         Reason.KNOWN_VIEW,
         Reason.SUPERSEDED,  # a camera may be faster than the network
+        Reason.OVER_BUDGET,
+        Reason.KNOWN_SCENE,
         Reason.UNUSED,  # a camera may be faster than the LiDAR
     }
 )

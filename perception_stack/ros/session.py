@@ -6,7 +6,6 @@ moment a sensor message is handed to the middleware to the moment its result is 
 
 from __future__ import annotations
 
-import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from perception_stack.datatypes import Latency, TrackedObjects
 from perception_stack.errors import PerceptionError
 from perception_stack.io import interfaces, messages
 from perception_stack.io.bags import BagMessage, BagReader
+from perception_stack.io.messages.headers import raw_stamp_ns
 from perception_stack.msg import TrackedObjectArray
 from perception_stack.ros.player import Player
 
@@ -76,7 +76,7 @@ class _Recorder(Node):
     def _on_objects(self, raw: bytes) -> None:
         now_ns = time.monotonic_ns()
         self._raw_objects.append(raw)
-        stamp_ns = _header_stamp_ns(raw)
+        stamp_ns = raw_stamp_ns(raw)
         if (sent_ns := self.sent_ns.get(stamp_ns)) is not None:
             self.run.latencies.append(
                 Latency(step="end to end", stamp_ns=stamp_ns, duration_ns=now_ns - sent_ns)
@@ -120,7 +120,7 @@ def play_and_record(
 
     def on_publish(message: BagMessage) -> None:
         if message.topic == leading:
-            recorder.sent_ns[_header_stamp_ns(message.raw)] = time.monotonic_ns()
+            recorder.sent_ns[raw_stamp_ns(message.raw)] = time.monotonic_ns()
             on_frame()
 
     played = [topic for topic in reader.topics if topic not in unplayed]
@@ -153,13 +153,6 @@ def play_and_record(
 def _spin(executor: SingleThreadedExecutor) -> None:
     with suppress(ExternalShutdownException):
         executor.spin()
-
-
-def _header_stamp_ns(raw: bytes) -> int:
-    """Stamp of a serialised message that begins with a header (CDR, DDS-XTYPES 7.4.3)."""
-    order = "<" if raw[1] & 1 else ">"
-    sec, nanosec = struct.unpack_from(f"{order}iI", raw, 4)
-    return int(sec) * 1_000_000_000 + int(nanosec)
 
 
 def _wait_for_next_diagnostics(recorder: _Recorder) -> None:

@@ -22,6 +22,7 @@ COMMANDS = {
     "convert": "make a rosbag2 recording of a data set",
     "simulate": "make a rosbag2 recording of a simulated scene with exact truth",
     "train": "train our own networks, on the simulator or on labelled data",
+    "watch": "learn what is usual, and find what no longer is and what is worth a label",
     "model": "check a network before a robot relies on it",
     "doctor": "list what is usable on this machine and what to type for what is missing",
 }
@@ -45,6 +46,10 @@ FORMATS = {
     "simulate images": "write labelled pictures of simulated scenes, for training",
     "train detector": "train our own small image detector",
     "train pillars": "train our own small network on LiDAR scans",
+    "watch learn": "learn from recordings what is usual for images, detections and scans",
+    "watch check": "compare a recording with what is usual, and say what differs since when",
+    "watch export": "make a labelling task, for CVAT or as COCO, of snippets that were collected",
+    "model quantise": "make a network run in 8-bit integers, and say what that costs",
     "track kitti-image": "run the image tracker alone over 2-D detections of KITTI",
     "track mot": "run the image tracker alone over detections in MOTChallenge's format",
 }

@@ -16,7 +16,8 @@ from perception_stack.detection.comparison import Comparison, Tolerance, compare
 from perception_stack.detection.config import DetectorConfig
 from perception_stack.detection.detector import Detector
 from perception_stack.detection.manifest import load_manifest
-from perception_stack.errors import ConfigError, DataFileError, ModelLoadError
+from perception_stack.errors import ConfigError, ModelLoadError
+from perception_stack.io.image_files import image_files, load_images
 from perception_stack.journal import Journal
 from perception_stack.tools.console import progress, say, table
 
@@ -30,7 +31,6 @@ or an oriented box more than --angle away, when the scores differ by more than -
 it has no counterpart though its score is above the threshold by more than --score. The exit code
 is 1 if an object differs, 2 if fewer than two back ends can run. 16-bit floats need wider limits.
 """
-_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     manifest = load_manifest(
         args.model, model_dir=Path(args.model_dir) if args.model_dir else None
     )
-    images = _images(args.images)
+    images = image_files(args.images)
     results = _detect(config, _names(args.backends, manifest.file), images)
     tolerance = Tolerance(
         iou=args.iou,
@@ -131,15 +131,6 @@ def _names(given: str, file: Path) -> tuple[str, ...]:
     return names
 
 
-def _images(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise DataFileError(folder, "no such folder")
-    found = sorted(one for one in folder.iterdir() if one.suffix.lower() in _SUFFIXES)
-    if not found:
-        raise DataFileError(folder, f"no images in it ({', '.join(sorted(_SUFFIXES))})")
-    return found
-
-
 def _detect(config: DetectorConfig, names: Sequence[str], images: Sequence[Path]) -> list[Result]:
     """All images through all back ends; one that has no GPU to run on is left out, and said."""
     results = []
@@ -152,8 +143,7 @@ def _detect(config: DetectorConfig, names: Sequence[str], images: Sequence[Path]
                 bar.update(len(images))
                 continue
             found, spent_ms = [], []
-            for path in images:
-                image = _read(path)
+            for image in load_images(images):
                 start = time.perf_counter()
                 found.append(detector.detect(image))
                 spent_ms.append(1e3 * (time.perf_counter() - start))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,19 @@ def time_ns(time: Any) -> int:
 def stamp_ns(header: Any) -> int:
     """Stamp of a ``std_msgs/Header``."""
     return time_ns(header.stamp)
+
+
+def raw_stamp_ns(raw: bytes) -> int:
+    """Stamp of a serialised message that begins with a header (CDR, DDS-XTYPES 7.4.3).
+
+    Raises:
+        DecodeError: too few bytes.
+    """
+    if len(raw) < 12:
+        raise DecodeError(f"{len(raw)} bytes are no message with a header")
+    order = "<" if raw[1] & 1 else ">"
+    sec, nanosec = struct.unpack_from(f"{order}iI", raw, 4)
+    return int(sec) * _S + int(nanosec)
 
 
 def time_to_msg(at_ns: int, *, build: Build = build_message) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,10 +15,13 @@ from perception_stack.detection.config import DetectorConfig
 from perception_stack.errors import ConfigError
 from perception_stack.io import messages
 from perception_stack.journal import Reason
+from perception_stack.pipeline.drift_stage import DriftStage
 from perception_stack.ros import qos
 from perception_stack.ros.detection_outputs import DetectionOutputs
+from perception_stack.ros.drift_status import DriftStatus
 from perception_stack.ros.newest import Newest
 from perception_stack.ros.step_node import StepNode, run
+from perception_stack.watch.drift import Finding
 
 _PROMPTS = "detector.prompts"
 
@@ -64,6 +68,11 @@ class DetectorNode(StepNode):
             )
             for name in topics
         }
+        self._drift = {
+            name: DriftStage(config.reference, ("image", "detections"), journal) for name in topics
+        }
+        if config.reference:
+            self._drift_status = DriftStatus(self, self._findings)
         self._newest = Newest(self, self._detect, journal)
         self.add_on_set_parameters_callback(self._on_parameters)
         for name, topic in topics.items():
@@ -78,7 +87,15 @@ class DetectorNode(StepNode):
             found = self._detector.detect_all(list(images.values()))
             for (name, image), detections in zip(images.items(), found, strict=True):
                 self._outputs[name].publish(image, detections)
+                self._drift[name].add_image(image, detections)
         self.frames_done("detector", len(found))
+
+    def _findings(self) -> list[Finding]:
+        return [
+            replace(one, part=f"{name} {one.part}".strip())
+            for name, stage in self._drift.items()
+            for one in stage.findings
+        ]
 
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         for one in parameters:

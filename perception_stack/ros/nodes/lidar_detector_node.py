@@ -14,9 +14,11 @@ from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.io import messages
 from perception_stack.lidar.config import LidarDetectorConfig
 from perception_stack.pillars.config import LidarNetworkConfig
+from perception_stack.pipeline.drift_stage import DriftStage
 from perception_stack.pipeline.lidar_stage import LidarStage
 from perception_stack.pipeline.scan_stage import ScanStage
 from perception_stack.ros import conversions, qos
+from perception_stack.ros.drift_status import DriftStatus
 from perception_stack.ros.frames import FrameListener
 from perception_stack.ros.occupancy import OccupancyOutput
 from perception_stack.ros.step_node import StepNode, arrival_ns, run
@@ -39,6 +41,9 @@ class LidarDetectorNode(StepNode):
         network = self.config("lidar_network", LidarNetworkConfig)
         self._detector = LidarStage(config, network, journal)
         self._detector.warm_up()
+        self._drift = DriftStage(config.reference, ("points",), journal)
+        if self._drift.enabled:
+            self._status = DriftStatus(self, lambda: self._drift.findings)
         self._occupancy = OccupancyOutput(self, config, frames, journal)
         self._clusters = self.advertise(Detection3DArray, "clusters", qos.RESULT)
         self._points = self.advertise(PointCloud2, "obstacle_points", qos.RESULT)
@@ -49,9 +54,10 @@ class LidarDetectorNode(StepNode):
 
     def _on_points(self, name: str, msg: PointCloud2) -> None:
         self._update_expectations()
-        self._push(
-            lambda: self._scans.push(name, messages.cloud_from_msg(msg), arrival_ns=arrival_ns())
-        )
+        cloud = messages.cloud_from_msg(msg)
+        if name == next(iter(self._topics)):
+            self._drift.add_cloud(cloud)
+        self._push(lambda: self._scans.push(name, cloud, arrival_ns=arrival_ns()))
 
     def _expire(self) -> None:
         self._update_expectations()

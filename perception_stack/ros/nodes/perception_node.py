@@ -15,6 +15,7 @@ from perception_stack.pipeline.config import ChainConfig, section_types
 from perception_stack.pipeline.fusion_stage import DEPTH, LIDAR
 from perception_stack.pipeline.inputs import Input, expect, feed, inputs_of
 from perception_stack.ros import conversions, qos
+from perception_stack.ros.drift_status import DriftStatus
 from perception_stack.ros.frames import FrameListener
 from perception_stack.ros.outputs import ObjectOutputs
 from perception_stack.ros.step_node import StepNode, arrival_ns, run
@@ -60,6 +61,8 @@ class PerceptionNode(StepNode):
         if not self._chain.detects_in_images:
             text = "no model configured (parameter detector.model); listening to 'detections'"
             self.get_logger().warning(text)
+        if self._chain.drift:
+            self._drift = DriftStatus(self, lambda: self._chain.drift)
         for one in inputs_of(self._config):
             msg_type, profile = _TYPES[one.kind]
             self.subscribe(msg_type, one.topic, partial(self._on_message, one), profile)

@@ -1,0 +1,44 @@
+"""Image files and folders of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from perception_stack.datatypes import ColorImage
+from perception_stack.errors import DataFileError
+
+SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images of a folder by name.
+
+    Raises:
+        DataFileError: no such folder, or no image in it.
+    """
+    if not folder.is_dir():
+        raise DataFileError(folder, "no such folder")
+    found = sorted(one for one in folder.iterdir() if one.suffix.lower() in SUFFIXES)
+    if not found:
+        raise DataFileError(folder, f"no images in it ({', '.join(sorted(SUFFIXES))})")
+    return found
+
+
+def load_images(paths: Iterable[Path]) -> Iterator[ColorImage]:
+    """Image files with made-up stamps, 100 ms apart.
+
+    Raises:
+        DataFileError: a file that is no image.
+    """
+    import cv2
+
+    for i, path in enumerate(paths):
+        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if bgr is None:
+            raise DataFileError(path, "no image")
+        yield ColorImage(
+            frame_id="camera", stamp_ns=i * 100_000_000, bgr=bgr.astype(np.uint8, copy=False)
+        )
