@@ -248,7 +248,8 @@ def wrapper(data: Path, rounds: int) -> None:
     raw = [run(plain_input(messages.image_from_msg(one).bgr)[0]) for one in inputs]
     current: list[np.ndarray] = []
     ours = our_detector(data)
-    ours._model = SimpleNamespace(run=lambda _: [current[0][None]])  # the network costs nothing
+    # the network costs nothing
+    ours._model = SimpleNamespace(batch=1, run=lambda _: [current[0][None]])
     arms: dict[str, Callable[[Any], object]] = {
         PLAIN: plain_detector(lambda _: current[0]),
         "perception_stack": lambda one: ours.detect(messages.image_from_msg(one)),

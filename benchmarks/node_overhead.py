@@ -202,7 +202,9 @@ def measure(data: Path, num: int) -> Table:
         )
         table.add(
             "detector",
-            lambda f=frame: detector_node._on_image(deserialize_message(f.image_raw, Image)),
+            lambda f=frame: detector_node._detect(
+                {"camera": deserialize_message(f.image_raw, Image)}
+            ),
             lambda f=frame: detector.detect(f.image),
         )
     counts = fusion_node.journals["fusion"].counts

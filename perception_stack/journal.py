@@ -49,6 +49,7 @@ class Reason(str, Enum):
     NO_SUPPORT = "no_support", "no table, floor or wall was found; all that is seen stands out"
     DUPLICATE = "duplicate", "a second box of one body"
     NON_FINITE_BOXES = "non_finite_boxes", "boxes with NaN, infinite or impossible values"
+    OUT_OF_IMAGE = "out_of_image", "boxes without an area within the image"
     OUT_OF_VIEW = "out_of_view", "3-D boxes that no camera sees"
     SYNC_MISS = "sync_miss", "no partner within the tolerance"
     SYNC_TIMEOUT = "sync_timeout", "went on without a partner that did not come in time"

@@ -160,7 +160,8 @@ class Detector:
                 output[slot : slot + 1] if shape[0] == 1 else output
                 for output, shape in zip(outputs, self._shapes, strict=True)
             ]
-            candidates = self._decoder.decode(own, self._manifest, self._threshold)
+            with np.errstate(invalid="ignore", over="ignore"):  # what is no number is counted
+                candidates = self._decoder.decode(own, self._manifest, self._threshold)
             yield self._select(candidates, placement, stamp_ns=view.stamp_ns)
 
 

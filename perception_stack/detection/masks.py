@@ -47,16 +47,21 @@ class Piece:
 
 
 class MaskSource(Protocol):
-    """Gives the masks of candidates one by one, as most are never asked for."""
+    """Gives the masks of candidates that stay, as most are never asked for."""
 
-    def grid(self, row: int, box: FloatArray) -> tuple[NDArray[np.float32], FloatArray]:
-        """Values float32 [h, w] that cover a candidate's box, and the edges of their area.
+    def grids(
+        self, rows: NDArray[np.intp], boxes: FloatArray
+    ) -> tuple[list[NDArray[np.float32]], FloatArray]:
+        """Values float32 [h, w] that cover each box, and the edges of their areas.
 
         They are above zero where the object is, and stay valid when the network's outputs do not.
 
         Args:
-            row: Of the candidate.
-            box: float64 [4], in pixels of the network's input.
+            rows: int [N], of the candidates.
+            boxes: float64 [N, 4], theirs, in pixels of the network's input.
+
+        Returns:
+            N grids, and float64 [N, 4] in pixels of the input.
         """
 
 
@@ -77,13 +82,19 @@ class Prototypes:
     ) -> None:
         self._prototypes = np.ascontiguousarray(prototypes, dtype=np.float32)
         self._weights = np.ascontiguousarray(weights, dtype=np.float32)
-        self._cell_px = np.array(size_px) / prototypes.shape[:0:-1]
+        self._size_px = size_px
 
-    def grid(self, row: int, box: FloatArray) -> tuple[NDArray[np.float32], FloatArray]:
-        """Logits of the cells that the box needs."""
-        window = _window(box, self._cell_px, self._prototypes.shape[1:])
-        values = _sum(self._prototypes, self._weights[row], window)
-        return values, _edges(window, self._cell_px)
+    def grids(
+        self, rows: NDArray[np.intp], boxes: FloatArray
+    ) -> tuple[list[NDArray[np.float32]], FloatArray]:
+        """Logits of the cells that the boxes need."""
+        windows, edges = _windows(boxes, self._size_px, self._prototypes.shape[1:])
+        weights = self._weights[rows]
+        sums = [
+            _sum(self._prototypes, weight, window)
+            for weight, window in zip(weights, windows, strict=True)
+        ]
+        return sums, edges
 
 
 class Grids:
@@ -91,7 +102,7 @@ class Grids:
 
     Args:
         values: float32 [M, h, w].
-        level: Above it a value is of the object.
+        level: Above it a value is of the object: 0 for logits, 0.5 for probabilities.
         size_px: Width and height of the input that each grid covers; None: it covers its box.
     """
 
@@ -99,16 +110,20 @@ class Grids:
         self, values: NDArray[np.float32], level: float, size_px: tuple[int, int] | None
     ) -> None:
         self._values, self._level = values, np.float32(level)
-        self._cell_px = None if size_px is None else np.array(size_px) / values.shape[:0:-1]
+        self._size_px = size_px
 
-    def grid(self, row: int, box: FloatArray) -> tuple[NDArray[np.float32], FloatArray]:
-        """The grid, or those of its cells that the box needs."""
-        if self._cell_px is None:
-            return self._values[row] - self._level, box
-        window = _window(box, self._cell_px, self._values.shape[1:])
-        left, top, right, bottom = window
-        cells = self._values[row, top:bottom, left:right]
-        return cells - self._level, _edges(window, self._cell_px)
+    def grids(
+        self, rows: NDArray[np.intp], boxes: FloatArray
+    ) -> tuple[list[NDArray[np.float32]], FloatArray]:
+        """The grids, or those of their cells that the boxes need."""
+        if self._size_px is None:
+            return [self._values[row] - self._level for row in rows], boxes
+        windows, edges = _windows(boxes, self._size_px, self._values.shape[1:])
+        parts = [
+            self._values[row, top:bottom, left:right] - self._level
+            for row, (left, top, right, bottom) in zip(rows, windows.tolist(), strict=True)
+        ]
+        return parts, edges
 
 
 def label_image(
@@ -137,25 +152,34 @@ def warm_up(most: int) -> None:
     """Compile what the first object would otherwise have to wait for; ``most`` as above."""
     one = np.ones((1, 1, 1), dtype=np.float32)
     box = np.array([0.0, 0.0, 2.0, 2.0])
-    values, _ = Prototypes(one, one[0], (2, 2)).grid(0, box)
-    piece = Piece(values=values, region_px=box, box_px=box)
+    values, _ = Prototypes(one, one[0], (2, 2)).grids(np.zeros(1, dtype=np.intp), box[None])
+    piece = Piece(values=values[0], region_px=box, box_px=box)
     label_image([[piece]], size_px=(2, 2), most=most)
 
 
-def _window(box: FloatArray, cell_px: FloatArray, shape: Sequence[int]) -> NDArray[np.intp]:
-    """First and last but one column and row of the cells whose values matter within a box."""
+def _windows(
+    boxes: FloatArray, size_px: tuple[int, int], shape: Sequence[int]
+) -> tuple[NDArray[np.intp], FloatArray]:
+    """Of a grid over the input, the cells whose values matter within each box.
+
+    Args:
+        boxes: float64 [N, 4].
+        size_px: Width and height of the input.
+        shape: Rows and columns of the grid.
+
+    Returns:
+        First column and row, and those behind the last, int [N, 4]; their edges, float64 [N, 4].
+    """
     last = np.array([shape[1], shape[0]])
+    cell_px = np.array(size_px) / last
     # interpolation looks half a cell further
-    low = np.floor(np.minimum(box[:2], box[2:]) / cell_px - 0.5)
-    high = np.ceil(np.maximum(box[:2], box[2:]) / cell_px + 0.5)
+    low = np.floor(boxes[:, :2] / cell_px - 0.5)
+    high = np.ceil(boxes[:, 2:] / cell_px + 0.5)
     low = np.clip(low, 0, last - 1)
     high = np.clip(high, low + 1, last)
-    return np.concatenate([low, high]).astype(np.intp)
-
-
-def _edges(window: NDArray[np.intp], cell_px: FloatArray) -> FloatArray:
-    edges: FloatArray = np.tile(cell_px, 2) * window.astype(np.float64)
-    return edges
+    windows = np.hstack([low, high])
+    edges: FloatArray = windows * np.tile(cell_px, 2)
+    return windows.astype(np.intp), edges
 
 
 @compiled

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import ColorImage, Detections2D, FloatArray, Keypoints2D
+from perception_stack.datatypes import ColorImage, Detections2D, Keypoints2D
 from perception_stack.detection import tiling
 from perception_stack.detection.candidates import Candidates, Found
 from perception_stack.detection.decoders import gives
@@ -51,7 +51,13 @@ class Selection:
         best = np.argmax(by_class, axis=1)
         score = by_class[np.arange(len(by_class)), best]
         boxes = placement.to_image(candidates.boxes)
-        rows = self._real(boxes, score, np.flatnonzero(~(score < self._threshold)), stamp_ns)
+        rows = np.flatnonzero(~(score < self._threshold))
+        finite = np.isfinite(candidates.boxes[rows]).all(axis=1) & np.isfinite(score[rows])
+        self._count(Reason.NON_FINITE_BOXES, candidates, rows[~finite], stamp_ns)
+        rows = rows[finite]
+        inside = (boxes[rows, 2:] > boxes[rows, :2]).all(axis=1)
+        self._count(Reason.OUT_OF_IMAGE, candidates, rows[~inside], stamp_ns)
+        rows = rows[inside]
         rotated, keypoints = candidates.rotated, candidates.keypoints
         found = Found(
             xyxy_px=boxes[rows],
@@ -96,18 +102,13 @@ class Selection:
             masks=() if "masks" in given else None,
         )
 
-    def _real(
-        self, boxes: FloatArray, score: FloatArray, rows: NDArray[np.intp], stamp_ns: int
-    ) -> NDArray[np.intp]:
-        """Rows that are numbers and have an area within the image; the others are counted."""
-        area = (boxes[rows, 2:] > boxes[rows, :2]).all(axis=1)  # False for NaN
-        real = area & np.isfinite(boxes[rows]).all(axis=1) & np.isfinite(score[rows])
-        if not real.all():
-            bad = rows[~real][0]
-            detail = f"box {boxes[bad].tolist()}, score {score[bad]:g}"
-            num = int(np.count_nonzero(~real))
-            self._journal.count(Reason.NON_FINITE_BOXES, stamp_ns=stamp_ns, detail=detail, num=num)
-        return rows[real]
+    def _count(
+        self, reason: Reason, candidates: Candidates, rows: NDArray[np.intp], stamp_ns: int
+    ) -> None:
+        if len(rows):
+            box, score = candidates.boxes[rows[0]], candidates.scores[rows[0]].max()
+            detail = f"box {box.tolist()} in the network's input, score {score:g}"
+            self._journal.count(reason, stamp_ns=stamp_ns, detail=detail, num=len(rows))
 
     def _best(self, found: Found) -> NDArray[np.intp]:
         groups = self._labels.groups[found.class_idx]
@@ -150,10 +151,10 @@ def _with_masks(
     source = candidates.masks
     if source is None:
         return found
-    masks = []
-    for row, box_px in zip(rows, found.xyxy_px, strict=True):
-        values, edges = source.grid(row, candidates.boxes[row])
-        region_px = placement.edges_to_image(edges)
-        piece = Piece(values=values, region_px=region_px, box_px=box_px)
-        masks.append((piece,))
-    return replace(found, masks=tuple(masks))
+    grids, edges = source.grids(rows, candidates.boxes[rows])
+    regions_px = placement.edges_to_image(edges)
+    masks = tuple(
+        (Piece(values=values, region_px=region_px, box_px=box_px),)
+        for values, region_px, box_px in zip(grids, regions_px, found.xyxy_px, strict=True)
+    )
+    return replace(found, masks=masks)

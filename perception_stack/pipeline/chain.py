@@ -135,6 +135,8 @@ class Chain:
     def expect_masks(self, expected: bool, *, camera: str = "camera") -> None:
         """Say whether masks come with a camera's detections."""
         self._fusion.expect_masks(expected, camera=camera)
+        if self._pose is not None and camera == self._pose_camera:
+            self._pose.expect_masks(expected)
 
     def add_camera(self, camera: CameraModel, *, name: str = "camera") -> None:
         """Intrinsics of a camera, by the name of its detections."""
@@ -204,11 +206,17 @@ class Chain:
         self, mask: LabelImage, *, stamp_ns: int, camera: str = "camera", arrival_ns: int
     ) -> list[FrameResult]:
         """Which pixels belong to which of the detections of the same stamp."""
+        results: list[FrameResult] = []
+        if camera == self._pose_camera:
+            results += self._find_poses(
+                lambda stage: stage.push_mask(mask, stamp_ns=stamp_ns, arrival_ns=arrival_ns),
+                arrival_ns,
+            )
         with self._timed("fusion"):
             boxes = self._fusion.push_mask(
                 mask, stamp_ns=stamp_ns, camera=camera, arrival_ns=arrival_ns
             )
-        return self._track(boxes, arrival_ns)
+        return results + self._track(boxes, arrival_ns)
 
     def add_depth(self, depth: DepthImage, *, arrival_ns: int) -> list[FrameResult]:
         """One depth image."""

@@ -23,11 +23,12 @@ from perception_stack.geometry.boxes import transform_boxes
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.journal import Journal, Reason
+from perception_stack.pipeline.masked_detections import MaskedDetections
 from perception_stack.pipeline.sensor_placement import FusionFrame, Placement, SensorPlacement
 from perception_stack.pipeline.transform_queue import TransformQueue
 
 LIDAR, DEPTH = "lidar", "depth"
-_BOXES, _POINTS, _DETECTIONS, _MASK = "boxes", "points", "detections", "mask"
+_BOXES, _POINTS = "boxes", "points"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,7 @@ class FusionStage:
             # a depth image is the camera's own and shares the offset of its clock
             DEPTH: self._lane(DEPTH, [replace(one, offset_s=0.0) for one in cameras]),
         }
-        self._masks = {one.name: self._exactly(_DETECTIONS, _MASK) for one in cameras}
-        for masks in self._masks.values():
-            masks.expect(_MASK, False)
+        self._masks = {one.name: MaskedDetections(config, journal) for one in cameras}
         self._silence_ns = round(config.lidar_silence_s * 1e9)
         self._newest_lidar_ns: int | None = None
 
@@ -91,7 +90,7 @@ class FusionStage:
 
     def expect_masks(self, expected: bool, *, camera: str = "camera") -> None:
         """Say whether masks come with a camera's detections."""
-        self._masks[camera].expect(_MASK, expected)
+        self._masks[camera].expect(expected)
 
     def expect_points(self, expected: bool, *, sensor: str = LIDAR) -> None:
         """Say whether points come with the boxes of a sensor."""
@@ -134,16 +133,15 @@ class FusionStage:
         self, detections: Detections2D, *, camera: str = "camera", arrival_ns: int
     ) -> list[Boxes3D]:
         """2-D detections of one image."""
-        masks, stamp_ns = self._masks[camera], detections.stamp_ns
-        sets = masks.push(_DETECTIONS, stamp_ns, detections, arrival_ns=arrival_ns)
-        return self._pair_detections(camera, sets, arrival_ns)
+        masked = self._masks[camera].push_detections(detections, arrival_ns=arrival_ns)
+        return self._pair_detections(camera, masked, arrival_ns)
 
     def push_mask(
         self, mask: LabelImage, *, stamp_ns: int, camera: str = "camera", arrival_ns: int
     ) -> list[Boxes3D]:
         """Which pixel of one image belongs to which detection."""
-        sets = self._masks[camera].push(_MASK, stamp_ns, mask, arrival_ns=arrival_ns)
-        return self._pair_detections(camera, sets, arrival_ns)
+        masked = self._masks[camera].push_mask(mask, stamp_ns=stamp_ns, arrival_ns=arrival_ns)
+        return self._pair_detections(camera, masked, arrival_ns)
 
     def ready(self, now_ns: int) -> list[Boxes3D]:
         """What a transform that came since makes possible, at an arrival time of now."""
@@ -186,7 +184,7 @@ class FusionStage:
     ) -> list[Boxes3D]:
         fused = []
         for camera, masks in self._masks.items():
-            fused += self._pair_detections(camera, take(masks), now_ns)
+            fused += self._pair_detections(camera, masks.take(take), now_ns)
         # what the depth camera finds may still join the LiDAR's
         for sensor in (DEPTH, LIDAR):
             lane = self._lanes[sensor]
@@ -218,16 +216,13 @@ class FusionStage:
             return Obstacles.of(boxes)
 
     def _pair_detections(
-        self, camera: str, sets: list[PairedSet], now_ns: int | None
+        self, camera: str, masked: list[Detections2D], now_ns: int | None
     ) -> list[Boxes3D]:
         fused = []
-        for one in sets:
-            detections = one.reference
-            if one.companions[_MASK] is not None:
-                detections = replace(detections, mask=one.companions[_MASK])
+        for one in masked:
             for sensor in (DEPTH, LIDAR):
                 paired = self._lanes[sensor].pairing.push(
-                    camera, one.stamp_ns, detections, arrival_ns=now_ns or 0
+                    camera, one.stamp_ns, one, arrival_ns=now_ns or 0
                 )
                 fused += self._fuse_all(sensor, paired, now_ns)
         return fused

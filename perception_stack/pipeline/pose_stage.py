@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from perception_stack.datatypes import ColorImage, DepthImage, Detections2D
+from perception_stack.datatypes import ColorImage, DepthImage, Detections2D, LabelImage
 from perception_stack.depth.registration import register
 from perception_stack.errors import (
     CalibrationError,
@@ -22,6 +22,7 @@ from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.journal import Journal, Reason
+from perception_stack.pipeline.masked_detections import MaskedDetections
 from perception_stack.pipeline.transform_queue import TransformQueue
 from perception_stack.pose.config import PoseEstimatorConfig, PoseTrackerConfig
 from perception_stack.pose.estimates import Found, PoseEstimates, estimates_of
@@ -55,6 +56,7 @@ class PoseStage:
     ) -> None:
         self._frames = frames
         self._journal = journal
+        self._masks = MaskedDetections(pairing, journal)
         self._estimator = PoseEstimator(config, journal)
         self._tracker = PoseTracker(following, self._estimator, journal)
         self._following = following
@@ -85,6 +87,10 @@ class PoseStage:
     def set_depth_camera(self, camera: CameraModel) -> None:
         """Intrinsics of a depth camera that is not the one that detects."""
         self._depth_cameras[camera.frame_id] = camera
+
+    def expect_masks(self, expected: bool) -> None:
+        """Say whether masks come with the detections."""
+        self._masks.expect(expected)
 
     def warm_up(self) -> None:
         """Compile what the first frame would otherwise have to wait for."""
@@ -122,13 +128,15 @@ class PoseStage:
 
     def push_detections(self, detections: Detections2D, *, arrival_ns: int) -> list[PoseEstimates]:
         """2-D detections of one image."""
-        if self._where != "detections":
-            return []
-        stamp_ns = detections.stamp_ns
-        return self._estimate_all(
-            self._pairing.push(_DETECTIONS, stamp_ns, detections, arrival_ns=arrival_ns),
-            arrival_ns,
-        )
+        masked = self._masks.push_detections(detections, arrival_ns=arrival_ns)
+        return self._pair(masked, arrival_ns)
+
+    def push_mask(
+        self, mask: LabelImage, *, stamp_ns: int, arrival_ns: int
+    ) -> list[PoseEstimates]:
+        """Which pixel of one image belongs to which detection."""
+        masked = self._masks.push_mask(mask, stamp_ns=stamp_ns, arrival_ns=arrival_ns)
+        return self._pair(masked, arrival_ns)
 
     def push_depth(self, depth: DepthImage, *, arrival_ns: int) -> list[PoseEstimates]:
         """One depth image."""
@@ -151,11 +159,21 @@ class PoseStage:
 
     def expire(self, now_ns: int) -> list[PoseEstimates]:
         """What has waited too long for a partner, at an arrival time of now."""
-        return self._estimate_all(self._pairing.expire(now_ns), now_ns) + self.ready(now_ns)
+        poses = self._pair(self._masks.take(lambda one: one.expire(now_ns)), now_ns)
+        poses += self._estimate_all(self._pairing.expire(now_ns), now_ns)
+        return poses + self.ready(now_ns)
 
     def flush(self) -> list[PoseEstimates]:
         """Everything that still waits; nothing more will come."""
-        return self._estimate_all(self._pairing.flush(), 0) + self.ready(None)
+        poses = self._pair(self._masks.take(lambda one: one.flush()), 0)
+        return poses + self._estimate_all(self._pairing.flush(), 0) + self.ready(None)
+
+    def _pair(self, masked: list[Detections2D], arrival_ns: int) -> list[PoseEstimates]:
+        poses = []
+        for one in masked if self._where == "detections" else ():
+            sets = self._pairing.push(_DETECTIONS, one.stamp_ns, one, arrival_ns=arrival_ns)
+            poses += self._estimate_all(sets, arrival_ns)
+        return poses
 
     def _estimate_all(self, sets: list[PairedSet], arrival_ns: int) -> list[PoseEstimates]:
         poses = []

@@ -25,6 +25,7 @@ _QUIET: Final = frozenset(
         Reason.NON_FINITE_POINTS,
         Reason.CROPPED_POINTS,
         Reason.ROBOT_POINTS,
+        Reason.OUT_OF_IMAGE,
         Reason.OUT_OF_VIEW,
         Reason.NO_BOARD,
         Reason.BLURRED_BOARD,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from perception_stack import networks
-from perception_stack.datatypes import ColorImage, Detections2D, FloatArray
+from perception_stack.datatypes import Detections2D, FloatArray
 from perception_stack.detection.comparison import Comparison, Tolerance, compare
 from perception_stack.detection.config import DetectorConfig
 from perception_stack.detection.detector import Detector
@@ -156,16 +156,7 @@ def _detect(config: DetectorConfig, names: Sequence[str], images: Sequence[Path]
     return results
 
 
-def _read(path: Path) -> ColorImage:
-    import cv2
-
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise DataFileError(path, "no image")
-    return ColorImage(frame_id="camera", stamp_ns=0, bgr=bgr.astype(np.uint8, copy=False))
-
-
-def _measures(reference: Result) -> list[tuple[str, str, Callable[[FloatArray], float]]]:
+ef _measures(reference: Result) -> list[tuple[str, str, Callable[[FloatArray], float]]]:
     """What is compared of objects such as these: heading, field of the comparison, worst case."""
     given = reference.found[0]
     found: list[tuple[str, str, Callable[[FloatArray], float]]] = [

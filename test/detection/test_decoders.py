@@ -190,12 +190,13 @@ def test_prototypes_are_summed_by_the_weights_of_the_cell() -> None:
     whole = np.array([0.0, 0, WIDTH_PX, HEIGHT_PX])
     for row, column in enumerate(columns[:5]):
         assert found.masks is not None
-        values, edges = found.masks.grid(row, whole)
+        (values,), (edges,) = found.masks.grids(np.array([row]), whole[None])
         weights = cells[0, 7:, column].astype(float)
         np.testing.assert_allclose(values, np.tensordot(weights, prototypes[0], 1), rtol=1e-5)
         np.testing.assert_array_equal(edges, whole)
         # a box needs its own cells and those that interpolation touches, and no others
-        values, edges = found.masks.grid(row, np.array([41.0, 22, 59, 37]))
+        box = np.array([[41.0, 22, 59, 37]])
+        (values,), (edges,) = found.masks.grids(np.array([row]), box)
         np.testing.assert_array_equal(edges, [36, 20, 64, 40])
         part = np.tensordot(weights, prototypes[0, :, 5:10, 9:16], 1)
         np.testing.assert_allclose(values, part, rtol=1e-5)
@@ -213,7 +214,8 @@ def test_query_masks_cover_the_input(outputs: tuple[str, ...]) -> None:
     assert len(rows) > 5
     assert found.masks is not None
     for row, query in enumerate(rows):
-        grid, edges = found.masks.grid(row, np.array([0.0, 0, WIDTH_PX, HEIGHT_PX]))
+        whole = np.array([[0.0, 0, WIDTH_PX, HEIGHT_PX]])
+        (grid,), (edges,) = found.masks.grids(np.array([row]), whole)
         np.testing.assert_array_equal(grid, values[2][0, query])
         np.testing.assert_array_equal(edges, [0, 0, WIDTH_PX, HEIGHT_PX])
 
@@ -239,7 +241,7 @@ def test_mask_rcnn_masks_lie_over_their_boxes_or_the_input(kind: str) -> None:
     np.testing.assert_allclose(found.scores.max(axis=1), score[rows], rtol=1e-6)
     assert found.masks is not None
     box = np.array([0.0, 0, WIDTH_PX, HEIGHT_PX]) if kind == "whole" else found.boxes[2]
-    grid, edges = found.masks.grid(2, box)
+    (grid,), (edges,) = found.masks.grids(np.array([2]), box[None])
     np.testing.assert_array_equal(edges, box)
     np.testing.assert_allclose(grid, masks[3, 0] - 0.5, atol=1e-6)
 

@@ -124,7 +124,7 @@ def test_cells_that_a_box_does_not_need_change_nothing(seed: int) -> None:
         [[Piece(values=full, region_px=whole, box_px=box)]], size_px=(48, 40), most=1
     )
     for source in sources:
-        values, edges = source.grid(0, box)
+        (values,), (edges,) = source.grids(np.array([0]), box[None])
         piece = Piece(values=values, region_px=edges, box_px=box)
         found = label_image([[piece]], size_px=(48, 40), most=1)
         assert np.count_nonzero(found != expected) <= 1

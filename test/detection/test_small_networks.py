@@ -244,8 +244,9 @@ def test_no_objects_leave_empty_fields_of_the_right_shape(
         assert found.rotated_px.shape == (0, 5)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_nan_from_the_network_is_counted(family: str, paths: dict[str, Path]) -> None:
+def test_what_is_no_number_is_counted(family: str, value: float, paths: dict[str, Path]) -> None:
     """As of 16-bit floats that were too small for what a network reckons."""
     journal = Journal()
     one = Detector(DetectorConfig(model=str(paths[family]), backend="onnxruntime"), journal)
@@ -256,7 +257,7 @@ def test_nan_from_the_network_is_counted(family: str, paths: dict[str, Path]) ->
 
         def run(self, inputs: Any) -> list[np.ndarray]:
             return [
-                np.full_like(out, np.nan) if out.dtype == np.float32 else out
+                np.full_like(out, value) if out.dtype == np.float32 else out
                 for out in model.run(inputs)
             ]
 
@@ -275,3 +276,13 @@ def test_more_objects_than_a_label_image_can_tell_apart_are_refused(
     mask = detector(path).detect(picture(0)).mask
     assert mask is not None
     assert mask.dtype == np.uint8
+
+
+def test_a_box_beside_the_image_is_none_in_it(paths: dict[str, Path]) -> None:
+    """The network sees both of its objects beside an image that is only a strip."""
+    journal = Journal()
+    config = DetectorConfig(model=str(paths["yolov8_seg"]), backend="onnxruntime")
+    found = Detector(config, journal).detect(picture(0, width=10, height=300))
+    assert (len(found), journal.counts) == (0, {Reason.OUT_OF_IMAGE: 2})
+    assert found.mask is not None
+    assert not found.mask.any()

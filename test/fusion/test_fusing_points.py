@@ -436,12 +436,13 @@ def wall_of_points(x_m: float, half_m: float) -> np.ndarray:
     return np.column_stack([np.full(y.size, x_m), y.ravel(), z.ravel()]).astype(np.float32)
 
 
-def test_mask_decides_where_the_box_does_not() -> None:
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_mask_decides_where_the_box_does_not(kind: type) -> None:
     """Two people in boxes that are much too wide; the masks tell them apart."""
     truth = blocks((9.0, 0.5, 0.6, 0.6, 1.7, 0.0), (9.3, -0.3, 0.6, 0.6, 1.8, 0.0))
     xyz_m, of_point = scan(truth)
     tight = view(truth, ("pedestrian", "pedestrian"))
-    mask = np.zeros((375, 1242), dtype=np.uint16)
+    mask = np.zeros((375, 1242), dtype=kind)
     for i in (1, 0):
         left, top, right, bottom = np.rint(tight.detections.xyxy_px[i]).astype(int)
         mask[top : bottom + 1, left : right + 1] = i + 1

@@ -76,7 +76,7 @@ def seen(stamp_ns: int, frame_id: str = "camera", *, shift_px: float = 0.0) -> D
 
 
 def test_both_sensors_agree() -> None:
-    """Nobody has spoken of masks, so nothing waits for one: a model of our own sends none."""
+    """Nobody has spoken of masks, so nothing waits for one."""
     one, _, journal = stage()
     one.set_camera(camera())
     assert one.push_obstacles(car(5), arrival_ns=0) == []

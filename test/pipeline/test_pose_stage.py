@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -166,3 +167,31 @@ def test_frame_whose_place_is_not_known_in_time_is_estimated_anew(monkeypatch) -
     assert found.boxes.stamp_ns == DETECTIONS.stamp_ns
     assert len(seen.scenes) == 1
     assert journal.counts == {Reason.NO_TRANSFORM: 1}
+
+
+def test_a_mask_joins_the_detections_of_its_image(
+    parts: tuple[PoseStage, Seen, FrameTree, Journal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, seen, _, journal = parts
+    given: list[Detections2D] = []
+    find = seen.find
+    monkeypatch.setattr(
+        seen, "find", lambda detections, scene: given.append(detections) or find(detections, scene)
+    )
+    stage.expect_masks(True)
+    mask = np.zeros((120, 160), np.uint8)
+    mask[20:30, 20:30] = 1
+    depth = DepthImage(
+        frame_id="color", stamp_ns=5, depth_m=np.full((120, 160), DEPTH_M, np.float32)
+    )
+    assert stage.push_detections(DETECTIONS, arrival_ns=0) == []
+    assert stage.push_depth(depth, arrival_ns=0) == []
+    assert len(stage.push_mask(mask, stamp_ns=5, arrival_ns=0)) == 1
+    assert [one.mask is mask for one in given] == [True]
+    # one that does not come is not waited for longer than others are
+    later = replace(DETECTIONS, stamp_ns=50)
+    assert stage.push_detections(later, arrival_ns=0) == []
+    assert stage.push_depth(replace(depth, stamp_ns=50), arrival_ns=0) == []
+    assert len(stage.expire(10**9)) == 1
+    assert given[-1].mask is None
+    assert journal.counts[Reason.SYNC_TIMEOUT] == 1

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from perception_stack.datatypes import Keypoints2D
 from perception_stack.errors import ShapeError
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.pose.keypoints import pose_from_keypoints, pose_from_tag
@@ -52,6 +53,21 @@ def test_wrong_and_absent_keypoints_are_left_out() -> None:
     found = pose_from_keypoints(POINTS_M, uv_px, CAMERA)
     assert found is not None
     assert np.flatnonzero(~found.inliers).tolist() == [2, 5]
+    assert np.abs(error_of(found.pose, truth)).max() < 1e-5
+
+
+def test_keypoints_of_a_network_are_taken_where_they_are_seen() -> None:
+    """Those that it did not see lie anywhere."""
+    truth = some_pose(4)
+    uv_px = seen(truth, POINTS_M)
+    uv_px[[2, 7]] = 0.0
+    score = np.full(12, 0.9)
+    score[[2, 7]] = 0.1
+    names = tuple(f"corner {i}" for i in range(12))
+    keypoints = Keypoints2D(names=names, uv_px=uv_px[None], score=score[None])
+    found = pose_from_keypoints(POINTS_M, keypoints.seen_px(0, least=0.5), CAMERA)
+    assert found is not None
+    assert np.flatnonzero(~found.inliers).tolist() == [2, 7]
     assert np.abs(error_of(found.pose, truth)).max() < 1e-5
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,29 @@ def test_back_ends_agree(images: Path, data_dir: Path, capsys: pytest.CaptureFix
     assert 0.999 < float(least_iou) <= 1
     assert float(most_score) < 1e-3
     assert num_alone == num_different == "0"
+
+
+@pytest.mark.parametrize(
+    ("family", "measure"),
+    [("yolov8_seg", "mask IoU"), ("yolov8_pose", "keypoint px"), ("yolov8_obb", "angle rad")],
+)
+def test_all_that_a_network_says_is_compared(
+    family: str,
+    measure: str,
+    images: Path,
+    small_network: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = small_network(tmp_path, family, files=("onnx", "pt2"), score_threshold=0.1)
+    given = ["model", "check", "--model", str(path), "--images", str(images)]
+    assert main([*given, "--backends", "onnxruntime,openvino,torch"]) == 0
+    head, _, *rows = capsys.readouterr().out.splitlines()[1:]
+    assert measure in head
+    for row in rows[1:]:
+        _, num_objects, num_pairs, *_, num_alone, num_different, _ = row.split()
+        assert num_objects == num_pairs == "4"
+        assert num_alone == num_different == "0"
 
 
 def test_difference_is_named_and_fails(

@@ -60,7 +60,7 @@ def _feeds(manifest: Manifest, pictures: Pictures) -> list[Feeds]:
     spec, feeder = manifest.input, Feeder(manifest.input)
     feeds = []
     for image in pictures.images:
-        feed: Feeds = {spec.name: feeder.feed(image.bgr)[0].copy()}
+        feed: Feeds = {spec.name: feeder.feed([image.bgr])[0].copy()}
         if spec.size_name:
             feed[spec.size_name] = np.array([[spec.width_px, spec.height_px]], dtype=np.int64)
         feeds.append(feed)

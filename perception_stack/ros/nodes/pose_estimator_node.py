@@ -54,6 +54,7 @@ class PoseEstimatorNode(StepNode):
         self.subscribe(CameraInfo, "camera_info", self._on_camera_info, qos.SENSOR)
         self.subscribe(CameraInfo, "depth_camera_info", self._on_depth_camera_info, qos.SENSOR)
         self.subscribe(Detection2DArray, "detections", self._on_detections, qos.RESULT)
+        self.subscribe(Image, "masks", self._on_mask, qos.RESULT)
         self.subscribe(Detection2DArray, "regions", self._on_regions, qos.RESULT)
         self.subscribe(String, "look_for", self._on_look_for, qos.RESULT)
         self.subscribe(Image, "image", self._on_image, qos.SENSOR)
@@ -74,6 +75,13 @@ class PoseEstimatorNode(StepNode):
         detections = messages.detections2d_from_msg(msg)
         with self.timed("pose_estimator"):
             num = self._publish(self._stage.push_detections(detections, arrival_ns=arrival_ns()))
+        self.frames_done("pose_estimator", num)
+
+    def _on_mask(self, msg: Image) -> None:
+        mask, stamp_ns = messages.mask_from_msg(msg), messages.stamp_ns(msg.header)
+        with self.timed("pose_estimator"):
+            poses = self._stage.push_mask(mask, stamp_ns=stamp_ns, arrival_ns=arrival_ns())
+            num = self._publish(poses)
         self.frames_done("pose_estimator", num)
 
     def _on_depth(self, msg: Image) -> None:
@@ -111,6 +119,7 @@ class PoseEstimatorNode(StepNode):
         self.frames_done("pose_estimator", num)
 
     def _expire(self) -> None:
+        self._stage.expect_masks(self.has_publisher("masks"))
         with self.timed("pose_estimator"):
             num = self._publish(self._stage.expire(arrival_ns()))
         self.frames_done("pose_estimator", num)
