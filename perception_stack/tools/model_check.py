@@ -156,7 +156,7 @@ def _detect(config: DetectorConfig, names: Sequence[str], images: Sequence[Path]
     return results
 
 
-ef _measures(reference: Result) -> list[tuple[str, str, Callable[[FloatArray], float]]]:
+def _measures(reference: Result) -> list[tuple[str, str, Callable[[FloatArray], float]]]:
     """What is compared of objects such as these: heading, field of the comparison, worst case."""
     given = reference.found[0]
     found: list[tuple[str, str, Callable[[FloatArray], float]]] = [

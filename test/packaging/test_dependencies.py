@@ -31,8 +31,8 @@ LIBRARIES = {
     "yaml": ("python3-yaml", "pyyaml"),
 }
 ROSDEP_KEYS = {name: key for name, (key, _) in LIBRARIES.items()}
-# MoveIt is installed by those who plan with it, TensorRT, which is not free, with the GPU's driver,
-# MLflow by those who have its server
+# MoveIt is installed by those who plan with it, MLflow by those who have its server, and TensorRT,
+# which is not free, with the GPU's driver
 ROSDEP_KEYS |= {"tf2_ros": "tf2_ros_py", "moveit_msgs": None, "tensorrt": None, "mlflow": None}
 
 
