@@ -78,7 +78,7 @@ def test_the_exported_file_finds_the_same(learnt: tuple[DetectorTask, Any, Path]
     task, done, out = learnt
     detector = Detector(DetectorConfig(model=str(out / MANIFEST), score_threshold=0.05), Journal())
     find = network_finder(done.network, task.manifest)
-    for file in sorted((task._images["val"].images), key=lambda one: one.path):  # noqa: SLF001
+    for file in sorted((task._images["val"].images), key=lambda one: one.path):
         bgr = cv2.imread(str(file.path))
         got = detector.detect(ColorImage(frame_id="camera", stamp_ns=1, bgr=bgr))
         expected = find(bgr)
