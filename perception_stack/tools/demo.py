@@ -12,6 +12,7 @@ from perception_stack.evaluation.config import EvaluationConfig
 from perception_stack.evaluation.report import write_report
 from perception_stack.io.bags import BagReader
 from perception_stack.io.results import read_objects
+from perception_stack.pillars.config import LidarNetworkConfig
 from perception_stack.pipeline.config import ChainConfig
 from perception_stack.tools import simulate
 from perception_stack.tools.agreement import compare
@@ -25,6 +26,7 @@ EXAMPLES = """examples:
   perception-stack demo
   perception-stack demo --seed 3 --frames 100 --out out/demo3
   perception-stack demo --simulated-detector
+  perception-stack demo --lidar-model config/models/centerpoint_sim.yaml
 
 Objects are found in the images by our own small network, which has never seen these streets.
 """
@@ -37,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="another seed, another street")
     parser.add_argument("--frames", type=int, default=60, help="number of frames, ten a second")
     parser.add_argument("--one-process", action="store_true", help="the whole chain in one node")
+    parser.add_argument(
+        "--lidar-model", type=Path, metavar="MANIFEST", help="a network beside the clusters"
+    )
     parser.add_argument(
         "--simulated-detector",
         action="store_true",
@@ -60,12 +65,19 @@ def run(args: argparse.Namespace) -> int:
     reader = BagReader(bag)
     model = "" if args.simulated_detector else _model()
     detector = {"model": model} if model else {"detector": "false"}
-    arguments = {**detector, "one_process": str(args.one_process).lower()}
+    lidar_model = "" if args.lidar_model is None else str(args.lidar_model.resolve())
+    arguments = {
+        **detector,
+        "lidar_model": lidar_model,
+        "one_process": str(args.one_process).lower(),
+    }
     answers = run_online(reader, arguments, out=online)
     say(summary(answers))
 
     say("\nthe same offline")
-    chain = ChainConfig(detector=DetectorConfig(model=model))
+    chain = ChainConfig(
+        detector=DetectorConfig(model=model), lidar_network=LidarNetworkConfig(model=lidar_model)
+    )
     run_offline(reader, chain, topics={}, out=offline)
     agreement = compare(answers.objects, read_objects(offline / OBJECTS))
     say(str(agreement))
