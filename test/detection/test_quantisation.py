@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perception_stack.detection.backends import is_installed
+from perception_stack.networks import is_installed
 from perception_stack.detection.config import DetectorConfig
 from perception_stack.detection.detector import Detector
 from perception_stack.evaluation.images import ClassChange
