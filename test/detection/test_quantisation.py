@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perception_stack.detection.backends import is_installed
 from perception_stack.detection.config import DetectorConfig
 from perception_stack.detection.detector import Detector
 from perception_stack.evaluation.images import ClassChange
 from perception_stack.io.coco import LabelledImage, write_coco
 from perception_stack.io.image_files import load_images
 from perception_stack.journal import Journal
+from perception_stack.networks import is_installed
 from perception_stack.pipeline.quantisation.judge import refusal
 from perception_stack.tools.main import main
 
