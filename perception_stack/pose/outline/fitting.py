@@ -183,7 +183,7 @@ class OutlineFit:
         )
         odds = self._odds
         if step_px > LAST_STEP_PX:  # as wide as what a sample stands for
-            odds = cv2.blur(odds, (round(step_px),) * 2)
+            odds = np.asarray(cv2.blur(odds, (round(step_px),) * 2), dtype=np.float32)
             odds[self._odds == _drawing.UNKNOWN] = _drawing.UNKNOWN
         matrix, right, lines = _sums.outline_sums(
             (contour.uv_px, contour.outward, contour.points_m),
