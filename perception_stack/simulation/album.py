@@ -99,13 +99,18 @@ class Labelled:
     hard: NDArray[np.bool_]
 
 
+def is_table(scene: int) -> bool:
+    """Whether a scene is a table; it is a road otherwise."""
+    return scene % _TABLE_EVERY == 0
+
+
 def pictures(split: str, scene: int) -> Iterator[Labelled]:
     """The pictures of one scene of a split, a key of :data:`SPLITS`."""
     kind = SPLITS[split]
     seed = kind.first_seed + scene
     rng = np.random.default_rng([seed, 9])
     plain = bool(rng.random() < kind.plain)
-    make = _table if scene % _TABLE_EVERY == 0 else _road
+    make = _table if is_table(scene) else _road
     for snapshot, camera, camera_from_world, usual_width_px in make(seed, plain, rng):
         light = DAYLIGHT if plain else variety.any_light(rng)
         image, view = take_picture(

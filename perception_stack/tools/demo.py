@@ -7,20 +7,17 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
-from perception_stack.detection.config import DetectorConfig
 from perception_stack.evaluation.config import EvaluationConfig
 from perception_stack.evaluation.report import write_report
 from perception_stack.io.bags import BagReader
 from perception_stack.io.results import read_objects
-from perception_stack.pillars.config import LidarNetworkConfig
-from perception_stack.pipeline.config import ChainConfig
 from perception_stack.tools import simulate
 from perception_stack.tools.agreement import compare
 from perception_stack.tools.console import say
 from perception_stack.tools.evaluate import evaluate_run, score_table
 from perception_stack.tools.live import run_online, summary
 from perception_stack.tools.ros_environment import require_ros
-from perception_stack.tools.run import OBJECTS, run_offline
+from perception_stack.tools.run import OBJECTS, chain_config, run_offline
 
 EXAMPLES = """examples:
   perception-stack demo
@@ -30,7 +27,7 @@ EXAMPLES = """examples:
 
 Objects are found in the images by our own small network, which has never seen these streets.
 """
-MODEL = Path("config") / "models" / "camera_sim.yaml"
+_MODEL, _PARAMETERS = "models/camera_sim.yaml", "demo.param.yaml"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,21 +60,22 @@ def run(args: argparse.Namespace) -> int:
 
     say("launching the nodes and playing the recording over DDS in real time")
     reader = BagReader(bag)
-    model = "" if args.simulated_detector else _model()
-    detector = {"model": model} if model else {"detector": "false"}
-    lidar_model = "" if args.lidar_model is None else str(args.lidar_model.resolve())
+    config = _shipped_config()
     arguments = {
-        **detector,
-        "lidar_model": lidar_model,
         "one_process": str(args.one_process).lower(),
+        "params_file": str(config / _PARAMETERS),
     }
+    model = "" if args.simulated_detector or not _can_detect() else str(config / _MODEL)
+    arguments |= {"model": model} if model else {"detector": "false"}
+    lidar_model = "" if args.lidar_model is None else str(args.lidar_model.resolve())
+    arguments["lidar_model"] = lidar_model
     answers = run_online(reader, arguments, out=online)
     say(summary(answers))
 
     say("\nthe same offline")
-    chain = ChainConfig(
-        detector=DetectorConfig(model=model), lidar_network=LidarNetworkConfig(model=lidar_model)
-    )
+    overrides = [f"detector.model:={model}"] if model else []
+    overrides += [f"lidar_network.model:={lidar_model}"] if lidar_model else []
+    chain = chain_config(config / _PARAMETERS, overrides)
     run_offline(reader, chain, topics={}, out=offline)
     agreement = compare(answers.objects, read_objects(offline / OBJECTS))
     say(str(agreement))
@@ -90,11 +88,15 @@ def run(args: argparse.Namespace) -> int:
     return int(lost > 0 or not agreement.complete)
 
 
-def _model() -> str:
-    """Manifest of our own detector; empty, with a line that says so, where it cannot be run."""
+def _shipped_config() -> Path:
     from ament_index_python.packages import get_package_share_directory
 
+    return Path(get_package_share_directory("perception_stack")) / "config"
+
+
+def _can_detect() -> bool:
+    """Whether our own detector can be run; says so where it cannot."""
     if find_spec("onnxruntime") is None:
         say("no ONNX Runtime, so detections are simulated; pip install onnxruntime")
-        return ""
-    return str(Path(get_package_share_directory("perception_stack")) / MODEL)
+        return False
+    return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from perception_stack.tools.console import progress, say
 EXAMPLES = """examples:
   perception-stack simulate images --split train --scenes 600 --out out/pictures
   perception-stack simulate images --split test --scenes 60 --out out/pictures
+  perception-stack simulate images --first 600 --scenes 300 --only table --out out/more_tables
 
 Writes OUT/SPLIT/images and OUT/SPLIT/annotations.json in COCO's format: twelve pictures of each
 scene, two thirds of them roads, one third tables. train and val are partly varied in light, air,
@@ -29,18 +30,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", choices=("train", "val", "test", "varied"), default="train")
     parser.add_argument("--scenes", type=int, default=100, help="drives and tables")
     parser.add_argument("--first", type=int, default=0, help="number of the first of them")
+    parser.add_argument(
+        "--only", choices=("road", "table"), help="leave out scenes of the other kind"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes that work side by side")
 
 
 def run(args: argparse.Namespace) -> int:
     """Simulate and write."""
-    scenes = range(args.first, args.first + args.scenes)
+    from perception_stack.simulation.album import is_table
+
+    if args.scenes < 1 or args.first < 0:
+        raise ConfigError("--scenes is a number from 1, --first one from 0")
+    scenes = [
+        scene
+        for scene in range(args.first, args.first + args.scenes)
+        if args.only is None or is_table(scene) == (args.only == "table")
+    ]
     num = write_pictures(args.out, args.split, scenes=scenes, num_jobs=args.jobs)
     say(f"{num} pictures written to {args.out / args.split}")
     return 0
 
 
-def write_pictures(out: Path, split: str, *, scenes: range, num_jobs: int) -> int:
+def write_pictures(out: Path, split: str, *, scenes: Sequence[int], num_jobs: int) -> int:
     """Write the pictures of a split; returns how many there are.
 
     Raises:
@@ -50,8 +62,8 @@ def write_pictures(out: Path, split: str, *, scenes: range, num_jobs: int) -> in
     from perception_stack.simulation.album import CLASSES
 
     folder = out / split
-    if not len(scenes) or scenes[0] < 0 or num_jobs < 1:
-        raise ConfigError("--scenes and --jobs are numbers from 1, --first from 0")
+    if not scenes or num_jobs < 1:
+        raise ConfigError("there is no scene to simulate, or --jobs is below 1")
     if (folder / ANNOTATIONS).exists():
         raise ConfigError(f"'{folder}' is there already; give another --out, or remove it")
     (folder / IMAGES).mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import pytest
 
 from perception_stack.detection.config import DetectorConfig
 from perception_stack.detection.detector import Detector
-from perception_stack.evaluation.images import ClassChange
+from perception_stack.evaluation.precision_change import ClassChange
 from perception_stack.io.coco import LabelledImage, write_coco
 from perception_stack.io.image_files import load_images
 from perception_stack.journal import Journal
