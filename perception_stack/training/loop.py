@@ -147,8 +147,10 @@ class _Run:
         if due:
             scores = self._task.evaluate(self._averaged.network, "val")
             row |= {f"val_{name}": value for name, value in scores.values.items()}
-            better = scores.headline > self._best
-            self._best = max(self._best, scores.headline)
+            # where nothing could be scored the newest is as good as any
+            headline = scores.headline if np.isfinite(scores.headline) else -np.inf
+            better = headline >= self._best
+            self._best = max(self._best, headline)
         row["seconds"] = time.monotonic() - began_s
         self._rows.append(row)
         if better:

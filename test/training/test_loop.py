@@ -16,6 +16,7 @@ from perception_stack.training.checkpoint import BEST, CHECKPOINT, load
 from perception_stack.training.config import LoopConfig
 from perception_stack.training.loop import Watch, train
 from perception_stack.training.schedule import Averaged, rate_at
+from perception_stack.training.task import Scores
 
 CONFIG = LoopConfig(
     num_epochs=4, batch_size=8, learning_rate=0.02, precision="float32", num_threads=1
@@ -87,6 +88,17 @@ def test_the_best_epoch_is_kept(plane: Any, tmp_path: Path) -> None:
     done = train(plane, replace(CONFIG, num_epochs=8), tmp_path)
     best = max(row["val_good"] for row in done.rows)
     assert plane.evaluate(done.network, "val").headline == best
+
+
+def test_a_split_without_truth_ends_with_the_newest(
+    plane: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = Scores(headline=np.nan, values={"good": np.nan})
+    monkeypatch.setattr(plane, "evaluate", lambda _network, _split: nothing)
+    done = train(plane, replace(CONFIG, num_epochs=2), tmp_path)
+    newest = load(tmp_path / CHECKPOINT)["weights"]
+    for one, other in zip(done.network.state_dict().values(), newest.values(), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_the_optimiser_falls_along_a_cosine_after_a_rise() -> None:

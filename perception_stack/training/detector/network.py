@@ -22,6 +22,7 @@ MEAN, STD = 114.0, 58.0
 
 _WIDTHS = (32, 64, 128, 160)
 _NECK = 64
+_LEAST = 1e-9
 _RARE = 0.01  # score of every class before anything is learnt (Lin et al., ICCV 2017)
 
 
@@ -64,7 +65,7 @@ class YoloxLayout(nn.Module):
         found = self.network(image)
         scores = found[..., 4:].sigmoid()
         best = scores.amax(dim=2, keepdim=True)
-        return torch.cat([found[..., :4], best, scores / best], dim=2)
+        return torch.cat([found[..., :4], best, scores / best.clamp(min=_LEAST)], dim=2)
 
 
 class _Conv(nn.Sequential):
