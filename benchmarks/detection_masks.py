@@ -140,13 +140,13 @@ def our_detector() -> Detector:
         "classes": [f"class {i}" for i in range(NUM_CLASSES)],
         "licence": "none", "card": "none", "score_threshold": SCORE, "nms_iou": IOU,
     }  # fmt: skip
-    from perception_stack.detection import backends
+    from perception_stack import networks
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.yaml"
         path.write_text(yaml.safe_dump(content))
         empty = some_outputs(0, np.random.default_rng(0))
-        backends.load = lambda *_: SimpleNamespace(batch=1, run=lambda _: list(empty))
+        networks.load = lambda *_: SimpleNamespace(size=1, run=lambda _: list(empty))
         return Detector(DetectorConfig(model=str(path)), Journal())
 
 
@@ -160,7 +160,7 @@ def measure(num: int, rounds: int) -> list[tuple[object, ...]]:
     )  # fmt: skip
     outputs: list[np.ndarray] = []
     ours = our_detector()
-    ours._model = SimpleNamespace(batch=1, run=lambda _: outputs)
+    ours._model = SimpleNamespace(size=1, run=lambda _: outputs)
 
     def detect() -> Masks:
         found = ours.detect(messages.image_from_msg(message))

@@ -61,7 +61,8 @@ def main() -> None:
     contract = contract_of(manifest, reader)
     model = networks.load("onnxruntime", contract, options)
     other = networks.load("openvino", contract, options)
-    maps = model.run(features, cells)
+    inputs = {"features": features, "cells": cells}
+    maps = model.run(inputs)
     fed = torch.from_numpy(features), torch.from_numpy(cells)
 
     def eager() -> Any:
@@ -79,8 +80,8 @@ def main() -> None:
         "plain loop": lambda: plain_pillars(xyz_m, manifest.grid),
     })  # fmt: skip
     compare("network", {
-        "ONNX Runtime": lambda: model.run(features, cells),
-        "OpenVINO": lambda: other.run(features, cells),
+        "ONNX Runtime": lambda: model.run(inputs),
+        "OpenVINO": lambda: other.run(inputs),
         "PyTorch": eager,
     })  # fmt: skip
     compare("boxes of the maps", {"ours": lambda: reader.read(maps)})

@@ -45,7 +45,9 @@ def main() -> None:
     def find(scan: Scan) -> Found:
         none = np.zeros(len(scan.xyz_m), dtype=np.float32)
         features, cells = pillarize(scan.xyz_m, none, manifest.grid)
-        return reader.read(model.run(features, cells), threshold=LEAST_SCORE)
+        return reader.read(
+            model.run({"features": features, "cells": cells}), threshold=LEAST_SCORE
+        )
 
     def tell(what: str, scans: Iterable[Scan], overlap: float) -> Judged:
         judged = judge(

@@ -161,13 +161,13 @@ def from_published(estimator: PoseEstimator, frames: list[Frame], folder: Path) 
     }
 
 
-def from_perturbed(estimator: PoseEstimator, num: int) -> dict[str, Any]:
+def from_perturbed(estimator: PoseEstimator, seeds: range) -> dict[str, Any]:
     """ADD-S AUC of true poses of simulated tables made wrong, and of those refined."""
     models = {one.name: one for one in estimator.models}
     report = {}
     for scale in (1.0, 1.7):
         errors, seconds = [], []
-        for seed in tqdm(range(FIRST_SEED, FIRST_SEED + num), desc=f"errors x {scale}"):
+        for seed in tqdm(seeds, desc=f"errors x {scale}"):
             frame, rng = table_frame(seed), np.random.default_rng(seed)
             scene = worse(frame, rng) if seed % 2 else frame.scene
             for thing in frame.things:
@@ -193,11 +193,11 @@ def from_perturbed(estimator: PoseEstimator, num: int) -> dict[str, Any]:
     return report
 
 
-def in_frames(estimator: PoseEstimator, num: int) -> dict[str, Any]:
+def in_frames(estimator: PoseEstimator, seeds: range) -> dict[str, Any]:
     """Recall, precision, honesty of the score and of the covariance on simulated tables."""
     models = {one.name: one for one in estimator.models}
     scores, right, recalled, covered, seconds = [], [], [], [], []
-    for seed in tqdm(range(FIRST_SEED, FIRST_SEED + num), desc="tables"):
+    for seed in tqdm(seeds, desc="tables"):
         frame = table_frame(seed)
         start = time.perf_counter()
         found = estimator.search(frame.scene)
@@ -358,19 +358,21 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, help="folder of the data sets; none: tables only")
     parser.add_argument("--tables", type=int, default=20, help="simulated tables to search")
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="of the tables")
     parser.add_argument("--turns", type=int, default=50, help="orientations of the carton")
     args = parser.parse_args()
 
     report: dict[str, Any] = {}
-    if args.tables:
+    seeds = range(args.first_seed, args.first_seed + args.tables)
+    if seeds:
         with tempfile.TemporaryDirectory() as folder:
             write_meshes(Path(folder))
             # also what is not reported by default, to see whether its score is honest
             config = PoseEstimatorConfig(mesh_dir=folder, min_score=0.05)
             estimator = PoseEstimator(config, Journal())
         estimator.warm_up()
-        report["tables"] = in_frames(estimator, args.tables)
-        report["tables, refined"] = from_perturbed(estimator, args.tables)
+        report["tables"] = in_frames(estimator, seeds)
+        report["tables, refined"] = from_perturbed(estimator, seeds)
     if args.data is not None:
         ycb = args.data / "pose_ycb"
         config = PoseEstimatorConfig(mesh_dir=str(ycb / "models"), min_score_detected=0.0)

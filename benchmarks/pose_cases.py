@@ -189,7 +189,8 @@ def dlr_toy(folder: Path, number: int) -> tuple[Scene, Path, dict[str, FloatArra
 
 def _dlr_camera(path: Path, frame_id: str) -> tuple[CameraModel, FloatArray]:
     """A camera of OpenCV's YAML, and its pose in the world."""
-    node = cv2.FileStorage(str(path), cv2.FILE_STORAGE_READ).getNode("intrinsics")
+    storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_READ)  # nodes do not outlive it
+    node = storage.getNode("intrinsics")
     fx, fy, cx, cy, width, height = (
         node.getNode(name).real() for name in ("f_u", "f_v", "pp_x", "pp_y", "width", "height")
     )

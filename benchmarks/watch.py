@@ -97,7 +97,7 @@ def _model() -> None:
     """Features drawn from the model; levels differ by as much as is believed, or by twice that."""
     rng = np.random.default_rng(0)
     feature = IMAGE[2]
-    print("memory  levels  recordings  frames watched  false alarms (all 12)  found in 100")
+    print("memory  levels  recordings  frames watched  false alarms (all 12)  1.2 smallest")
     for phi in (0.0, 0.5, 0.9, 0.97):
         for between in (1.0, 2.0):
             for num in (3, 8, 20):
@@ -112,7 +112,7 @@ def _model() -> None:
                         frames += 500
                     for _ in range(10):
                         change.reset()
-                        off = change.limits.middle + change.limits.smallest_shift
+                        off = change.limits.middle + 1.2 * change.limits.smallest_shift
                         shifted = draw.recording(_DELAY, level=off)
                         hits.append(_num_alarms(change, shifted) > 0)
                 rate = 12 * alarms / frames * 1e4

@@ -51,11 +51,8 @@ class ImageTruth:
     @classmethod
     def of(cls, detections: Detections2D, *, threshold: float) -> ImageTruth:
         """What another model found, if it was sure; the rest counts neither way."""
-        return cls(
-            xyxy_px=detections.xyxy_px,
-            labels=detections.labels,
-            ignored=detections.score < threshold,
-        )
+        unsure = (detections.score < threshold) | (_area_px2(detections.xyxy_px) <= 0)
+        return cls(xyxy_px=detections.xyxy_px, labels=detections.labels, ignored=unsure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,14 +142,20 @@ def _frame(truth: ImageTruth, found: Detections2D, name: str) -> DetectionFrame:
     true_rows = [i for i, label in enumerate(truth.labels) if label == name]
     rows = [i for i, label in enumerate(found.labels) if label == name]
     boxes = found.xyxy_px[rows]
-    area_px2 = np.maximum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), 1e-9)
-    inside = intersection_2d_px2(boxes, truth.regions_px) / area_px2[:, None]
+    area_px2 = _area_px2(boxes)
+    inside = intersection_2d_px2(boxes, truth.regions_px) / np.maximum(area_px2, 1e-9)[:, None]
     return DetectionFrame(
         similarity=iou_2d(truth.xyxy_px[true_rows], boxes),
         score=found.score[rows],
         ignored_truth=truth.ignored[true_rows],
-        unlabelled=inside.max(axis=1, initial=0.0) > _OUTSIDE,
+        # a box beyond the border has no area left, and overlaps not even itself
+        unlabelled=(inside.max(axis=1, initial=0.0) > _OUTSIDE) | (area_px2 <= 0),
     )
+
+
+def _area_px2(xyxy_px: FloatArray) -> FloatArray:
+    sides_px = np.maximum(xyxy_px[:, 2:] - xyxy_px[:, :2], 0.0)
+    return np.asarray(sides_px.prod(axis=1))
 
 
 def _precision(verdicts: Sequence[Sequence[FrameHits]], weights: FloatArray) -> FloatArray:

@@ -2,9 +2,10 @@
 
 From the mean plane on, in each direction a walk outwards along the lowest points follows the
 ground as long as it does not rise or fall faster than the ground may (after Himmelsbach et al.
-2010). What the walk does not reach behind a car is ground if it is level with the ground on both
-sides. Places in between are filled in, and directions that disagree with their neighbours are
-outvoted by a median.
+2010). The ground so found is described by a plane per patch, by which the next walk knows how the
+ground goes on, and reaches what stands alone but level with the ground around it. What no walk
+reaches behind a car is ground if it is level with the ground on both sides. Places in between are
+filled in, and directions that disagree with their neighbours are outvoted by a median.
 """
 
 # ruff: noqa: PLR0917 - machine code takes its arguments by position
@@ -13,17 +14,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import compiled
 from perception_stack.lidar.columns import Columns
 from perception_stack.lidar.config import LidarDetectorConfig
+from perception_stack.lidar.ground_patches import ground_around
+from perception_stack.lidar.ground_walk import follow
 
 _NUM_SECTORS = 180
 _RING_GROWTH = 1.05
 _RING_START_M = 2.0
-_LONGEST_GAP_M = 4.0  # over which the ground may go on rising unseen
+_NUM_FURTHER_WALKS = 2
 _SHADOW_SECTORS = 8  # to each side; a car 10 m away takes 12
 
 
@@ -39,7 +41,7 @@ def ground_height(columns: Columns, plane: FloatArray, config: LidarDetectorConf
         float64 [K], in the sensor's frame.
     """
     xy_m = columns.xy_m
-    x, y = xy_m.T.astype(np.float32)
+    x, y = np.ascontiguousarray(xy_m.T, dtype=np.float32)
     range_m = np.sqrt(x * x + y * y)
     turn = np.arctan2(y, x) / np.float32(2 * np.pi) + np.float32(0.5)
     sector = np.minimum((turn * _NUM_SECTORS).astype(np.int32), _NUM_SECTORS - 1)
@@ -56,7 +58,12 @@ def ground_height(columns: Columns, plane: FloatArray, config: LidarDetectorConf
     )
     middle_m = _RING_START_M * _RING_GROWTH ** (np.arange(lowest_m.shape[1]) + 0.5)
     step_m = config.ground_step_m
-    followed = _follow(lowest_m, at_m, step_m, config.max_slope, _LONGEST_GAP_M)
+    steepness = {"step_m": step_m, "max_slope": config.max_slope}
+    unknown = np.full(lowest_m.shape, np.nan)
+    followed = follow(lowest_m, at_m, (unknown, unknown), **steepness)
+    for _ in range(_NUM_FURTHER_WALKS):
+        around = ground_around(lowest_m, at_m, followed, config.max_range_m)
+        followed = follow(lowest_m, at_m, around, **steepness)
     ground_m = _fill(lowest_m, at_m, followed, middle_m)
     last = _last(followed)
     _follow_into_shadows(
@@ -67,11 +74,16 @@ def ground_height(columns: Columns, plane: FloatArray, config: LidarDetectorConf
     return height_m
 
 
-def _last(followed: NDArray[np.bool_]) -> NDArray[np.intp]:
+@compiled
+def _last(followed: Any) -> Any:
     """Last ring of each sector up to which the ground is known, -1 where it nowhere is."""
-    num_rings = followed.shape[1]
-    known = followed.any(axis=1)
-    return np.where(known, num_rings - 1 - followed[:, ::-1].argmax(axis=1), -1)
+    num_sectors, num_rings = followed.shape
+    last = np.full(num_sectors, -1)
+    for s in range(num_sectors):
+        for k in range(num_rings):
+            if followed[s, k]:
+                last[s] = k
+    return last
 
 
 @compiled
@@ -90,34 +102,6 @@ def _drain(
             lowest_m[s, k] = z_m[i] - level_m[i]
             at_m[s, k] = range_m[i]
     return level_m, lowest_m, at_m
-
-
-@compiled
-def _follow(
-    lowest_m: Any,
-    at_m: Any,
-    step_m: float,
-    slope: float,
-    longest_gap_m: float,
-) -> Any:
-    """Which of the lowest points a walk outwards takes for ground: bool, by sector and ring.
-
-    The ground may have risen by more the longer nothing was seen, but not for long: what comes
-    next may be the upper part of something.
-    """
-    followed = np.zeros(lowest_m.shape, dtype=np.bool_)
-    for s in range(lowest_m.shape[0]):
-        last, last_m = 0.0, 0.0
-        for k in range(lowest_m.shape[1]):
-            gap_m = at_m[s, k] - last_m
-            # no ground is above what is seen, however long nothing was seen
-            if lowest_m[s, k] > last:
-                gap_m = min(gap_m, longest_gap_m)
-            # False where there is no point
-            if abs(lowest_m[s, k] - last) <= step_m + slope * gap_m:
-                followed[s, k] = True
-                last, last_m = lowest_m[s, k], at_m[s, k]
-    return followed
 
 
 @compiled

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from perception_stack.datatypes import ColorImage, DepthImage, Detections2D, LabelImage
+import numpy as np
+from numpy.typing import NDArray
+
+from perception_stack.datatypes import DepthImage, Detections2D, LabelImage, PointCloud
 from perception_stack.depth.registration import register
 from perception_stack.errors import (
     CalibrationError,
+    DecodeError,
     PerceptionError,
     TransformUnavailableError,
 )
@@ -23,6 +27,7 @@ from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.journal import Journal, Reason
 from perception_stack.pipeline.masked_detections import MaskedDetections
+from perception_stack.pipeline.pose_requests import PendingImage, check_mask, region_of_points
 from perception_stack.pipeline.transform_queue import TransformQueue
 from perception_stack.pose.config import PoseEstimatorConfig, PoseTrackerConfig
 from perception_stack.pose.estimates import Found, PoseEstimates, estimates_of
@@ -65,7 +70,7 @@ class PoseStage:
         )
         self._where = config.where
         self._tolerance_ns = round(1e9 * pairing.tolerance_s)
-        self._image: ColorImage | None = None
+        self._image: PendingImage | None = None
         self._depth: DepthImage | None = None
         self._camera: CameraModel | None = None
         self._depth_cameras: dict[str, CameraModel] = {}
@@ -104,24 +109,47 @@ class PoseStage:
         """
         self._estimator.look_for(names)
 
-    def push_image(self, image: ColorImage) -> None:
-        """A colour image; it decides between poses of objects with colours."""
+    def push_image(self, image: PendingImage) -> None:
+        """A colour image: for objects with colours, and for outlines where depths say little."""
         self._image = image
 
-    def request(self, regions: Detections2D | None = None) -> PoseEstimates:
+    def request(
+        self,
+        regions: Detections2D | None = None,
+        *,
+        cluster: PointCloud | None = None,
+        names: Sequence[str] = (),
+    ) -> PoseEstimates:
         """Poses in the newest depth image, anywhere or at regions of it.
+
+        Args:
+            regions: Boxes, or masks of the frame's size; a region of no class (``""``) is that of
+                whichever object fits best. None with no cluster: anywhere.
+            cluster: Points of one thing, a further region of no class.
+            names: What is looked for this time; none: what is looked for anyhow.
 
         Raises:
             CalibrationError: no depth image or camera is known yet.
+            ConfigError: one of the names is not known.
             FrameMismatchError: the regions are of another frame.
+            ShapeError: the mask is not of the frame's size.
+            TransformUnavailableError: it is not known where the cluster is.
         """
         if self._depth is None or self._camera is None:
             raise CalibrationError("poses were asked for before a depth image and camera_info")
         scene = self._scene(self._depth, self._camera)
-        if regions is None:
-            found = self._estimator.find_anywhere(scene)
-        else:
-            found = self._estimator.find(regions, scene)
+        asked = [] if regions is None else [regions]
+        if cluster is not None:
+            place = self._frames.lookup(scene.frame_id, cluster.frame_id, cluster.stamp_ns)
+            points_m = place.apply(cluster.xyz_m.astype(np.float64))
+            asked.append(region_of_points(points_m, scene))
+        for one in asked:
+            check_mask(one, scene)
+        with self._estimator.looking_for(names or self._estimator.active):
+            if asked:
+                found = [each for one in asked for each in self._estimator.find(one, scene)]
+            else:
+                found = self._estimator.find_anywhere(scene)
         if self._following.follow:
             self._start(found, scene)
         return estimates_of(found, frame_id=scene.frame_id, stamp_ns=scene.stamp_ns)
@@ -241,14 +269,21 @@ class PoseStage:
 
     def _scene(self, depth: DepthImage, camera: CameraModel) -> Scene:
         """The frame of a depth image, with colours where there is an image of its time."""
-        image = self._image
-        near = (
-            image is not None
-            and image.frame_id == camera.frame_id
-            and abs(image.stamp_ns - depth.stamp_ns) <= self._tolerance_ns
-        )
-        bgr = image.bgr if image is not None and near else None
+        bgr = self._colours(camera.frame_id, depth.stamp_ns)
         return Scene.of(self._registered(depth, camera), camera, bgr=bgr)
+
+    def _colours(self, frame_id: str, stamp_ns: int) -> NDArray[np.uint8] | None:
+        """The newest image, if it is of that camera and time and can be decoded."""
+        image = self._image
+        if image is None or image.frame_id != frame_id:
+            return None
+        if abs(image.stamp_ns - stamp_ns) > self._tolerance_ns:
+            return None
+        try:
+            return image.decode().bgr
+        except DecodeError as error:
+            self._journal.count_error(error, stamp_ns=image.stamp_ns, where="image")
+            return None
 
     def _registered(self, depth: DepthImage, camera: CameraModel) -> DepthImage:
         """The depth image at the pixels of a camera; as it is where it has them already.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -56,6 +57,11 @@ class PoseEstimator:
         return tuple(self._models)
 
     @property
+    def active(self) -> tuple[str, ...]:
+        """Names of the objects looked for."""
+        return self._active
+
+    @property
     def models(self) -> tuple[PoseModel, ...]:
         """The objects looked for."""
         return tuple(self._models[name] for name in self._active)
@@ -78,6 +84,16 @@ class PoseEstimator:
             raise ConfigError(f"pose_estimator: {text}")
         self._active = tuple(names) or self.known
 
+    @contextmanager
+    def looking_for(self, names: Sequence[str]) -> Iterator[None]:
+        """Within this, look for some objects only; as :meth:`look_for`."""
+        before = self._active
+        self.look_for(names)
+        try:
+            yield
+        finally:
+            self._active = before
+
     def estimate(self, detections: Detections2D, scene: Scene) -> PoseEstimates:
         """As :meth:`find`, as arrays."""
         found = self.find(detections, scene)
@@ -89,7 +105,8 @@ class PoseEstimator:
         """The objects at detections, in their order.
 
         Args:
-            detections: Of the image that the depth is registered to, with or without masks.
+            detections: Of the image that the depth is registered to, with or without masks. One
+                of no class (``""``) is taken for whichever object fits best.
             scene: The frame.
             rows: Of the detections that are looked at; None for all.
 
@@ -100,25 +117,32 @@ class PoseEstimator:
             raise FrameMismatchError(
                 "detections", expected=scene.frame_id, received=detections.frame_id
             )
-        jobs = []
-        for row in range(len(detections)) if rows is None else rows:
-            label = detections.labels[row]
-            if label in self._active:
-                jobs.append((self._models[label], row))
-            elif label not in self._models:
-                self._drop(scene, Reason.NO_MESH, f"no mesh for class '{label}'")
+        asked = range(len(detections)) if rows is None else rows
+        jobs = [job for row in asked for job in self._jobs(detections.labels[row], row, scene)]
 
         def one(job: tuple[PoseModel, int]) -> Found | Missed:
             model, row = job
             return self._at_detection(model, detections, row, scene)
 
+        best: dict[int, Found | Missed] = {}
+        for (_, row), each in zip(jobs, _in_parallel(one, jobs), strict=True):
+            if row not in best or _score(each) > _score(best[row]):
+                best[row] = each
         found = []
-        for each in _in_parallel(one, jobs):
+        for each in best.values():
             if isinstance(each, Found):
                 found.append(each)
             else:
                 self._drop(scene, *each)
         return found
+
+    def _jobs(self, label: str, row: int, scene: Scene) -> list[tuple[PoseModel, int]]:
+        """What to look for at a detection: its class, or any if it has none."""
+        if not label:
+            return [(model, row) for model in self.models]
+        if label not in self._models:
+            self._drop(scene, Reason.NO_MESH, f"no mesh for class '{label}'")
+        return [(self._models[label], row)] if label in self._active else []
 
     def search(self, scene: Scene) -> PoseEstimates:
         """As :meth:`find_anywhere`, as arrays."""
@@ -151,16 +175,19 @@ class PoseEstimator:
         sure.sort(key=lambda one: -one.score)
         return [with_alternatives(one.search, one.candidates, one.row) for one in sure]
 
-    def refine(self, name: str, camera_from_model: FloatArray, scene: Scene) -> Found | None:
+    def refine(
+        self, name: str, camera_from_model: FloatArray, scene: Scene, *, outline: bool = True
+    ) -> Found | None:
         """The pose of an object from one nearby, such as that of the last frame.
 
         Args:
             name: Of the object.
             camera_from_model: float64 [4, 4], within about 15° and 0.3 diameters of the truth.
-            scene: The frame; colours help where depths say little.
+            scene: The frame.
+            outline: Whether colours help where depths say little.
 
         Returns:
-            None, and the reason noted, where nothing is measured at it and there are no colours.
+            None, and the reason noted, where nothing is measured at it.
         """
         model, config = self._models[name], self._config
         found = refined(
@@ -169,9 +196,12 @@ class PoseEstimator:
             scene,
             noise_m=config.depth_noise_m,
             min_points=config.min_points,
+            outline=outline,
         )
         if found is None:
-            detail = f"{name}: fewer than {config.min_points} depth pixels, and no colours"
+            detail = (
+                f"{name}: fewer than {config.min_points} depth pixels, and no colours to go by"
+            )
             self._drop(scene, Reason.NO_DEPTH, detail)
         return found
 
@@ -203,6 +233,10 @@ class PoseEstimator:
 
     def _drop(self, scene: Scene, reason: Reason, detail: str) -> None:
         self._journal.count(reason, stamp_ns=scene.stamp_ns, detail=detail)
+
+
+def _score(one: Found | Missed) -> float:
+    return one.score if isinstance(one, Found) else -1.0
 
 
 def _in_parallel(function: Callable[[JobT], ResultT], jobs: Sequence[JobT]) -> list[ResultT]:

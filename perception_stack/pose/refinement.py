@@ -21,16 +21,23 @@ _LEAST_AWAY = 1.0  # of an object's middle from the camera, in diameters
 
 
 def refined(
-    model: PoseModel, about: FloatArray, scene: Scene, *, noise_m: float, min_points: int
+    model: PoseModel,
+    about: FloatArray,
+    scene: Scene,
+    *,
+    noise_m: float,
+    min_points: int,
+    outline: bool = True,
 ) -> Found | None:
     """The pose that fits best near a given one.
 
     Args:
         model: The object.
         about: float64 [4, 4], scene from model.
-        scene: The frame; colours are looked at where depths leave the pose unsure.
+        scene: The frame.
         noise_m: Standard deviation of a depth at 1 m.
         min_points: Least depth pixels on the object to go by depths.
+        outline: Whether colours are looked at where depths leave the pose unsure.
 
     Returns:
         None where there are too few depths and no colours, or the object is not before the camera.
@@ -42,7 +49,7 @@ def refined(
         region = region_of(points, diameter_m=model.diameter_m, xyxy_px=None)
         search = Search(model, scene, region, noise_m=noise_m)
         found = with_alternatives(search, search.near(about), 0)
-    if not scene.rgb.size or middle_m[2] < _LEAST_AWAY * model.diameter_m:
+    if not (outline and scene.rgb.size) or middle_m[2] < _LEAST_AWAY * model.diameter_m:
         return found
     if found is None or found.score < _SURE:
         outlined = _outlined(model, about, scene, points, noise_m=noise_m)

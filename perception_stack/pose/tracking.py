@@ -148,7 +148,8 @@ class PoseTracker:
     ) -> PoseTrack:
         config, name = self._config, track.found.model.name
         predicted = fixed_from_camera.inverse().matrix @ track.fixed_from_model
-        found = self._estimator.refine(name, predicted, scene)
+        # by depths alone: what was carried away leaves an outline of something else
+        found = self._estimator.refine(name, predicted, scene, outline=False)
         unsure = found is None or found.score < config.min_score_followed
         if unsure or (track.num_views + 1) % config.check_every == 0:
             fresh = self._fresh(track, predicted, scene)

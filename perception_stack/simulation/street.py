@@ -46,7 +46,8 @@ def build_street(
         end_m: Last place.
         rng: Decides on houses, trees and gaps.
     """
-    plain = np.array([[[x, y, -1.0] for y in (-600.0, 600.0)] for x in (-600.0, 600.0)])
+    lowest_m = float(course.relief(np.arange(start_m, end_m)).min()) - 40.0 * abs(course.bank)
+    plain = np.array([[[x, y, lowest_m - 1] for y in (-600.0, 600.0)] for x in (-600.0, 600.0)])
     plain[..., 0] += course.points(np.array((start_m + end_m) / 2), np.zeros(()), np.zeros(()))[0]
     bodies = [background(sheet(plain, _GRASS))]
     for first in np.arange(start_m, end_m, _PIECE_M):

@@ -62,7 +62,7 @@ def assemble_frame(
         rng: For the detector.
     """
     objects = np.flatnonzero(snapshot.track_ids != BACKGROUND)
-    truth = _true_boxes(
+    truth = true_boxes(
         snapshot,
         objects,
         (range_view, image_view),
@@ -89,7 +89,7 @@ def assemble_frame(
     )
 
 
-def _true_boxes(
+def true_boxes(
     snapshot: Snapshot,
     objects: NDArray[np.intp],
     views: tuple[View, ...],
@@ -97,6 +97,15 @@ def _true_boxes(
     classes: tuple[str, ...],
     stamp_ns: int,
 ) -> Boxes3D:
+    """Exact boxes in the world's frame, with the sensors that measured something of each.
+
+    Args:
+        snapshot: The world.
+        objects: int64 [N], rows of the bodies that are objects.
+        views: Of all sensors.
+        classes: All labels of the scene.
+        stamp_ns: Of the boxes.
+    """
     bodies = [snapshot.bodies[row] for row in objects]
     num = len(bodies)
     probs = np.zeros((num, len(classes)))

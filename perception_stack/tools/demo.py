@@ -23,6 +23,7 @@ EXAMPLES = """examples:
   perception-stack demo
   perception-stack demo --seed 3 --frames 100 --out out/demo3
   perception-stack demo --simulated-detector
+  perception-stack demo --lidar-model config/models/centerpoint_sim.yaml
 
 Objects are found in the images by our own small network, which has never seen these streets.
 """
@@ -35,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="another seed, another street")
     parser.add_argument("--frames", type=int, default=60, help="number of frames, ten a second")
     parser.add_argument("--one-process", action="store_true", help="the whole chain in one node")
+    parser.add_argument(
+        "--lidar-model", type=Path, metavar="MANIFEST", help="a network beside the clusters"
+    )
     parser.add_argument(
         "--simulated-detector",
         action="store_true",
@@ -63,11 +67,15 @@ def run(args: argparse.Namespace) -> int:
     }
     model = "" if args.simulated_detector or not _can_detect() else str(config / _MODEL)
     arguments |= {"model": model} if model else {"detector": "false"}
+    lidar_model = "" if args.lidar_model is None else str(args.lidar_model.resolve())
+    arguments["lidar_model"] = lidar_model
     answers = run_online(reader, arguments, out=online)
     say(summary(answers))
 
     say("\nthe same offline")
-    chain = chain_config(config / _PARAMETERS, [f"detector.model:={model}"] if model else [])
+    overrides = [f"detector.model:={model}"] if model else []
+    overrides += [f"lidar_network.model:={lidar_model}"] if lidar_model else []
+    chain = chain_config(config / _PARAMETERS, overrides)
     run_offline(reader, chain, topics={}, out=offline)
     agreement = compare(answers.objects, read_objects(offline / OBJECTS))
     say(str(agreement))

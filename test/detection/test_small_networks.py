@@ -113,7 +113,7 @@ def test_cameras_of_different_sizes_go_through_the_network_together(
 ) -> None:
     pytest.importorskip(backend)
     many = detector(paths["yolov8_seg"], backend, cameras=("left", "right", "rear"))
-    assert many._model.batch is None
+    assert many._model.size is None
     images = [picture(0), picture(255, width=100, height=60), picture(30)]
     one = detector(paths["yolov8_seg"], backend)
     for subset in (images, images[:1], images[::-1][:2]):
@@ -136,7 +136,7 @@ def test_a_file_of_fixed_batch_takes_any_number_of_images(
     path = small_network(tmp_path, "yolov8", files=(BACKENDS[backend],), fixed=fixed)
     names = ("left", "right") if backend == "torch" else ("left", "right", "rear")
     one = detector(path, backend, cameras=names)
-    assert one._model.batch == fixed
+    assert one._model.size == fixed
     images = [picture(0), picture(255), picture(0)][: len(names)]
     assert [found.labels for found in one.detect_all(images)] == [("a",), ("b",), ("a",)][
         : len(names)

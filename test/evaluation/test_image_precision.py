@@ -148,3 +148,12 @@ def test_nothing_to_find() -> None:
     _, found = pairs(0, 1, 1.0)
     assert mean_precision([empty], found) == 1.0
     assert compare_precision([empty], found, found) == []
+
+
+def test_a_box_without_area_counts_neither_way() -> None:
+    """One beyond the border, cut to nothing, overlaps not even itself."""
+    boxes = np.array([[10.0, 10, 60, 60], [0.0, 20, 0, 80]])
+    found = Detections2D(
+        frame_id="", stamp_ns=0, xyxy_px=boxes, score=np.array([0.5, 0.9]), labels=("car", "car")
+    )
+    assert mean_precision([ImageTruth.of(found, threshold=0.3)], [found]) == 1.0

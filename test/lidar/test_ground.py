@@ -43,7 +43,9 @@ def on_ramp(ramp: tuple[float, float]):
 
 @pytest.mark.parametrize(
     ("ramp", "num_beams"),
-    [((15.0, 0.1), 64), ((15.0, 0.1), 128), ((12.0, 0.15), 64), ((12.0, 0.15), 128)]
+    [((15.0, 0.1), num) for num in (32, 64, 128)]
+    + [((12.0, 0.15), num) for num in (32, 64, 128)]
+    + [((20.0, 0.2), num) for num in (32, 64, 128)]
     + [((10.0, -0.1), num) for num in (32, 64, 128)],
 )
 def test_ramp_is_followed(scan, ramp: tuple[float, float], num_beams: int) -> None:

@@ -20,6 +20,7 @@ LIBRARIES = {
     "matplotlib": ("python3-matplotlib", "matplotlib"),
     "numba": ("python3-numba", "numba"),
     "numpy": ("python3-numpy", "numpy"),
+    "onnx": (None, "onnx"),
     "onnxruntime": ("python3-onnxruntime-pip", "onnxruntime"),
     "openvino": (None, "openvino"),
     "rosbags": ("python3-rosbags-pip", "rosbags"),

@@ -32,9 +32,10 @@ class OneCar:
     def __init__(self, manifest: Manifest) -> None:
         self._shapes = MapReader(manifest).shapes()
         self.fed: list[np.ndarray] = []
+        self.size = None
 
-    def run(self, *tensors: np.ndarray) -> list[np.ndarray]:
-        self.fed = list(tensors)
+    def run(self, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        self.fed = list(inputs.values())
         maps = [np.full(shape, -9.0, np.float32) for shape in self._shapes]
         maps[0][0, 0, 4, 6] = 2.0
         size = np.log([4.0, 1.8, 1.5])

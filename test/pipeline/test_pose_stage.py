@@ -1,19 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from perception_stack.datatypes import ColorImage, DepthImage, Detections2D
-from perception_stack.errors import CalibrationError
+from perception_stack.datatypes import ColorImage, DepthImage, Detections2D, PointCloud
+from perception_stack.errors import CalibrationError, DecodeError, ShapeError
 from perception_stack.fusion.config import FusionConfig
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.journal import Journal, Reason
 from perception_stack.pipeline import pose_stage
+from perception_stack.pipeline.pose_requests import PendingImage, region_of_points
 from perception_stack.pipeline.pose_stage import PoseStage
 from perception_stack.pose.config import PoseEstimatorConfig, PoseTrackerConfig
 from perception_stack.pose.estimates import Found, PoseEstimates, estimates_of
@@ -28,9 +31,18 @@ class Seen:
     def __init__(self, *_given: object) -> None:
         self.scenes: list[Scene] = []
         self.searched: list[Scene] = []
+        self.asked: list[Detections2D] = []
+        self.names: list[tuple[str, ...]] = []
+        self.active = ("mug",)
 
-    def find(self, _detections: Detections2D, scene: Scene) -> list[Found]:
+    @contextmanager
+    def looking_for(self, names: Sequence[str]) -> Iterator[None]:
+        self.names.append(tuple(names))
+        yield
+
+    def find(self, detections: Detections2D, scene: Scene) -> list[Found]:
         self.scenes.append(scene)
+        self.asked.append(detections)
         return []
 
     def find_anywhere(self, scene: Scene) -> list[Found]:
@@ -56,6 +68,10 @@ def wall(frame_id: str, step_m: float = 0.0) -> DepthImage:
     depth_m = np.full((60, 80), DEPTH_M, dtype=np.float32)
     depth_m[:, 40:] -= step_m
     return DepthImage(frame_id=frame_id, stamp_ns=5, depth_m=depth_m)
+
+
+def pending(stamp_ns: int, decode: Callable[[], ColorImage]) -> PendingImage:
+    return PendingImage(frame_id="color", stamp_ns=stamp_ns, decode=decode)
 
 
 DETECTIONS = Detections2D(
@@ -143,15 +159,88 @@ def test_newest_frame_is_looked_at_when_asked(parts) -> None:
     stage.set_camera(camera("color", 1))
     bgr = np.zeros((60, 80, 3), dtype=np.uint8)
     bgr[..., 2] = 200
-    stage.push_image(ColorImage(frame_id="color", stamp_ns=5, bgr=bgr))
+    decoded = []
+
+    def decode() -> ColorImage:
+        decoded.append(1)
+        return ColorImage(frame_id="color", stamp_ns=5, bgr=bgr)
+
+    stage.push_image(pending(5, decode))
     assert stage.push_depth(wall("color"), arrival_ns=0) == []
+    assert not decoded  # nobody has looked at it
     stage.request()
     stage.request(DETECTIONS)
     assert len(seen.searched) == len(seen.scenes) == 1
     assert (seen.scenes[0].rgb[..., 0] == 200).all()
-    stage.push_image(ColorImage(frame_id="color", stamp_ns=5 * 10**9, bgr=bgr))
+    assert len(decoded) == 2
+    stage.push_image(pending(5 * 10**9, decode))
     stage.request()
     assert seen.searched[1].rgb.size == 0
+    assert len(decoded) == 2
+
+
+def test_image_that_cannot_be_decoded_costs_its_colours_only(parts) -> None:
+    stage, seen, _, journal = parts
+    stage.set_camera(camera("color", 1))
+
+    def decode() -> ColorImage:
+        raise DecodeError("an encoding nobody knows")
+
+    stage.push_image(pending(5, decode))
+    stage.push_depth(wall("color"), arrival_ns=0)
+    stage.request()
+    assert seen.searched[0].rgb.size == 0
+    assert journal.counts == {Reason.UNDECODABLE: 1}
+
+
+def test_mask_of_another_size_is_refused(parts) -> None:
+    stage, seen, _, _ = parts
+    stage.set_camera(camera("color", 1))
+    stage.push_depth(wall("color"), arrival_ns=0)
+    with pytest.raises(ShapeError, match=r"mask must be \[60, 80\]"):
+        stage.request(replace(DETECTIONS, mask=np.zeros((30, 40), dtype=np.uint16)))
+    assert not seen.scenes
+
+
+def test_cluster_of_a_lidar_beside_the_camera_is_a_region(parts) -> None:
+    stage, seen, frames, _ = parts
+    stage.set_camera(camera("color", 1))
+    stage.push_depth(wall("color", step_m=0.5), arrival_ns=0)
+    frames.add(
+        RigidTransform(
+            target="color", source="lidar", rotation=np.eye(3), translation_m=np.array([0.1, 0, 0])
+        ),
+        stamp_ns=5,
+    )
+    # on the nearer half of the wall, 1.5 m away, one point behind the camera, one NaN
+    xyz_m = np.array(
+        [[0.1, -0.2, 1.5], [0.4, -0.2, 1.5], [0.4, 0.2, 1.5], [0.1, 0.2, 1.5], [0, 0, -1]]
+    )
+    xyz_m = np.vstack([xyz_m, np.full(3, np.nan)]).astype(np.float32)
+    stage.request(
+        cluster=PointCloud(frame_id="lidar", stamp_ns=5, xyz_m=xyz_m),
+        names=("can",),
+    )
+    assert seen.names == [("can",)]
+    (region,) = seen.asked
+    assert region.labels == ("",)
+    assert region.frame_id == "color"
+    left, top, right, bottom = region.xyxy_px[0]
+    assert (left, right) == pytest.approx((51 - 2, 67 + 2), abs=1)
+    assert (top, bottom) == pytest.approx((19 - 2, 41 + 2), abs=1)
+    rows, cols = np.nonzero(region.mask)
+    assert (rows.min(), rows.max()) == pytest.approx((top, bottom), abs=1)
+    assert (cols.min(), cols.max()) == pytest.approx((left, right), abs=1)
+
+
+@pytest.mark.parametrize(
+    "points_m",
+    [np.empty((0, 3)), np.array([[0.0, 0, 1]]), np.array([[0.0, 0, -1]] * 5)],
+    ids=["none", "one", "behind"],
+)
+def test_too_few_points_are_no_region(points_m: np.ndarray) -> None:
+    scene = Scene.of(wall("color"), camera("color", 1))
+    assert len(region_of_points(points_m, scene)) == 0
 
 
 def test_frame_whose_place_is_not_known_in_time_is_estimated_anew(monkeypatch) -> None:

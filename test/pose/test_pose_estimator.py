@@ -360,3 +360,22 @@ def test_nothing_to_refine_is_counted(estimator, journal, table) -> None:
     pose[2, 3] = -1.0
     assert estimator.refine("can", pose, table(0).scene) is None
     assert journal.counts == {Reason.NO_DEPTH: 2}
+
+
+def test_region_of_no_class_is_taken_for_what_fits_best(estimator, table) -> None:
+    view = table(0)
+    boxes = view.detection("bracket", "bottle").xyxy_px
+    found = estimator.estimate(view.asked(("", ""), boxes), view.scene)
+    assert found.boxes.labels == ("bracket", "bottle")
+
+
+def test_other_objects_are_looked_for_once_only(estimator, table) -> None:
+    view = table(0)
+    asked = view.detection("bracket", "bottle")
+    before = estimator.active
+    with estimator.looking_for(("bottle",)):
+        assert estimator.estimate(asked, view.scene).boxes.labels == ("bottle",)
+    assert estimator.active == before
+    with pytest.raises(ConfigError, match="no mesh of spoon"), estimator.looking_for(("spoon",)):
+        pass
+    assert estimator.active == before

@@ -12,13 +12,14 @@ pytest.importorskip("rclpy")
 pytest.importorskip("perception_stack.msg")
 pytest.importorskip("trimesh")
 
+from perception_stack.srv import EstimatePoses
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 
-from perception_stack.datatypes import Detections2D
+from perception_stack.datatypes import Detections2D, PointCloud
 from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.io import messages
 from perception_stack.ros import conversions
@@ -101,6 +102,73 @@ def test_objects_are_found_when_somebody_asks(bench: Bench, meshes: str, view: A
     listed = messages.boxes3d_from_msg(others[0])
     can = str(found.labels.index("can"))
     assert sum(one == (can,) for one in listed.sensors) > 10
+
+
+def test_service_answers_at_boxes_masks_and_clusters(bench: Bench, meshes: str, view: Any) -> None:
+    node = bench.start(
+        PoseEstimatorNode, pose_estimator__mesh_dir=meshes, pose_estimator__where="request"
+    )
+    transforms = bench.listen(TFMessage, "/tf")
+    client = bench.peer.create_client(EstimatePoses, "estimate_poses")
+    bench.until(client.service_is_ready, "the service")
+
+    def answer_to(**fields: Any) -> Any:
+        waiting = client.call_async(EstimatePoses.Request(**fields))
+        bench.until(waiting.done, "an answer")
+        return waiting.result()
+
+    assert "before a depth image" in answer_to().message
+    frame = view[0]
+    show(bench, frame)
+    bench.until(lambda: node._stage._depth is not None, "the depth image to arrive")
+    row = frame.truth.labels.index("can")
+    region = Detections2D(
+        frame_id=frame.camera.frame_id,
+        stamp_ns=frame.stamp_ns,
+        xyxy_px=frame.visibility.xyxy_px[[row]],
+        score=np.ones(1),
+        labels=("",),
+    )
+    seen = frame.pixel_ids == frame.track_ids[row]
+    mask = messages.mask_to_msg(
+        seen.astype(np.uint16),
+        frame_id=region.frame_id,
+        stamp_ns=region.stamp_ns,
+        build=conversions.build,
+    )
+    regions = messages.detections2d_to_msg(region, build=conversions.build)
+    answer = answer_to(regions=regions, mask=mask, send_tf=True)
+    assert answer.success, answer.message
+    found = messages.boxes3d_from_msg(answer.poses)
+    assert found.labels == ("can",)
+    assert found.stamp_ns == frame.stamp_ns
+    np.testing.assert_allclose(found.center_m[0], middle_of(view, "can"), atol=0.01)
+    assert len(answer.alternatives.detections) > 10
+    bench.until(lambda: transforms, "the frame of the can")
+    assert [one.child_frame_id for one in transforms[0].transforms] == ["can_0"]
+
+    rows, cols = np.nonzero(seen)
+    rays = np.column_stack([cols, rows, np.ones(len(rows))]) @ np.linalg.inv(frame.camera.k).T
+    points = PointCloud(
+        frame_id=region.frame_id,
+        stamp_ns=region.stamp_ns,
+        xyz_m=(rays * frame.depth.depth_m[rows, cols, None]).astype(np.float32)[::20],
+    )
+    answer = answer_to(cluster=conversions.cloud_msg(points), objects=["can"])
+    found = messages.boxes3d_from_msg(answer.poses)
+    np.testing.assert_allclose(found.center_m[0], middle_of(view, "can"), atol=0.01)
+
+    small = messages.mask_to_msg(
+        np.zeros((2, 2), np.uint16), frame_id="c", stamp_ns=0, build=conversions.build
+    )
+    for fields, why in (
+        ({"objects": ["spoon"]}, "no mesh of spoon"),
+        ({"regions": regions, "mask": small}, "mask must be"),
+        ({"mask": mask}, "without regions"),
+    ):
+        refused = answer_to(**fields)
+        assert not refused.success
+        assert why in refused.message
 
 
 def test_objects_looked_for_are_switched_and_regions_asked(

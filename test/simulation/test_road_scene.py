@@ -11,7 +11,7 @@ from perception_stack.datatypes import Boxes3D
 from perception_stack.errors import ConfigError
 from perception_stack.geometry.boxes import corners, points_inside, project_boxes, transform_boxes
 from perception_stack.geometry.transforms import RigidTransform
-from perception_stack.simulation.course import CARRIAGEWAY_M, Course
+from perception_stack.simulation.course import CARRIAGEWAY_M, KERB_HEIGHT_M, Course, slopes
 from perception_stack.simulation.lidar import RANGE_SIGMA_M
 from perception_stack.simulation.road import (
     LIDAR_HEIGHT_M,
@@ -49,15 +49,6 @@ def world_from(frame: SimulatedFrame, scene: Scene, sensor: str) -> RigidTransfo
 
 def points_in_world(frame: SimulatedFrame, scene: Scene) -> np.ndarray:
     return world_from(frame, scene, "velodyne").apply(frame.cloud.xyz_m.astype(np.float64))
-
-
-def on_road(points_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance along and aside of the centre line, the inverse of the course's formula."""
-    arm_x, arm_y = points_m[:, 0], CONFIG.curve_radius_m - points_m[:, 1]
-    return (
-        CONFIG.curve_radius_m * np.arctan2(arm_x, arm_y),
-        CONFIG.curve_radius_m - np.hypot(arm_x, arm_y),
-    )
 
 
 def frame_bytes(frame: SimulatedFrame) -> list[bytes]:
@@ -131,7 +122,7 @@ def test_points_on_the_carriageway_lie_on_its_surface(frames, scene):
     course = Course(radius_m=CONFIG.curve_radius_m)
     for frame in frames:
         points = points_in_world(frame, scene)
-        along, aside = on_road(points)
+        along, aside = course.places(points)
         road = (frame.point_ids < 0) & (np.abs(aside) < CARRIAGEWAY_M - 0.3) & (points[:, 2] < 2)
         surface = course.points(along[road], aside[road], np.zeros(road.sum()))
         assert road.sum() > 2000
@@ -144,7 +135,7 @@ def test_vehicle_rides_above_the_road_and_looks_where_it_goes(frames):
     course = Course(radius_m=CONFIG.curve_radius_m)
     for frame in frames:
         (pose,) = frame.transforms
-        along, aside = on_road(pose.translation_m[None])
+        along, aside = course.places(pose.translation_m[None])
         ground = course.points(along, aside, np.zeros(1))[0]
         assert pose.translation_m[2] - ground[2] == pytest.approx(LIDAR_HEIGHT_M, abs=0.01)
     way = frames[2].transforms[0].translation_m - frames[0].transforms[0].translation_m
@@ -152,6 +143,19 @@ def test_vehicle_rides_above_the_road_and_looks_where_it_goes(frames):
     assert speed_mps == pytest.approx(CONFIG.pace_mps, abs=1.5)
     ahead = frames[1].transforms[0].rotation[:, 0]
     assert ahead @ way / np.linalg.norm(way) > np.cos(np.deg2rad(1.0))
+
+
+def test_ground_of_any_relief_is_known_from_above():
+    """The bare surface plus the kerb, at places found from x and y alone."""
+    course = Course(radius_m=150.0, relief=slopes((10.0, 0.1), (40.0, -0.05)), bank=0.03)
+    along_m, aside_m = np.array([-20.0, 5.0, 30.0, 60.0]), np.array([0.0, 3.0, -7.0, 5.0])
+    lift_m = np.array([0.0, 0.0, KERB_HEIGHT_M, 0.0])
+    points_m = course.points(along_m, aside_m, lift_m)
+    np.testing.assert_allclose(course.places(points_m[:, :2]), [along_m, aside_m], atol=1e-9)
+    np.testing.assert_allclose(course.ground_m(points_m[:, :2]), points_m[:, 2], atol=1e-9)
+    # far from the kinks the slopes are the ones asked for
+    climbed_m = np.diff(course.relief(np.array([20.0, 30.0, 80.0, 90.0])))
+    np.testing.assert_allclose(climbed_m[[0, 2]], [1.0, -0.5], atol=0.02)
 
 
 def test_what_stands_still_stays_put_in_odom(frames, scene):
@@ -267,7 +271,7 @@ def test_one_pedestrian_crosses():
     small = road_scene(config)
     for idx in (5, 15, 25, 35, 45):
         frame = small.frame(idx)
-        _, aside = on_road(frame.truth.center_m)
+        _, aside = Course(radius_m=CONFIG.curve_radius_m).places(frame.truth.center_m)
         for track_id, label, d in zip(frame.track_ids, frame.truth.labels, aside, strict=True):
             if label == "pedestrian" and abs(d) < 4:
                 crossers.add(int(track_id))

@@ -108,12 +108,20 @@ def test_perfect_boxes_score_one_and_shifted_ones_nothing(folder: Path) -> None:
         found.boxes[:, 0] += 5.0
         return found
 
+    def turned(one) -> Found:
+        found = exact(one)
+        found.boxes[:, 6] += np.pi
+        return found
+
     right = judge([scan], exact, scans.CLASSES, reach_m=40.0)
+    back = judge([scan], turned, scans.CLASSES, reach_m=40.0)
+    assert back.hits["car"][0].hit.all()
+    assert back.errors["car"][:, 7].all()
     wrong = judge([scan], shifted, scans.CLASSES, reach_m=40.0)
     for name in ("car", "pedestrian"):
         assert right.hits[name][0].hit.all()
         assert right.hits[name][0].num_truth == len(right.hits[name][0].hit)
-        assert np.abs(right.errors[name]).max() < 1e-4
+        assert np.abs(right.errors[name]).max() < 1e-4  # none points the other way
         assert wrong.hits[name][0].hit.sum() <= 1
 
 

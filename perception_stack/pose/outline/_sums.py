@@ -103,7 +103,7 @@ def _sampled(odds: NDArray[np.float32], u: float, v: float) -> float:
     if UNKNOWN in (a, b, c, d):
         return UNKNOWN
     x, y = u - u_low, v - v_low
-    return (1 - y) * ((1 - x) * a + x * b) + y * ((1 - x) * c + x * d)
+    return float((1 - y) * ((1 - x) * a + x * b) + y * ((1 - x) * c + x * d))
 
 
 @machine_code

@@ -59,19 +59,20 @@ class CloseUp:
         # what gets smaller is blurred before, or single pixels would stand for many
         rgb = scene.rgb if scale >= 1 else cv2.blur(scene.rgb, (round(1 / scale),) * 2)
         rgb = cv2.warpAffine(rgb, move, size, flags=cv2.INTER_LINEAR)
-        depth_m = np.where(np.isfinite(scene.depth_m), scene.depth_m, np.inf).astype(np.float32)
-        depth_m = cv2.warpAffine(
-            depth_m,
+        measured_m = np.where(np.isfinite(scene.depth_m), scene.depth_m, np.inf)
+        depth_m = np.zeros(size, dtype=np.float32)
+        cv2.warpAffine(
+            measured_m.astype(np.float32),
             move,
             size,
+            dst=depth_m,
             flags=cv2.INTER_NEAREST,
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=0.0,
         )
         reach = 2 * round(_AROUND * object_px) + 1
-        nearest_m = cv2.erode(
-            depth_m, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-        )
+        around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+        nearest_m = np.asarray(cv2.erode(depth_m, around), dtype=np.float32)
         depth_m[depth_m == 0] = np.inf
         levels = (rgb // (256 // LEVELS)).astype(np.uint16)
         return cls(

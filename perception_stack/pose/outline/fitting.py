@@ -181,9 +181,9 @@ class OutlineFit:
         _drawing.inside_odds(
             self._drawn, view.nearest_m, view.bins, self._margin_m, float(middle_m[2]), self._odds
         )
-        odds = self._odds
+        odds = self._odds.copy()
         if step_px > LAST_STEP_PX:  # as wide as what a sample stands for
-            odds = cv2.blur(odds, (round(step_px),) * 2)
+            odds[:] = cv2.blur(self._odds, (round(step_px),) * 2)
             odds[self._odds == _drawing.UNKNOWN] = _drawing.UNKNOWN
         matrix, right, lines = _sums.outline_sums(
             (contour.uv_px, contour.outward, contour.points_m),

@@ -97,6 +97,6 @@ def _errors(true: FloatArray, boxes: FloatArray, overlap: FloatArray) -> FloatAr
     best = overlap.argmax(axis=1)
     matched = overlap.max(axis=1) > _MATCHED
     apart = boxes[best[matched]] - true[matched]
-    turned = apart[:, 6]
+    turned = apart[:, 6].copy()
     apart[:, 6] = (turned + np.pi / 2) % np.pi - np.pi / 2
     return np.column_stack([apart, np.cos(turned) < 0])

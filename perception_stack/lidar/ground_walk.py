@@ -1,0 +1,85 @@
+"""Which of the lowest points in each direction are ground: walks from the sensor outwards."""
+
+# ruff: noqa: PLR0917 - machine code takes its arguments by position
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perception_stack.datatypes import FloatArray
+from perception_stack.geometry.compiled import compiled
+
+_LONGEST_GAP_M = 4.0  # over which the ground may begin to rise unseen
+_LONGEST_SLOPE_M = 10.0  # over which it may go on unseen as it did
+
+
+def follow(
+    lowest_m: FloatArray,
+    at_m: FloatArray,
+    around: tuple[FloatArray, FloatArray],
+    *,
+    step_m: float,
+    max_slope: float,
+) -> NDArray[np.bool_]:
+    """Which of the lowest points a walk outwards takes for ground: bool [S, R].
+
+    What lies level with the ground around it is ground. Else the ground goes on at the slope that
+    it has around the last place, and may have risen by more the longer nothing was seen, but not
+    for long: what comes next may be the upper part of something. It is the foot of something if
+    what is seen behind it rises too steeply, or lies as low as the ground before.
+
+    Args:
+        lowest_m: float64 [S, R], height by sector and ring, infinite where there is no point.
+        at_m: float64 [S, R], range of that point.
+        around: As :func:`~perception_stack.lidar.ground_patches.ground_around` has it.
+        step_m: Highest step within the ground.
+        max_slope: Slope to which the ground may change.
+    """
+    gaps_m = (_LONGEST_GAP_M, _LONGEST_SLOPE_M)
+    followed: NDArray[np.bool_] = _walk(lowest_m, at_m, *around, step_m, max_slope, *gaps_m)
+    return followed
+
+
+@compiled
+def _walk(
+    lowest_m: Any,
+    at_m: Any,
+    expected_m: Any,
+    climb: Any,
+    step_m: float,
+    max_slope: float,
+    longest_gap_m: float,
+    longest_slope_m: float,
+) -> Any:
+    num_sectors, num_rings = lowest_m.shape
+    followed = np.zeros(lowest_m.shape, dtype=np.bool_)
+    for s in range(num_sectors):
+        last_m, last_at_m, slope = 0.0, 0.0, 0.0
+        for k in range(num_rings):
+            here_m, gap_m = lowest_m[s, k], at_m[s, k] - last_at_m
+            if here_m == np.inf:
+                continue
+            if not abs(here_m - expected_m[s, k]) <= step_m:  # so it is for NaN
+                ahead_m = last_m + slope * min(gap_m, longest_slope_m)
+                top_m = max(last_m, ahead_m) + step_m
+                # no ground is above what is seen, however long nothing was seen
+                if here_m < min(last_m, ahead_m) - step_m - max_slope * gap_m:
+                    continue
+                if here_m > top_m + max_slope * min(gap_m, longest_gap_m):
+                    continue
+                behind = k + 1
+                while behind < num_rings and lowest_m[s, behind] == np.inf:
+                    behind += 1
+                if here_m > top_m and behind < num_rings:
+                    rise_m = lowest_m[s, behind] - here_m
+                    steep = rise_m > step_m + max_slope * (at_m[s, behind] - at_m[s, k])
+                    if steep or (rise_m < -step_m and lowest_m[s, behind] <= top_m):
+                        continue
+            followed[s, k] = True
+            last_m, last_at_m = here_m, at_m[s, k]
+            slope = 0.0
+            if not np.isnan(climb[s, k]):
+                slope = min(max(climb[s, k], -max_slope), max_slope)
+    return followed
