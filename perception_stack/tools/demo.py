@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     model = "" if args.simulated_detector or not _can_detect() else str(config / _MODEL)
     arguments |= {"model": model} if model else {"detector": "false"}
     lidar_model = "" if args.lidar_model is None else str(args.lidar_model.resolve())
-    arguments["lidar_model"] = lidar_model
+    arguments |= {"lidar_model": lidar_model} if lidar_model else {}
     answers = run_online(reader, arguments, out=online)
     say(summary(answers))
 
