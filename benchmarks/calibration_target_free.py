@@ -34,7 +34,7 @@ from perception_stack.simulation.scene import BASE_FRAME, CAMERA_FRAME, LIDAR_FR
 
 _NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 _OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-_KITTI_DAY = ("000003", "000004", "000008", "000031", "000080")  # one calibration file
+_KITTI_DAY = ("000001", "000003", "000004", "000008", "000031", "000080")  # one calibration file
 
 
 def main() -> None:
@@ -171,31 +171,30 @@ def _sets(
 ) -> Iterator[tuple[str, list[AlignedFrame], CameraModel, RigidTransform]]:
     """Name, frames, camera and reference of every real set."""
     yield _pjlab(data / "calib_lidar_camera/pjlab_targetless/1")
-    for name, numbers in (
-        *((number, (number,)) for number in (*_KITTI_DAY, "000001", "000006", "000134")),
-        ("kitti day", _KITTI_DAY),
-    ):
-        training = data / "kitti_object/training"
-        files = [
-            (
-                training / f"image_2/{one}.png",
-                training / f"velodyne/{one}.bin",
-                training / f"calib/{one}.txt",
-            )
-            for one in numbers
-        ]
-        yield name, *_kitti(files)
-    drive = data / "kitti_sfnd_cam_lidar"
-    for name, indices in (("sfnd 0", (0,)), ("sfnd 4", (0, 5, 10, 15))):
-        files = [
-            (
-                drive / f"image_02/{i:010d}.png",
-                drive / f"velodyne_fov/{i:010d}.bin",
-                drive / "calib.txt",
-            )
-            for i in indices
-        ]
-        yield name, *_kitti(files)
+    training, drive = data / "kitti_object/training", data / "kitti_sfnd_cam_lidar"
+    driving = {
+        one: (
+            training / f"image_2/{one}.png",
+            training / f"velodyne/{one}.bin",
+            training / f"calib/{one}.txt",
+        )
+        for one in (*_KITTI_DAY, "000006", "000134")
+    }
+    waiting = [
+        (
+            drive / f"image_02/{i:010d}.png",
+            drive / f"velodyne_fov/{i:010d}.bin",
+            drive / "calib.txt",
+        )
+        for i in (0, 5, 10, 15)
+    ]
+    day = [driving[one] for one in _KITTI_DAY]
+    for name, one in driving.items():
+        yield name, *_kitti([one])
+    yield "waiting 1", *_kitti(waiting[:1])
+    yield "waiting 4", *_kitti(waiting)
+    yield "kitti day", *_kitti(day)
+    yield "kitti rig", *_kitti([*day, *waiting])
 
 
 def _kitti(

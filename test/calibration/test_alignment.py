@@ -13,6 +13,7 @@ from perception_stack.calibration.alignment import AlignedFrame, AlignmentConfig
 from perception_stack.calibration.alignment.image_edges import ImageEdges
 from perception_stack.calibration.alignment.scan_edges import find_edges
 from perception_stack.calibration.alignment.score import EdgeFrame, Score, moved
+from perception_stack.calibration.alignment.search import climb, wrong_places
 from perception_stack.calibration.alignment.view import Lens, directions
 from perception_stack.calibration.grade import Verdict
 from perception_stack.calibration.rotations import covariance_of_inverse
@@ -78,26 +79,51 @@ def test_slope_is_the_derivative_of_the_score(edge_frames, road_mount) -> None:
     score = Score(
         edge_frames, start=road_mount.camera_from_lidar, blur_rad=np.deg2rad(0.8), units=UNITS
     )
-    score.learn_spread(np.random.default_rng(0).uniform(-2, 2, (16, 6)))
-    place = np.array([0.2, -0.1, 0.15, 0.3, -0.2, 0.1])
+    score.learn_spread(np.random.default_rng(0).uniform(-2, 2, (16, 8)))
+    place = np.array([0.2, -0.1, 0.15, 0.3, -0.2, 0.1, -0.5, 0.4])
     _, slope = score.value_and_slope(place)
     step = 1e-3
     numeric = [
         (score.value(place + step * one) - score.value(place - step * one)) / (2 * step)
-        for one in np.eye(6)
+        for one in np.eye(8)
     ]
     # maps are read bilinearly, so the slope jumps at pixels, and few of the edges cross one
     np.testing.assert_allclose(slope, numeric, rtol=0.1, atol=0.1 * np.abs(slope).max())
+
+
+def test_the_width_of_beams_is_found_with_the_pose(edge_frames, road_mount) -> None:
+    """Ends across beams put 0.1 degrees too far out, as by a beam that is 3.5 mrad wide."""
+    wide = []
+    for one in edge_frames:
+        edges, across = one.edges, (one.edges.kind == 0)[:, None]
+        out_m = np.deg2rad(0.1) * np.linalg.norm(edges.position_m, axis=1, keepdims=True)
+        wide.append(
+            replace(
+                one,
+                edges=replace(edges, position_m=edges.position_m + across * out_m * edges.normal),
+            )
+        )
+    truth = road_mount.camera_from_lidar
+    places = []
+    for frames in (edge_frames, wide):
+        score = Score(frames, start=truth, blur_rad=np.deg2rad(0.1), units=UNITS)
+        score.learn_spread(wrong_places(32, seed=0))
+        places.append(climb(score, np.zeros(8)).place)
+    assert (places[1] - places[0])[6:].tolist() == pytest.approx([-1, 0], abs=0.35)
+    found = score.pose(places[1])
+    turn = Rotation.from_matrix(found.rotation @ truth.rotation.T).magnitude()
+    assert np.rad2deg(turn) < 0.1
+    assert np.linalg.norm(found.translation_m - truth.translation_m) < 0.03
 
 
 def test_score_is_higher_at_the_truth_than_anywhere_far(edge_frames, road_mount) -> None:
     score = Score(
         edge_frames, start=road_mount.camera_from_lidar, blur_rad=np.deg2rad(0.4), units=UNITS
     )
-    places = np.random.default_rng(1).uniform(-1, 1, (64, 6))
+    places = np.random.default_rng(1).uniform(-1, 1, (64, 8))
     far = places[np.linalg.norm(places[:, :3], axis=1) > 0.5]
     score.learn_spread(far)
-    assert score.value(np.zeros(6)) > 3 * max(score.value(one) for one in far)
+    assert score.value(np.zeros(8)) > 3 * max(score.value(one) for one in far)
 
 
 @pytest.mark.parametrize(

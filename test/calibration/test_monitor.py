@@ -19,6 +19,7 @@ from perception_stack.calibration.monitor import (
 )
 from perception_stack.calibration.monitor.monitor import CAMERA_LIDAR, GROUND, STEREO
 from perception_stack.datatypes import ColorImage, PointCloud
+from perception_stack.errors import CalibrationError
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.simulation.rig import Mount
 from perception_stack.simulation.scene import BASE_FRAME
@@ -144,6 +145,11 @@ def test_stereo_reads_a_turned_camera(road_rig, road_mount, road_camera) -> None
         frame_id=left.frame_id, stamp_ns=0, bgr=np.full((214, 640, 3), 90, dtype=np.uint8)
     )
     assert "0 matches" in watch.read(flat, flat).why_not
+    one_place = RigidTransform(
+        target="right", source="left", rotation=np.eye(3), translation_m=np.zeros(3)
+    )
+    with pytest.raises(CalibrationError, match="at one place"):
+        StereoWatch(road_camera, road_camera, one_place)
 
 
 def test_the_suspect_is_the_sensor_that_two_watches_share() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -106,3 +107,70 @@ def test_a_bumped_camera_is_told_on_diagnostics(bench: Bench) -> None:
     assert "turn about y" in found["calibration: camera-lidar"].message
     assert found["calibration: ground"].level == DiagnosticStatus.OK
     assert messages.stamp_ns(told[-1].header) > 0
+
+
+def test_a_turned_right_camera_is_told_by_the_pair_alone(bench: Bench) -> None:
+    """Neither LiDAR nor ground: two images are enough for the watch of the pair."""
+    camera = pinhole(width_px=480, height_px=160, focal_px=278)
+    rig = RoadRig(RoadConfig(seed=3, num_frames=150, num_azimuths=900), camera)
+    node = bench.start(
+        CalibrationMonitorNode,
+        **{
+            "calibration_monitor.learn_frames": 24,
+            "calibration_monitor.period_s": 0.1,
+            "calibration_monitor.false_alarm_hours": 0.2,
+            "calibration_monitor.stereo": True,
+        },
+    )
+    left, right_frame = mount(0.0), "right_camera"
+
+    def right(turn_deg: float) -> RigidTransform:
+        aside = RigidTransform(
+            target=CAMERA_FRAME,
+            source=right_frame,
+            rotation=Rotation.from_rotvec([np.deg2rad(turn_deg), 0, 0]).as_matrix(),
+            translation_m=np.array([0.5, 0, 0]),
+        )
+        return left.base_from_camera @ aside
+
+    static = bench.talk(TFMessage, "/tf_static", latched=True)
+    believed = [left.base_from_camera, right(0.0)]
+    static.publish(conversions.transforms_msg(believed, stamp_ns=START_NS))
+    talkers = [
+        (bench.talk(CameraInfo, f"{side}camera_info"), bench.talk(Image, f"{side}image"))
+        for side in ("", "right_")
+    ]
+    for (info, _), frame in zip(talkers, (CAMERA_FRAME, right_frame), strict=True):
+        own = replace(camera, frame_id=frame)
+        info.publish(conversions.camera_info_msg(own, stamp_ns=START_NS))
+    bench.until(lambda: node._stage._camera is not None, "camera_info")
+    bench.until(lambda: node._stage._right_camera is not None, "right_camera_info")
+
+    def send(index: int, turn_deg: float) -> None:
+        true_right = replace(right(turn_deg), source=CAMERA_FRAME)
+        for (_, images), place, frame in zip(
+            talkers, (left.base_from_camera, true_right), (CAMERA_FRAME, right_frame), strict=True
+        ):
+            seen = rig.picture(
+                0.2 * index, Mount(base_from_camera=place, base_from_lidar=left.base_from_lidar)
+            )
+            image = replace(seen, stamp_ns=START_NS + index * 200_000_000, frame_id=frame)
+            images.publish(messages.image_to_msg(image, build=conversions.build))
+        done = node.diagnostics._num_frames["calibration_monitor"]
+        bench.until(
+            lambda: node.diagnostics._num_frames["calibration_monitor"] > done, f"pair {index}"
+        )
+
+    def stereo() -> str:
+        return {one.watch: one.text for one in node._stage.findings}["stereo"]
+
+    for i in range(28):
+        send(i, 0.0)
+    assert stereo() == "as it was"
+    for i in range(28, 42):
+        send(i, 0.5)
+    assert "one of the cameras" in stereo()
+    told = re.search(r"turn about x: ([+-][0-9.]+) degrees", stereo())
+    assert told is not None
+    assert float(told[1]) == pytest.approx(0.5, abs=0.15)
+    assert node.journals["calibration_monitor"].counts[Reason.SENSOR_MOVED] == 1

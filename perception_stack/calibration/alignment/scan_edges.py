@@ -55,6 +55,17 @@ class ScanEdges:
     def __len__(self) -> int:
         return len(self.position_m)
 
+    def rows(self, picked: slice) -> ScanEdges:
+        """The picked edges."""
+        return ScanEdges(
+            position_m=self.position_m[picked],
+            normal=self.normal[picked],
+            sign=self.sign[picked],
+            weight=self.weight[picked],
+            kind=self.kind[picked],
+            gap_rad=self.gap_rad[picked],
+        )
+
 
 def find_edges(cloud: PointCloud) -> ScanEdges:
     """Edges of a scan; brightness is left out where the sensor gives none.

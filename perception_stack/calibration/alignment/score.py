@@ -4,6 +4,11 @@ Each kind of edge gives one sum over all edges of all frames. Divided by its spr
 are wrong, it is a number z of standard deviations; how strong a kind is in this scene is not known
 beforehand, so the score is the generalised likelihood ratio over unknown strengths of at least
 zero, the sum of max(0, z)² / 2: a kind that says nothing here costs nothing.
+
+A beam is wider than a ray (2 mrad and more): it still returns from a surface that it meets with
+its border only, so surfaces look larger to a scan than they are, and by how much differs between
+sensors, along and across beams. Two numbers beside the pose say how far ends of surfaces really
+lie from the middle of the gap; they are found with it.
 """
 
 from __future__ import annotations
@@ -22,8 +27,12 @@ from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import compiled
 from perception_stack.geometry.transforms import RigidTransform
 
+NUM_POSE, NUM_NUMBERS = 6, 8
+"""Of a place: the pose; and with it how far ends across and along beams lie beyond their gap."""
+_BEAM_RAD = np.deg2rad(0.1)
 _TILE_RAD = np.deg2rad(4.0)
 _FINE_RAD = np.deg2rad(0.1)
+_THINNED_RAD = np.deg2rad(0.3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,16 +43,30 @@ class EdgeFrame:
     edges: ScanEdges
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Resample:
+    """How often each part of the data counts.
+
+    Attributes:
+        frames: float64 [frames].
+        tiles: float64 [tiles], patches of the scene.
+    """
+
+    frames: FloatArray
+    tiles: FloatArray
+
+
 class Score:
     """Score of poses for some frames at one blur.
 
-    A pose is six numbers: rotation about the camera's x, y, z axes and shift along them, in
-    ``units``, applied after ``start``.
+    A place is eight numbers: rotation about the camera's x, y, z axes and shift along them, in
+    ``units``, applied after ``start``; and how far ends of surfaces across and along beams lie
+    beyond the middle of their gap, in a tenth of a degree.
 
     Args:
         frames: What is compared.
         start: Camera from LiDAR.
-        blur_rad: Of the image's edges.
+        blur_rad: Of the image's edges; where it is wide, fewer edges do.
         units: float64 [6].
     """
 
@@ -57,81 +80,93 @@ class Score:
     ) -> None:
         self._start, self._units = start, units
         self.tiles, self.num_tiles = _tiles([one.edges for one in frames])
+        every = slice(None, None, 1 + int(blur_rad / _THINNED_RAD))
         self._parts = [
             _Part(
                 maps=one.image.at(blur_rad),
                 view=one.image.view,
-                edges=one.edges,
-                weight=one.edges.weight
-                / (1 + one.edges.gap_rad**2 / 12 / (blur_rad**2 + _FINE_RAD**2)),
-                group=one.edges.kind * self.num_tiles + tile,
+                edges=one.edges.rows(every),
+                weight=_weights(one.edges, blur_rad)[every],
+                tile=tile[every],
             )
             for one, tile in zip(frames, self.tiles, strict=True)
         ]
         self.spread = np.ones(NUM_KINDS)
 
     def pose(self, place: FloatArray) -> RigidTransform:
-        """Camera from LiDAR of six numbers."""
-        return moved(self._start, place * self._units)
+        """Camera from LiDAR of a place."""
+        return moved(self._start, place[:NUM_POSE] * self._units)
 
-    def sums(self, place: FloatArray) -> FloatArray:
-        """Sum and its slope by kind, tile and number, float64 [kinds, tiles, 7]: six slopes, sum.
+    def sums(self, place: FloatArray, times: FloatArray | None = None) -> FloatArray:
+        """Sum and its slopes by kind and tile, float64 [kinds, tiles, 8]: slopes, sum.
 
-        Slopes are with respect to a further small turn about the camera and shift, rad and m.
-        """
-        out = np.zeros((NUM_KINDS * self.num_tiles, 7))
-        pose = self.pose(place)
-        for part in self._parts:
-            self._add_part(part, pose, out)
-        return out.reshape(NUM_KINDS, self.num_tiles, 7)
-
-    def each(self, place: FloatArray, turn_rad: FloatArray) -> Iterator[FloatArray]:
-        """As :meth:`sums`, of each frame alone, the camera turned about its x and y axes."""
-        pose = moved(self.pose(place), np.array([*turn_rad, 0, 0, 0, 0]))
-        for part in self._parts:
-            out = np.zeros((NUM_KINDS * self.num_tiles, 7))
-            self._add_part(part, pose, out)
-            yield out.reshape(NUM_KINDS, self.num_tiles, 7)
-
-    def _add_part(self, part: _Part, pose: RigidTransform, out: FloatArray) -> None:
-        _add(
-            part.edges.position_m,
-            part.edges.normal,
-            part.edges.sign,
-            part.weight,
-            part.group,
-            pose.rotation,
-            pose.translation_m,
-            part.maps,
-            part.view.azimuth_rad,
-            part.view.elevation_rad,
-            part.view.step_rad,
-            out,
-        )
-
-    def learn_spread(self, places: FloatArray) -> None:
-        """Take the size of each kind's sum over wrong poses, float64 [N, 6], as its unit."""
-        sums = np.array([self.sums(place)[..., 6].sum(axis=1) for place in places])
-        self.spread = np.sqrt(np.mean(sums**2, axis=0)) + 1e-9
-
-    def value(self, place: FloatArray, resample: FloatArray | None = None) -> float:
-        """The score of a pose; see :meth:`value_and_slope`."""
-        return self.value_and_slope(place, resample)[0]
-
-    def value_and_slope(
-        self, place: FloatArray, resample: FloatArray | None = None
-    ) -> tuple[float, FloatArray]:
-        """The score and its slope in units of the pose.
+        Slopes are with respect to a further small turn about the camera, a shift, and the place
+        of ends of surfaces of this kind; rad, m, rad.
 
         Args:
-            place: float64 [6].
-            resample: float64 [tiles], how often each part of the scene is counted; None for once.
+            place: float64 [8].
+            times: float64 [frames], how often each counts; None for once.
         """
-        sums = self.sums(place)
-        by_kind = sums.sum(axis=1) if resample is None else np.einsum("t,ktn->kn", resample, sums)
-        z = np.maximum(by_kind[:, 6] / self.spread, 0)
-        slope = (z / self.spread) @ by_kind[:, :6]
-        return float(z @ z) / 2, self._pull(place, slope)
+        each = self.each(place)
+        if times is None:
+            return np.asarray(sum(each))
+        return np.asarray(sum(one * count for one, count in zip(each, times, strict=True)))
+
+    def each(self, place: FloatArray, turn_rad: FloatArray | None = None) -> Iterator[FloatArray]:
+        """As :meth:`sums`, of each frame alone, the camera turned about its x and y axes."""
+        pose = self.pose(place)
+        if turn_rad is not None:
+            pose = moved(pose, np.array([*turn_rad, 0, 0, 0, 0]))
+        beyond_rad = np.zeros(NUM_KINDS)
+        beyond_rad[: NUM_NUMBERS - NUM_POSE] = place[NUM_POSE:] * _BEAM_RAD
+        for part in self._parts:
+            out = np.zeros((NUM_KINDS, self.num_tiles, NUM_NUMBERS))
+            _add(
+                part.edges.position_m,
+                part.edges.normal,
+                part.edges.sign,
+                part.weight,
+                part.edges.kind,
+                part.tile,
+                pose.rotation,
+                pose.translation_m,
+                beyond_rad,
+                part.maps,
+                part.view.azimuth_rad,
+                part.view.elevation_rad,
+                part.view.step_rad,
+                out,
+            )
+            yield out
+
+    def learn_spread(self, places: FloatArray) -> None:
+        """Take the size of each kind's sum over wrong places, float64 [N, 8], as its unit."""
+        sums = np.array([self.sums(place)[..., -1].sum(axis=1) for place in places])
+        self.spread = np.sqrt(np.mean(sums**2, axis=0)) + 1e-9
+
+    def value(self, place: FloatArray) -> float:
+        """The score of a place; see :meth:`value_and_slope`."""
+        return self.value_and_slope(place)[0]
+
+    def value_and_slope(
+        self, place: FloatArray, resample: Resample | None = None
+    ) -> tuple[float, FloatArray]:
+        """The score and its slope in units of the place.
+
+        Args:
+            place: float64 [8].
+            resample: How often each part of the data counts; None for once.
+        """
+        if resample is None:
+            by_kind = self.sums(place).sum(axis=1)
+        else:
+            by_kind = np.einsum("t,ktn->kn", resample.tiles, self.sums(place, resample.frames))
+        z = np.maximum(by_kind[:, -1] / self.spread, 0)
+        pull = z / self.spread
+        beyond = (pull * by_kind[:, NUM_POSE])[: NUM_NUMBERS - NUM_POSE] * _BEAM_RAD
+        return float(z @ z) / 2, np.concatenate(
+            [self._pull(place, pull @ by_kind[:, :NUM_POSE]), beyond]
+        )
 
     def _pull(self, place: FloatArray, slope: FloatArray) -> FloatArray:
         """Slope by a further turn about the camera to slope by the six numbers.
@@ -139,7 +174,7 @@ class Score:
         With p = R(w) q + s: a change of w turns by J(w) dw, the left Jacobian of SO(3), about the
         origin of p - s.
         """
-        turn, shift = place[:3] * self._units[:3], place[3:] * self._units[3:]
+        turn, shift = (place[:NUM_POSE] * self._units).reshape(2, 3)
         about_center = slope[:3] - np.cross(shift, slope[3:])
         return np.asarray(
             np.concatenate([left_jacobian(turn).T @ about_center, slope[3:]]) * self._units
@@ -154,7 +189,7 @@ class _Part:
     view: View
     edges: ScanEdges
     weight: FloatArray
-    group: NDArray[np.int64]
+    tile: NDArray[np.int64]
 
 
 def _weights(edges: ScanEdges, blur_rad: float) -> FloatArray:
@@ -208,20 +243,26 @@ def _add(  # noqa: PLR0917
     normal: FloatArray,
     sign: FloatArray,
     weight: FloatArray,
-    group: NDArray[np.int64],
+    kind: NDArray[np.int64],
+    tile: NDArray[np.int64],
     turn: FloatArray,
     shift_m: FloatArray,
+    beyond_rad: FloatArray,
     maps: NDArray[np.float32],
     azimuth_rad: float,
     elevation_rad: float,
     step_rad: float,
     out: FloatArray,
 ) -> None:
-    """Read the maps at every edge, bilinearly, and add value and slopes to its group; compiled."""
+    """Read the maps at every edge, bilinearly; add value and slopes to its kind and tile."""
     height, width = maps.shape[0], maps.shape[1]
     value = np.empty(4)
     for i in range(len(position_m)):
         px, py, pz = position_m[i, 0], position_m[i, 1], position_m[i, 2]
+        nx, ny, nz = normal[i, 0], normal[i, 1], normal[i, 2]
+        range_m = np.sqrt(px * px + py * py + pz * pz)
+        beyond_m = beyond_rad[kind[i]] * range_m
+        px, py, pz = px + beyond_m * nx, py + beyond_m * ny, pz + beyond_m * nz
         x = turn[0, 0] * px + turn[0, 1] * py + turn[0, 2] * pz + shift_m[0]
         y = turn[1, 0] * px + turn[1, 1] * py + turn[1, 2] * pz + shift_m[1]
         z = turn[2, 0] * px + turn[2, 1] * py + turn[2, 2] * pz + shift_m[2]
@@ -236,7 +277,6 @@ def _add(  # noqa: PLR0917
         ux, uz = z / flat2 / step_rad, -x / flat2 / step_rad
         vx, vz = -y * x / flat / length2 / step_rad, -y * z / flat / length2 / step_rad
         vy = flat / length2 / step_rad
-        nx, ny, nz = normal[i, 0], normal[i, 1], normal[i, 2]
         tx = turn[0, 0] * nx + turn[0, 1] * ny + turn[0, 2] * nz
         ty = turn[1, 0] * nx + turn[1, 1] * ny + turn[1, 2] * nz
         tz = turn[2, 0] * nx + turn[2, 1] * ny + turn[2, 2] * nz
@@ -259,11 +299,12 @@ def _add(  # noqa: PLR0917
         eu = w * ((1 - fv) * (value[1] - value[0]) + fv * (value[3] - value[2]))
         ev = w * ((1 - fu) * (value[2] - value[0]) + fu * (value[3] - value[1]))
         gx, gy, gz = eu * ux + ev * vx, ev * vy, eu * uz + ev * vz
-        g = group[i]
-        out[g, 0] += y * gz - z * gy
-        out[g, 1] += z * gx - x * gz
-        out[g, 2] += x * gy - y * gx
-        out[g, 3] += gx
-        out[g, 4] += gy
-        out[g, 5] += gz
-        out[g, 6] += e
+        to = out[kind[i], tile[i]]
+        to[0] += y * gz - z * gy
+        to[1] += z * gx - x * gz
+        to[2] += x * gy - y * gx
+        to[3] += gx
+        to[4] += gy
+        to[5] += gz
+        to[6] += (gx * tx + gy * ty + gz * tz) * range_m
+        to[7] += e

@@ -1,8 +1,10 @@
 """From a rough start to the pose where edges agree best, and how sure that is.
 
 Many poses are tried where the image is blurred, the best are climbed from, and of where they lead
-the best go on with less blur. The covariance is that of refits in which each patch of the scene
-counts a random number of times (the Bayesian bootstrap, Rubin 1981, over patches).
+the best go on with less blur. The covariance is that of refits in which each frame and each patch
+of the scene counts a random number of times (the Bayesian bootstrap, Rubin 1981, over both as in
+Owen's pigeonhole bootstrap, 2007): what a frame has on its own, such as the way driven between
+exposure and scan, counts as well as what a patch has.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perception_stack.calibration.alignment.score import Score
+from perception_stack.calibration.alignment.score import NUM_NUMBERS, NUM_POSE, Resample, Score
 from perception_stack.datatypes import FloatArray
 
 BLURS_RAD = tuple(np.deg2rad([0.8, 0.4, 0.2, 0.1]))
@@ -23,7 +25,7 @@ _WITHIN = 2.0  # units of the start's error that are searched
 _APART = 0.15
 _NUM_SPREAD = 128
 _NUM_STEPS, _NUM_HALVINGS = 40, 8
-_FIRST_STEP, _LONGEST_STEP, _SMALL_GAIN = 0.05, 0.3, 1e-6
+_FIRST_STEP, _LONGEST_STEP, _SMALL_GAIN = 0.05, 0.3, 1e-5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,8 +45,8 @@ def search(
 ) -> list[Found]:
     """The best places, best first; one at least.
 
-    The start's error is a Gaussian prior of one unit along each number, but not in the last
-    climb, whose result is to owe nothing to the start.
+    The start's error is a Gaussian prior of one unit along each number of the pose, but not in
+    the last climb, whose result is to owe nothing to the start.
 
     Args:
         scores: From the most blurred on; their spreads are learnt.
@@ -52,10 +54,7 @@ def search(
         seed: Of these.
         progress: Called after each blur.
     """
-    from scipy.stats import qmc
-
-    unit = qmc.Sobol(6, seed=seed).random(1 << (num_samples - 1).bit_length())
-    samples = (2 * unit - 1) * _WITHIN
+    samples = wrong_places(1 << (num_samples - 1).bit_length(), seed=seed)
     for score in scores:
         score.learn_spread(samples[:_NUM_SPREAD])
     values = [scores[0].value(one) - one @ one / 2 for one in samples]
@@ -68,29 +67,40 @@ def search(
     return _best([climb(scores[-1], one) for one in places], _KEPT[-1])
 
 
+def wrong_places(num: int, *, seed: int) -> FloatArray:
+    """Evenly spread poses within the range that is searched, float64 [num, 8]."""
+    from scipy.stats import qmc
+
+    unit = qmc.Sobol(NUM_POSE, seed=seed).random(num)
+    return np.pad((2 * unit - 1) * _WITHIN, ((0, 0), (0, NUM_NUMBERS - NUM_POSE)))
+
+
 def climb(
     score: Score,
     place: FloatArray,
     *,
     prior: float = 0.0,
-    resample: FloatArray | None = None,
+    resample: Resample | None = None,
 ) -> Found:
     """The highest place nearby, within the range that is searched.
+
+    The width of beams always has its prior of one unit, the pose that of ``prior``.
 
     BFGS with halved steps (Nocedal and Wright, algorithm 6.1). The one of SciPy spends ten times
     as long on its own bookkeeping as the score takes.
     """
+    prior_of = np.repeat([prior, 1.0], [NUM_POSE, NUM_NUMBERS - NUM_POSE])
     at = np.clip(place, -_WITHIN, _WITHIN)
     value, slope = score.value_and_slope(at, resample)
-    value, slope = value - prior * float(at @ at) / 2, slope - prior * at
-    bend = np.eye(6) * _FIRST_STEP / max(float(np.linalg.norm(slope)), 1e-12)
+    value, slope = value - float(prior_of @ at**2) / 2, slope - prior_of * at
+    bend = np.eye(NUM_NUMBERS) * _FIRST_STEP / max(float(np.linalg.norm(slope)), 1e-12)
     for _ in range(_NUM_STEPS):
         way = bend @ slope
         way *= min(1.0, _LONGEST_STEP / max(float(np.linalg.norm(way)), 1e-12))
         for _ in range(_NUM_HALVINGS):
             new = np.clip(at + way, -_WITHIN, _WITHIN)
             up, new_slope = score.value_and_slope(new, resample)
-            up, new_slope = up - prior * float(new @ new) / 2, new_slope - prior * new
+            up, new_slope = up - float(prior_of @ new**2) / 2, new_slope - prior_of * new
             if up > value:
                 break
             way = way / 2
@@ -101,7 +111,7 @@ def climb(
         if gain < _SMALL_GAIN * (1 + value):
             break
         if (curved := float(step @ bent)) > 1e-12:
-            keep = np.eye(6) - np.outer(step, bent) / curved
+            keep = np.eye(NUM_NUMBERS) - np.outer(step, bent) / curved
             bend = keep @ bend @ keep.T + np.outer(step, step) / curved
     return Found(place=at, value=value)
 
@@ -109,7 +119,7 @@ def climb(
 def refit(
     scores: Sequence[Score], found: Sequence[Found], *, num: int, seed: int
 ) -> tuple[FloatArray, float]:
-    """Where the best place goes when the scene is weighted otherwise, and how often another wins.
+    """Where the best place goes when the data are weighted otherwise, and how often another wins.
 
     Args:
         scores: The last two blurs are climbed.
@@ -118,14 +128,18 @@ def refit(
         seed: Of the weights.
 
     Returns:
-        float64 [num, 6]; share of the refits in which another place of ``found`` scores higher.
+        float64 [num, 8]; share of the refits in which another place of ``found`` scores higher.
     """
     rng = np.random.default_rng(seed)
-    sums = np.array([scores[-1].sums(one.place)[..., 6] for one in found])
-    places, lost = np.empty((num, 6)), 0
+    sums = np.array([[part[..., -1] for part in scores[-1].each(one.place)] for one in found])
+    places, lost = np.empty((num, NUM_NUMBERS)), 0
     for i in range(num):
-        resample = rng.exponential(size=scores[-1].num_tiles)
-        z = np.maximum(sums @ resample / scores[-1].spread, 0)
+        resample = Resample(
+            frames=rng.exponential(size=len(scores[-1].tiles)),
+            tiles=rng.exponential(size=scores[-1].num_tiles),
+        )
+        by_kind = np.einsum("pfkt,f,t->pk", sums, resample.frames, resample.tiles)
+        z = np.maximum(by_kind / scores[-1].spread, 0)
         lost += int(np.argmax((z**2).sum(axis=1)) != 0)
         place = found[0].place
         for score in scores[-2:]:
@@ -138,7 +152,7 @@ def _best(found: list[Found], num: int) -> list[Found]:
     """The highest places that are not the same as a higher one."""
     kept: list[Found] = []
     for one in sorted(found, key=lambda one: -one.value):
-        if all(np.linalg.norm(one.place - other.place) > _APART for other in kept):
+        if all(np.linalg.norm((one.place - other.place)[:NUM_POSE]) > _APART for other in kept):
             kept.append(one)
         if len(kept) == num:
             break

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from perception_stack.calibration.alignment.score import Score
+from perception_stack.calibration.alignment.score import Resample, Score
 from perception_stack.calibration.alignment.search import Found, climb
 from perception_stack.calibration.grade import (
     Grade,
@@ -60,11 +60,13 @@ def grade(
     verdict, why = _judged(std, lost, share)
     focal_px = float(camera.k[0, 0])
     score = scores[-2]  # with less blur, single patches are torn to and fro by chance
+    once = np.ones(len(names))
     fitted, by_frame = _offsets(score, found[0].place, np.ones(score.num_tiles))
     held_out = []
     even = np.arange(score.num_tiles) % 2 == 0
     for half in (even, ~even):
-        place = climb(score, found[0].place, resample=2.0 * half).place
+        twice = Resample(frames=once, tiles=2.0 * half)
+        place = climb(score, found[0].place, resample=twice).place
         held_out.append(_offsets(score, place, 1.0 * ~half)[0])
     units = np.repeat([0.10, np.deg2rad(3)], 3)
     values = [*camera_from_lidar.translation_m, *_angles(camera_from_lidar)]
@@ -150,12 +152,12 @@ def _offsets(
     Returns:
         float64 [patches counted]; float64 [frames].
     """
-    z = score.sums(place)[..., 6].sum(axis=1) / score.spread
+    z = score.sums(place)[..., -1].sum(axis=1) / score.spread
     strength = np.maximum(z, 0) / score.spread
     shifts = np.array([(a, b) for a in _SHIFTS_RAD for b in _SHIFTS_RAD])
     values = np.array(
         [
-            [np.einsum("k,kt->t", strength, part[..., 6]) for part in score.each(place, shift)]
+            [np.einsum("k,kt->t", strength, part[..., -1]) for part in score.each(place, shift)]
             for shift in shifts
         ]
     )  # [shifts, frames, tiles]

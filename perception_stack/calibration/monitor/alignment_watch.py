@@ -6,8 +6,8 @@ import numpy as np
 
 from perception_stack.calibration.alignment.image_edges import ImageEdges
 from perception_stack.calibration.alignment.scan_edges import find_edges
-from perception_stack.calibration.alignment.score import EdgeFrame, Score
-from perception_stack.calibration.alignment.search import climb
+from perception_stack.calibration.alignment.score import NUM_NUMBERS, NUM_POSE, EdgeFrame, Score
+from perception_stack.calibration.alignment.search import climb, wrong_places
 from perception_stack.calibration.alignment.view import Lens
 from perception_stack.calibration.monitor.reading import Reading
 from perception_stack.datatypes import ColorImage, FloatArray, PointCloud
@@ -35,11 +35,9 @@ class AlignmentWatch:
     """
 
     def __init__(self, camera: CameraModel, camera_from_lidar: RigidTransform) -> None:
-        from scipy.stats import qmc
-
         self._lens = Lens(camera, finest_rad=_FINEST_RAD)
         self._pose = camera_from_lidar
-        self._wrong = 2 * (2 * qmc.Sobol(6, seed=0).random(_NUM_POSES) - 1)
+        self._wrong = wrong_places(_NUM_POSES, seed=0)
 
     def read(self, image: ColorImage, cloud: PointCloud) -> Reading:
         """Six numbers, by which the pose would have to be moved; see :data:`NAMES`.
@@ -58,7 +56,7 @@ class AlignmentWatch:
         edges = find_edges(cloud.rows(seen))
         if len(edges) < _FEWEST:
             return Reading.none(f"{len(edges)} edges in the scan, {_FEWEST} are needed")
-        place, value = np.zeros(6), 0.0
+        place, value = np.zeros(NUM_NUMBERS), 0.0
         frame = EdgeFrame(image=ImageEdges(view), edges=edges)
         for blur_rad in _BLURS_RAD:
             score = Score([frame], start=self._pose, blur_rad=blur_rad, units=_UNITS)
@@ -67,4 +65,4 @@ class AlignmentWatch:
             place, value = found.place, found.value
         if value < _LEAST:
             return Reading.none(f"scan and image agree by {value:.0f}, {_LEAST:.0f} are needed")
-        return Reading(values=place * _UNITS)
+        return Reading(values=place[:NUM_POSE] * _UNITS)

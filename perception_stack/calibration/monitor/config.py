@@ -27,3 +27,6 @@ class MonitorConfig(StepConfig):
     blind_frames: int = param(
         25, "Frames in a row without a reading after which the watch says so.", low=1, high=10000
     )
+    stereo: bool = param(
+        False, "Whether right_image is watched against image, by their epipolar error."
+    )

@@ -6,6 +6,7 @@ import numpy as np
 
 from perception_stack.calibration.monitor.reading import Reading
 from perception_stack.datatypes import ColorImage, FloatArray
+from perception_stack.errors import CalibrationError
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
 
@@ -18,6 +19,7 @@ _CLOSE_RAD = np.deg2rad(1.5)
 _PRIOR_RAD = np.deg2rad([2.0, 1.0, 2.0])
 _SIGMA_RAD = np.deg2rad(0.03)
 _NUM_ROUNDS = 5
+_LEAST_BASELINE_M = 1e-3
 
 
 class StereoWatch:
@@ -29,12 +31,18 @@ class StereoWatch:
     Args:
         left: Camera.
         right: Camera.
-        right_from_left: Calibration; its translation may not be zero.
+        right_from_left: Calibration.
+
+    Raises:
+        CalibrationError: both cameras are at one place, where there are no epipolar lines.
     """
 
     def __init__(
         self, left: CameraModel, right: CameraModel, right_from_left: RigidTransform
     ) -> None:
+        if np.linalg.norm(right_from_left.translation_m) < _LEAST_BASELINE_M:
+            text = f"'{left.frame_id}' and '{right.frame_id}' are at one place; mend TF, or set "
+            raise CalibrationError(text + "calibration_monitor.stereo to false")
         self._left, self._right, self._pose = left, right, right_from_left
 
     def read(self, left: ColorImage, right: ColorImage) -> Reading:

@@ -26,7 +26,7 @@ _LEVELS = {
 
 
 class CalibrationMonitorNode(StepNode):
-    """Watches ``image`` and ``points`` against the calibration in TF and ``camera_info``."""
+    """Watches ``image``, ``points`` and ``right_image`` against TF and ``camera_info``."""
 
     def __init__(self, **node_options: Any) -> None:
         sections = ("calibration_monitor", "fusion")
@@ -43,6 +43,10 @@ class CalibrationMonitorNode(StepNode):
         self.subscribe(CameraInfo, "camera_info", self._on_camera_info, qos.SENSOR)
         self.subscribe(Image, "image", self._on_image, qos.SENSOR)
         self.subscribe(PointCloud2, "points", self._on_points, qos.SENSOR)
+        if config.stereo:
+            right_info, on_info = "right_camera_info", self._on_right_camera_info
+            self.subscribe(CameraInfo, right_info, on_info, qos.SENSOR)
+            self.subscribe(Image, "right_image", self._on_right_image, qos.SENSOR)
         self.every(_EXPIRE_PERIOD_S, self._expire)
         self.every(_TELL_PERIOD_S, self._tell)
 
@@ -53,6 +57,15 @@ class CalibrationMonitorNode(StepNode):
         image = messages.image_from_msg(msg)
         with self.timed("calibration_monitor"):
             num = self._stage.push_image(image, arrival_ns=arrival_ns())
+        self.frames_done("calibration_monitor", num)
+
+    def _on_right_camera_info(self, msg: CameraInfo) -> None:
+        self._stage.set_right_camera(messages.camera_from_msg(msg))
+
+    def _on_right_image(self, msg: Image) -> None:
+        image = messages.image_from_msg(msg)
+        with self.timed("calibration_monitor"):
+            num = self._stage.push_right_image(image, arrival_ns=arrival_ns())
         self.frames_done("calibration_monitor", num)
 
     def _on_points(self, msg: PointCloud2) -> None:
