@@ -28,12 +28,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from perception_stack.calibration.camera.bundle import RigProblem, RigState, turned
+from perception_stack.calibration.camera.bundle import RigProblem, RigState
 from perception_stack.calibration.camera.intrinsics import CameraCalibration, calibrate_camera
 from perception_stack.calibration.camera.lens import EQUIDISTANT, PLUMB_BOB, RATIONAL, Lens
 from perception_stack.calibration.camera.rig import calibrate_rig
 from perception_stack.calibration.camera.rig_grading import CameraOnRig
 from perception_stack.calibration.camera.start import plane_poses
+from perception_stack.calibration.rotations import exp
 from perception_stack.calibration.solver import solve
 from perception_stack.calibration.targets.detection import Sighting, find_board
 from perception_stack.datatypes import FloatArray
@@ -398,7 +399,7 @@ def random_board_pose(
         (ray,) = lens.rays(place[None] * size, params)
         if not np.isfinite(ray).all():
             continue
-        rotation = turned(np.eye(3)[None], tilt[None])[0]
+        rotation = exp(tilt)
         distance = float((board.extent_m / size).max()) * params[0] / filled
         shift = ray / np.linalg.norm(ray) * distance - rotation @ points.mean(axis=0)
         if _visible(lens, params, points @ rotation.T + shift, size):
@@ -432,7 +433,7 @@ def simulate(seed: int, kind: str) -> Outcome | None:
     lenses = [random_lens(rng, kind, size_px) for _ in range(num_cameras)]
     turns = rng.normal(size=(num_cameras, 3)) * 0.05
     turns[0] = 0
-    places = turned(np.broadcast_to(np.eye(3), (num_cameras, 3, 3)), turns)
+    places = exp(turns)
     shifts = rng.normal(size=(num_cameras, 3)) * 0.05 * float(board.extent_m.max() / 0.2)
     shifts[0] = 0
     views: list[list[Sighting | None]] = []

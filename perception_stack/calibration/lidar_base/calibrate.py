@@ -20,6 +20,7 @@ from perception_stack.calibration.extrinsic import (
     few_blocks_factor,
     judge,
     parameters_of,
+    with_shared_error,
     worse,
 )
 from perception_stack.calibration.grade import (
@@ -108,12 +109,12 @@ def calibrate_lidar_base(
     covariance = np.diag(np.full(6, UNKNOWN_VARIANCE))
     alike = problem.alike(fit.state)
     factor = few_blocks_factor(len(fit.blocks), len(_GROUND)) * alike
-    three = factor * fit.covariance
-    covariance[np.ix_(_GROUND, _GROUND)] = three
+    known = np.eye(6) * 1e-12
+    known[np.ix_(_GROUND, _GROUND)] = factor * fit.covariance
+    known = with_shared_error(known)
+    covariance[np.ix_(_GROUND, _GROUND)] = known[np.ix_(_GROUND, _GROUND)]
     gaps = problem.heights_m(fit.state)
     held_out, folds = _held_out(problem, fit)
-    known = np.eye(6) * 1e-12
-    known[np.ix_(_GROUND, _GROUND)] = three
     verdict, why, advice = judge(
         known,
         [],

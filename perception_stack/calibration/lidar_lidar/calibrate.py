@@ -16,6 +16,7 @@ from perception_stack.calibration.extrinsic import (
     name_of_axis,
     parameters_of,
     weaknesses_of,
+    with_shared_error,
     without_knowledge_of,
 )
 from perception_stack.calibration.grade import Grade, Observation, Provenance, ResidualSummary
@@ -159,7 +160,7 @@ def _without_false_hold(
     lever = np.zeros((len(moved), 6, 3))
     lever[:, :3] = np.eye(3)
     lever[:, 3:] = cross_matrix(moved)
-    weights = np.concatenate(fit.weights)
+    weights = np.concatenate(fit.weights) / matches.steep**2
     normal = matches.patches.normal[matches.patch]
     across = np.eye(3) - normal[:, :, None] * normal[:, None]
     tilt = matches.patches.tilt_variance[matches.patch] + _UNEVEN_RAD**2 * across
@@ -180,7 +181,7 @@ def _without_false_hold(
             weak.append(
                 Weakness(axis=part / np.linalg.norm(part), is_turn=is_turn, std=float(np.inf))
             )
-    covariance = fit.covariance * few_blocks_factor(len(fit.blocks))
+    covariance = with_shared_error(fit.covariance * few_blocks_factor(len(fit.blocks)))
     return without_knowledge_of(covariance, weak), weak
 
 

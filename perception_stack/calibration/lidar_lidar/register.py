@@ -27,6 +27,7 @@ _FINE = (1.0, 0.5)
 _ROUNDS = 10
 _NEAR = 4.0
 """Points farther from their plane than this many usual distances are on another surface."""
+_LEAST_STEEP = 0.3
 _LEAST_POINTS = 50
 _COARSE_POINTS = 1500
 _FINE_POINTS = 20000
@@ -47,6 +48,9 @@ class Matches:
         points_m: float64 [N, 3], in the source.
         patch: int [N], on which.
         block: int [N], rising: which few metres of the scene it is in.
+        steep: float64 [N], how much of an error of range is across the surface: 1 where it is met
+            head on, little where the ray grazes it. Without this all that lies ahead would seem
+            an outlier beside the floor.
         patches: Of the target.
         num_offered: Points that were looked at.
     """
@@ -54,6 +58,7 @@ class Matches:
     points_m: FloatArray
     patch: NDArray[np.intp]
     block: NDArray[np.intp]
+    steep: FloatArray
     patches: Patches
     num_offered: int
 
@@ -63,7 +68,11 @@ class Matches:
     def rows(self, index: NDArray[np.intp]) -> Matches:
         """The picked points."""
         return replace(
-            self, points_m=self.points_m[index], patch=self.patch[index], block=self.block[index]
+            self,
+            points_m=self.points_m[index],
+            patch=self.patch[index],
+            block=self.block[index],
+            steep=self.steep[index],
         )
 
     def gaps_m(self, target_from_source: RigidTransform) -> FloatArray:
@@ -88,8 +97,9 @@ class _OnPatches:
 
     def linearise(self, state: FloatArray) -> list[Block]:
         here = corrected(self.start, state)
-        gaps = self.matches.gaps_m(here)[:, None]
-        slopes = self.matches.slopes(here)[:, None]
+        steep = self.matches.steep[:, None]
+        gaps = self.matches.gaps_m(here)[:, None] / steep
+        slopes = (self.matches.slopes(here) / steep)[:, None]
         borders = np.flatnonzero(np.diff(self.matches.block)) + 1
         nothing = np.zeros((len(gaps), 1, 0))
         return [
@@ -155,11 +165,19 @@ def match(
     if not len(patches):
         empty = np.empty(0, dtype=np.intp)
         return Matches(
-            points_m=points_m[:0], patch=empty, block=empty, patches=patches, num_offered=0
+            points_m=points_m[:0],
+            patch=empty,
+            block=empty,
+            steep=np.empty(0),
+            patches=patches,
+            num_offered=0,
         )
     moved = transform.apply(points_m)
     patch, reached = patches.nearest(moved, reach_m=reach_m)
-    gaps = np.einsum("ni,ni->n", moved - patches.center_m[patch], patches.normal[patch])
+    normal, ray = patches.normal[patch], moved - transform.translation_m
+    ray /= np.maximum(np.linalg.norm(ray, axis=1, keepdims=True), 1e-9)
+    steep = np.hypot(np.einsum("ni,ni->n", normal, ray), _LEAST_STEEP)
+    gaps = np.einsum("ni,ni->n", moved - patches.center_m[patch], normal) / steep
     usual = 1.4826 * float(np.median(np.abs(gaps[reached]))) if reached.any() else 0.0
     near = np.flatnonzero(reached & (np.abs(gaps) <= _NEAR * usual))
     cell = np.floor(patches.center_m[patch[near]] / _BLOCK_M).astype(np.int64)
@@ -170,6 +188,7 @@ def match(
         points_m=points_m[near],
         patch=patch[near],
         block=block[order],
+        steep=steep[near],
         patches=patches,
         num_offered=len(points_m),
     )
@@ -184,7 +203,8 @@ def _align(
         matches = match(points_m, patches, found, reach_m=reach_m)
         if len(matches) < _LEAST_POINTS:
             return start
-        gaps, slopes = matches.gaps_m(found), matches.slopes(found)
+        gaps = matches.gaps_m(found) / matches.steep
+        slopes = matches.slopes(found) / matches.steep[:, None]
         scale = max(1.4826 * float(np.median(np.abs(gaps))), 1e-6)
         weights = 1 / (1 + (gaps / scale) ** 2 / _LOSS_FREEDOM)
         # every patch counts alike, however densely it was scanned
