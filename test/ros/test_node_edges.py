@@ -255,7 +255,13 @@ class Blind:
     def __init__(self, *_: Any) -> None:
         pass
 
-    def detect(self, image: ColorImage) -> Detections2D:
+    gives: frozenset[str] = frozenset()
+    score_threshold = 0.3
+
+    def detect_all(self, images: list[ColorImage]) -> list[Detections2D]:
+        return [self._nothing(image) for image in images]
+
+    def _nothing(self, image: ColorImage) -> Detections2D:
         return Detections2D(
             frame_id=image.frame_id,
             stamp_ns=image.stamp_ns,
@@ -289,6 +295,7 @@ def test_bad_image_costs_itself(
         setattr(bad, name, value)
     good.header.stamp.nanosec = 7
     images.publish(bad)
+    bench.until(lambda: bool(counted(node, "detector")), "the bad image to be counted")
     images.publish(good)
     bench.until(lambda: bool(detections), "the detections of the good image")
     assert messages.stamp_ns(detections[0].header) == START_NS + 7

@@ -81,7 +81,7 @@ def test_drift_of_images_is_told_and_clears(bench: Bench, data_dir: Path, tmp_pa
     def send(first: int, last: int, light: float) -> None:
         for i in range(first, last):
             images.publish(messages.image_to_msg(picture(i, light), build=conversions.build))
-            bench.until(lambda i=i: node._drift.findings[0].num_frames == i - 999, f"image {i}")
+            bench.until(lambda i=i: node._findings()[0].num_frames == i - 999, f"image {i}")
 
     send(1000, 1010, 1.0)
     bench.until(

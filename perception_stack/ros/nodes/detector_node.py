@@ -92,7 +92,7 @@ class DetectorNode(StepNode):
 
     def _findings(self) -> list[Finding]:
         return [
-            replace(one, part=f"{name} {one.part}".strip())
+            replace(one, part=f"{name} {one.part}") if len(self._drift) > 1 else one
             for name, stage in self._drift.items()
             for one in stage.findings
         ]
