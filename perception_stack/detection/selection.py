@@ -16,7 +16,7 @@ from perception_stack.detection.labels import Labels
 from perception_stack.detection.manifest import Manifest
 from perception_stack.detection.masks import Piece, label_image, warm_up
 from perception_stack.detection.preprocess import Placement
-from perception_stack.detection.suppression import best_of_each, best_of_rotated
+from perception_stack.geometry.suppression import best_of_each, best_of_rotated
 from perception_stack.journal import Journal, Reason
 
 _CUT_PX = 2.0  # of the network's input, by which a box may miss the border that cuts it

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import UNKNOWN, Boxes3D, FloatArray
-from perception_stack.geometry.overlap import iou_bev
+from perception_stack.geometry.suppression import best_of_rotated
 from perception_stack.geometry.transforms import quat_from_yaw
 from perception_stack.pillars.coding import anchor_boxes, decode_anchors, decode_centers
 from perception_stack.pillars.spec import (
@@ -154,13 +154,8 @@ def without_duplicates(
         group: int64 [N].
         iou: The limit.
     """
-    alike = iou_bev(as_boxes(boxes), as_boxes(boxes)) > iou
-    alike &= group[:, None] == group[None, :]
-    kept = np.ones(len(boxes), dtype=bool)
-    for i in range(len(boxes)):
-        if kept[i]:
-            kept[i + 1 :] &= ~alike[i, i + 1 :]
-    return np.flatnonzero(kept)
+    footprints, as_given = boxes[:, [0, 1, 3, 4, 6]], np.zeros(len(boxes))
+    return best_of_rotated(footprints, as_given, group, iou=iou, most=len(boxes))
 
 
 def as_boxes(boxes: FloatArray) -> Boxes3D:

@@ -1,4 +1,4 @@
-"""Compiled loop of :mod:`perception_stack.detection.suppression`; imported when first used."""
+"""Compiled loop of :mod:`perception_stack.geometry.suppression`; imported when first used."""
 
 from __future__ import annotations
 

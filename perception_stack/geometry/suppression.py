@@ -27,7 +27,7 @@ def best_of_each(
 
 
 def best_of_rotated(
-    rotated_px: FloatArray,
+    rotated: FloatArray,
     score: FloatArray,
     class_idx: NDArray[np.intp],
     *,
@@ -37,18 +37,17 @@ def best_of_rotated(
     """As :func:`best_of_each` of oriented boxes, by their exact overlap.
 
     Args:
-        rotated_px: float64 [N, 5], centre, width, height and angle.
+        rotated: float64 [N, 5], centre, width, height and angle; in pixels or metres.
         score: float64 [N].
         class_idx: int [N].
         iou: Overlap above which the weaker box goes.
         most: Most rows to keep.
     """
-    from perception_stack.detection import _rotated
+    from perception_stack.geometry import _suppression_kernels
 
     order = np.argsort(-score, kind="stable")
-    kept: NDArray[np.intp] = order[
-        _rotated.stay(np.ascontiguousarray(rotated_px[order]), class_idx[order], iou, most)
-    ]
+    boxes = np.ascontiguousarray(rotated[order])
+    kept: NDArray[np.intp] = order[_suppression_kernels.stay(boxes, class_idx[order], iou, most)]
     return kept
 
 

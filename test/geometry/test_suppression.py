@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from perception_stack.detection.suppression import best_of_each, best_of_rotated
 from perception_stack.geometry.overlap import iou_2d, iou_rotated
+from perception_stack.geometry.suppression import best_of_each, best_of_rotated
 
 
 def plain(
