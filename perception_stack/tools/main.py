@@ -7,8 +7,10 @@ import importlib
 import logging
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from perception_stack.errors import PerceptionError
+from perception_stack.tools.choices import Choices
 
 COMMANDS = {
     "demo": "simulate, launch the nodes, replay over DDS, evaluate: everything at once",
@@ -40,18 +42,30 @@ FORMATS = {
     "calibrate target-free": "find where a LiDAR is in a camera, from what both happen to see",
     "calibrate time-offset": "find how late the stamps of a camera are against those of a LiDAR",
     "evaluate kitti-tracking": "score tracks in KITTI's format against KITTI's labels",
-    "model import": "make a file to be run of a published network on LiDAR scans",
     "model check": "whether every back end finds the same boxes in the same images",
     "model evaluate": "score an image detector on labelled images",
+    "model import": "make a file to be run of a published network on LiDAR scans",
+    "model quantise": "make a network run in 8-bit integers, and say what that costs",
     "simulate images": "write labelled pictures of simulated scenes, for training",
     "train detector": "train our own small image detector",
     "train pillars": "train our own small network on LiDAR scans",
     "watch learn": "learn from recordings what is usual for images, detections and scans",
     "watch check": "compare a recording with what is usual, and say what differs since when",
     "watch export": "make a labelling task, for CVAT or as COCO, of snippets that were collected",
-    "model quantise": "make a network run in 8-bit integers, and say what that costs",
     "track kitti-image": "run the image tracker alone over 2-D detections of KITTI",
     "track mot": "run the image tracker alone over detections in MOTChallenge's format",
+}
+
+# first words that do nothing alone: what the second one says, and what holds for all
+GROUPS = {
+    "calibrate": (
+        "what to calibrate",
+        "Each writes its result and beside it a grade: RESULT.grade.yaml for programs and\n"
+        "RESULT.report.html for people.",
+    ),
+    "train": ("what to train", ""),
+    "watch": ("what to do", ""),
+    "model": ("what to do", ""),
 }
 
 
@@ -80,8 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if rest and f"{name} {rest[0]}" in FORMATS:
         name = f"{name} {rest.pop(0)}"
         text = FORMATS[name]
-    file = name.replace(" ", "_").replace("-", "_")
-    module = importlib.import_module(f"perception_stack.tools.{file}")
+    module = _module(name)
     command = argparse.ArgumentParser(
         prog=f"perception-stack {name}",
         description=text[0].upper() + text[1:] + ".",
@@ -97,6 +110,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _module(name: str) -> Any:
+    """What declares and runs a command: ``EXAMPLES``, ``add_arguments`` and ``run``."""
+    if name in GROUPS:
+        text, note = GROUPS[name]
+        return Choices(text, [one for one in FORMATS if one.startswith(f"{name} ")], note)
+    file = name.replace(" ", "_").replace("-", "_")
+    return importlib.import_module(f"perception_stack.tools.{file}")
 
 
 if __name__ == "__main__":

@@ -98,4 +98,4 @@ def test_folder_without_images(
     assert check(tmp_path, data_dir) == 2
     assert "no images in it" in capsys.readouterr().err
     assert main(["model", "chek"]) == 2
-    assert "'chek' is none of perception-stack model " in capsys.readouterr().err
+    assert "'chek' is none of perception-stack model check" in capsys.readouterr().err
