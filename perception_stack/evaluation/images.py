@@ -57,17 +57,41 @@ class JudgedImage:
     ) -> DetectionFrame:
         """One class; of the objects only those that are asked for, if that is given."""
         true, found = self.true_label == name, self.label == name
-        regions = self.true_xyxy_px[self.true_label == ""]
-        boxes = self.xyxy_px[found]
-        area = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1e-9)
-        within = intersection_2d_px2(boxes, regions).max(axis=1, initial=0.0) / area
         ignored = self.hard if asked is None else self.hard | ~asked(self)
-        return DetectionFrame(
-            similarity=iou_2d(self.true_xyxy_px[true], boxes),
-            score=self.score[found],
-            ignored_truth=ignored[true],
-            unlabelled=within > _MOSTLY,
+        return image_frame(
+            self.true_xyxy_px[true],
+            self.xyxy_px[found],
+            self.score[found],
+            ignored=ignored[true],
+            regions_px=self.true_xyxy_px[self.true_label == ""],
         )
+
+
+def image_frame(
+    true_xyxy_px: FloatArray,
+    xyxy_px: FloatArray,
+    score: FloatArray,
+    *,
+    ignored: NDArray[np.bool_],
+    regions_px: FloatArray,
+) -> DetectionFrame:
+    """Boxes of one class in one image, compared.
+
+    Args:
+        true_xyxy_px: float64 [T, 4].
+        xyxy_px: float64 [O, 4], found.
+        score: float64 [O].
+        ignored: bool [T], true boxes that are not asked for.
+        regions_px: float64 [R, 4], where nothing is labelled.
+    """
+    area_px2 = np.maximum((xyxy_px[:, 2:] - xyxy_px[:, :2]).prod(axis=1), 1e-9)
+    common_px2 = intersection_2d_px2(xyxy_px, regions_px).max(axis=1, initial=0.0)
+    return DetectionFrame(
+        similarity=iou_2d(true_xyxy_px, xyxy_px),
+        score=score,
+        ignored_truth=ignored,
+        unlabelled=common_px2 / area_px2 > _MOSTLY,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

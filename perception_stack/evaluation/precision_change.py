@@ -7,7 +7,7 @@ way, nor do those that lie in regions where nothing was labelled.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,9 @@ from perception_stack.evaluation.detection import (
     PrecisionRecall,
     frame_hits,
 )
-from perception_stack.geometry.overlap import intersection_2d_px2, iou_2d
+from perception_stack.evaluation.images import image_frame
 
 OVERLAPS = tuple(0.05 * i for i in range(10, 20))
-_OUTSIDE = 0.5  # share of a box within regions without labels
 _DRAWS, _LEVEL = 400, 0.95
 
 
@@ -142,15 +141,15 @@ def _frame(truth: ImageTruth, found: Detections2D, name: str) -> DetectionFrame:
     true_rows = [i for i, label in enumerate(truth.labels) if label == name]
     rows = [i for i, label in enumerate(found.labels) if label == name]
     boxes = found.xyxy_px[rows]
-    area_px2 = _area_px2(boxes)
-    inside = intersection_2d_px2(boxes, truth.regions_px) / np.maximum(area_px2, 1e-9)[:, None]
-    return DetectionFrame(
-        similarity=iou_2d(truth.xyxy_px[true_rows], boxes),
-        score=found.score[rows],
-        ignored_truth=truth.ignored[true_rows],
-        # a box beyond the border has no area left, and overlaps not even itself
-        unlabelled=(inside.max(axis=1, initial=0.0) > _OUTSIDE) | (area_px2 <= 0),
+    frame = image_frame(
+        truth.xyxy_px[true_rows],
+        boxes,
+        found.score[rows],
+        ignored=truth.ignored[true_rows],
+        regions_px=truth.regions_px,
     )
+    # a box beyond the border has no area left, and overlaps not even itself
+    return replace(frame, unlabelled=frame.unlabelled | (_area_px2(boxes) <= 0))
 
 
 def _area_px2(xyxy_px: FloatArray) -> FloatArray:

@@ -16,6 +16,7 @@ from perception_stack.geometry.boxes import transform_boxes
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.bags import BagWriter
+from perception_stack.io.image_files import read_image
 from perception_stack.io.kitti import KittiCalibration, KittiLabels, read_scan
 from perception_stack.io.kitti.calibration import CAMERA, VELODYNE
 from perception_stack.io.kitti.layout import (
@@ -144,7 +145,7 @@ def _write(writer: BagWriter, frame: KittiFrame, *, fixed_rig: bool, static_ego:
     odom_from_base = standing_vehicle() if static_ego else _odom_from_base(frame)
     if odom_from_base is not None and not static_ego:
         transforms.insert(0, odom_from_base)
-    image = None if frame.image is None else _read_image(frame.image, stamp_ns=frame.stamp_ns)
+    image = None if frame.image is None else _image(frame.image, frame.stamp_ns)
     truth = None
     if frame.labels is not None:
         truth = _truth(frame.labels, frame.calibration, odom_from_base)
@@ -192,13 +193,8 @@ def _truth_ids(frame: KittiFrame) -> tuple[str, ...]:
     )
 
 
-def _read_image(path: Path, *, stamp_ns: int) -> ColorImage:
-    import cv2
-
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise DataFileError(path, "it is no image")
-    return ColorImage(frame_id=CAMERA, stamp_ns=stamp_ns, bgr=bgr.astype(np.uint8, copy=False))
+def _image(path: Path, stamp_ns: int) -> ColorImage:
+    return ColorImage(frame_id=CAMERA, stamp_ns=stamp_ns, bgr=read_image(path))
 
 
 def _camera(frame: KittiFrame, image: ColorImage | None) -> CameraModel | None:

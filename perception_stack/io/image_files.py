@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.datatypes import ColorImage
 from perception_stack.errors import DataFileError
@@ -33,12 +34,19 @@ def load_images(paths: Iterable[Path]) -> Iterator[ColorImage]:
     Raises:
         DataFileError: a file that is no image.
     """
+    for i, path in enumerate(paths):
+        yield ColorImage(frame_id="camera", stamp_ns=i * 100_000_000, bgr=read_image(path))
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3], blue first.
+
+    Raises:
+        DataFileError: no image that OpenCV can read.
+    """
     import cv2
 
-    for i, path in enumerate(paths):
-        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if bgr is None:
-            raise DataFileError(path, "no image")
-        yield ColorImage(
-            frame_id="camera", stamp_ns=i * 100_000_000, bgr=bgr.astype(np.uint8, copy=False)
-        )
+    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise DataFileError(path, "no image that OpenCV can read")
+    return np.asarray(bgr, dtype=np.uint8)

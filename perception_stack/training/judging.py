@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import ColorImage, FloatArray
 from perception_stack.detection.detector import Detector
 from perception_stack.evaluation.images import JudgedImage
-from perception_stack.io.image_sets import ImageSet, read_image
+from perception_stack.io.image_files import read_image
+from perception_stack.io.image_sets import ImageSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray, check_shape
-from perception_stack.errors import DataFileError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,17 +56,3 @@ class ImageSet:
     classes: tuple[str, ...]
     images: tuple[LabelledImage, ...]
     remarks: tuple[str, ...] = ()
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """uint8 [H, W, 3], blue first.
-
-    Raises:
-        DataFileError: no image that OpenCV can read.
-    """
-    import cv2
-
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise DataFileError(path, "no image that OpenCV can read")
-    return np.asarray(bgr, dtype=np.uint8)

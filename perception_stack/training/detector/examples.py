@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import FloatArray
 from perception_stack.detection.manifest import InputSpec
 from perception_stack.detection.preprocess import place
-from perception_stack.io.image_sets import ImageSet, read_image
+from perception_stack.io.image_files import read_image
+from perception_stack.io.image_sets import ImageSet
 from perception_stack.training.detector.augment import cut_out, exposed
 from perception_stack.training.detector.network import MEAN, STD
 
