@@ -93,6 +93,32 @@ class Boxes3D:
             sensors=tuple(self.sensors[i] for i in picked),
         )
 
+    def followed_by(self, other: Boxes3D) -> Boxes3D:
+        """These boxes, then others of the same frame and stamp.
+
+        Args:
+            other: Over the same classes in the same order.
+
+        Raises:
+            ShapeError: the classes differ.
+        """
+        if other.classes != self.classes:
+            raise ShapeError(
+                "classes", expected=", ".join(self.classes), received=", ".join(other.classes)
+            )
+        return Boxes3D(
+            frame_id=self.frame_id,
+            stamp_ns=self.stamp_ns,
+            center_m=np.concatenate([self.center_m, other.center_m]),
+            quat_xyzw=np.concatenate([self.quat_xyzw, other.quat_xyzw]),
+            size_lwh_m=np.concatenate([self.size_lwh_m, other.size_lwh_m]),
+            covariance=np.concatenate([self.covariance, other.covariance]),
+            score=np.concatenate([self.score, other.score]),
+            classes=self.classes,
+            class_probs=np.concatenate([self.class_probs, other.class_probs]),
+            sensors=(*self.sensors, *other.sensors),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obstacles:

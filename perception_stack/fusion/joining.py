@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from perception_stack.datatypes import Boxes3D
@@ -50,19 +52,9 @@ def join_boxes(first: Boxes3D, second: Boxes3D) -> Boxes3D:
             probs[row] = second_probs[other]
         sensors[row] = tuple(sorted({*sensors[row], *second.sensors[other]}))
     alone = np.flatnonzero(~inside.any(axis=0))
-    more = second.rows(alone)
-    return Boxes3D(
-        frame_id=first.frame_id,
-        stamp_ns=first.stamp_ns,
-        center_m=np.concatenate([first.center_m, more.center_m]),
-        quat_xyzw=np.concatenate([first.quat_xyzw, more.quat_xyzw]),
-        size_lwh_m=np.concatenate([first.size_lwh_m, more.size_lwh_m]),
-        covariance=np.concatenate([first.covariance, more.covariance]),
-        score=np.concatenate([score, more.score]),
-        classes=classes,
-        class_probs=np.concatenate([probs, second_probs[alone]]),
-        sensors=(*sensors, *more.sensors),
-    )
+    more = replace(second, classes=classes, class_probs=second_probs).rows(alone)
+    kept = replace(first, score=score, classes=classes, class_probs=probs, sensors=tuple(sensors))
+    return kept.followed_by(more)
 
 
 def _by_camera(sensors: tuple[str, ...]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,18 +64,10 @@ def merge(clusters: Obstacles, boxes: Boxes3D, *, share: float, margin_m: float)
 def _joined(first: Boxes3D, second: Boxes3D) -> Boxes3D:
     """One list over all classes of both."""
     classes = tuple(dict.fromkeys((*first.classes, *second.classes)))
-    return Boxes3D(
-        frame_id=first.frame_id,
-        stamp_ns=first.stamp_ns,
-        center_m=np.concatenate([first.center_m, second.center_m]),
-        quat_xyzw=np.concatenate([first.quat_xyzw, second.quat_xyzw]),
-        size_lwh_m=np.concatenate([first.size_lwh_m, second.size_lwh_m]),
-        covariance=np.concatenate([first.covariance, second.covariance]),
-        score=np.concatenate([first.score, second.score]),
-        classes=classes,
-        class_probs=np.concatenate([_over(first, classes), _over(second, classes)]),
-        sensors=(*first.sensors, *second.sensors),
-    )
+    widened = [
+        replace(one, classes=classes, class_probs=_over(one, classes)) for one in (first, second)
+    ]
+    return widened[0].followed_by(widened[1])
 
 
 def _over(boxes: Boxes3D, classes: tuple[str, ...]) -> FloatArray:

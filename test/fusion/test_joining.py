@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from perception_stack.datatypes import Boxes3D
-from perception_stack.errors import FrameMismatchError
+from perception_stack.errors import FrameMismatchError, ShapeError
 from perception_stack.fusion.joining import join_boxes
 
 
@@ -64,3 +66,13 @@ def test_boxes_of_two_frames_are_refused() -> None:
 
     with pytest.raises(FrameMismatchError, match="other"):
         join_boxes(boxes(1), replace(boxes(1), frame_id="other"))
+
+
+def test_lists_over_other_classes_do_not_follow_each_other() -> None:
+    one, other = (
+        replace(Boxes3D.empty(frame_id="map", stamp_ns=0), classes=(name,))
+        for name in ("car", "mug")
+    )
+    assert len(one.followed_by(one)) == 0
+    with pytest.raises(ShapeError, match=r"classes.*car.*mug"):
+        one.followed_by(other)
