@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from perception_stack.errors import ModelLoadError
+from perception_stack.networks.manifest_files import check_keys, read_yaml
 
 RESIZES = ("letterbox", "letterbox_center", "stretch")
 COLOURS = ("bgr", "rgb")
@@ -146,16 +147,11 @@ def load_manifest(path: Path, *, model_dir: Path | None = None) -> Manifest:
     Raises:
         ModelLoadError: the manifest cannot be read, lacks something or has something unknown.
     """
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ModelLoadError(path, f"no readable manifest: {error}") from error
-    _check_keys(content, _REQUIRED, _OPTIONAL, path, "the manifest")
+    content = read_yaml(path)
+    check_keys(content, _REQUIRED, _OPTIONAL, path, "the manifest")
     if ("classes" in content) == ("prompts" in content):
         raise ModelLoadError(path, "the manifest has either 'classes' or 'prompts'")
-    _check_keys(content["input"], _INPUT_REQUIRED, _INPUT_OPTIONAL, path, "'input'")
+    check_keys(content["input"], _INPUT_REQUIRED, _INPUT_OPTIONAL, path, "'input'")
     try:
         prompts = _prompts(content["prompts"], path) if "prompts" in content else None
         slots = [f"slot {i}" for i in range(prompts.slots)] if prompts else None
@@ -201,7 +197,7 @@ def _input(content: dict[str, Any], path: Path) -> InputSpec:
 
 
 def _runtime(content: Any, path: Path) -> RuntimeSpec:
-    _check_keys(content, frozenset(), _RUNTIME, path, "'runtime'")
+    check_keys(content, frozenset(), _RUNTIME, path, "'runtime'")
     spec = RuntimeSpec(**content)
     if not all(type(one) is int for one in (spec.num_threads, spec.spin_us)) or not (
         spec.num_threads >= 1 and spec.spin_us >= 0
@@ -211,7 +207,7 @@ def _runtime(content: Any, path: Path) -> RuntimeSpec:
 
 
 def _prompts(content: Any, path: Path) -> PromptSpec:
-    _check_keys(content, _PROMPTS, frozenset(), path, "'prompts'")
+    check_keys(content, _PROMPTS, frozenset(), path, "'prompts'")
     slots = content["slots"]
     if type(slots) is not int or slots < 1:
         raise ModelLoadError(path, "slots of 'prompts' is a number from 1")
@@ -237,15 +233,3 @@ def _names(content: Any, path: Path, what: str) -> tuple[str, ...]:
     if len(set(names)) != len(names) or not names:
         raise ModelLoadError(path, f"{what} are missing or repeated")
     return names
-
-
-def _check_keys(
-    content: Any, required: frozenset[str], optional: frozenset[str], path: Path, what: str
-) -> None:
-    if not isinstance(content, dict):
-        raise ModelLoadError(path, f"{what} is not a mapping")
-    if missing := sorted(required - set(content)):
-        raise ModelLoadError(path, f"{what} lacks {', '.join(missing)}")
-    if unknown := sorted(set(content) - required - optional):
-        known = ", ".join(sorted(required | optional))
-        raise ModelLoadError(path, f"{what} has unknown {', '.join(unknown)}; known: {known}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from perception_stack.errors import ModelLoadError
+from perception_stack.networks.manifest_files import check_keys, read_yaml
 from perception_stack.pillars.spec import (
     HEADINGS,
     PICKS,
@@ -55,12 +56,7 @@ def load_manifest(path: Path, *, model_dir: Path | None = None) -> Manifest:
         ModelLoadError: the manifest cannot be read, lacks something, has something unknown, or
             two things in it do not fit together.
     """
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ModelLoadError(path, f"no readable manifest: {error}") from error
+    content = read_yaml(path)
     if isinstance(content, dict) and content.get("family") not in FAMILIES:
         known = ", ".join(FAMILIES)
         raise ModelLoadError(path, f"family '{content.get('family')}' is none of {known}")
@@ -124,16 +120,9 @@ def _filled(
     kind: Any, content: Any, path: Path, what: str, *, extra: set[str] | None = None
 ) -> dict[str, Any]:
     """The values of a mapping with defaults, all keys known and none missing."""
-    if not isinstance(content, Mapping):
-        raise ModelLoadError(path, f"{what} is not a mapping")
     known = {one.name for one in fields(kind) if one.default is MISSING} | (extra or set())
     defaults = _DEFAULTS.get(kind, {})
-    if unknown := sorted(set(content) - known):
-        raise ModelLoadError(
-            path, f"{what} has unknown {', '.join(unknown)}; known: {', '.join(sorted(known))}"
-        )
-    if missing := sorted(known - set(defaults) - set(content)):
-        raise ModelLoadError(path, f"{what} lacks {', '.join(missing)}")
+    check_keys(content, known - set(defaults), set(defaults), path, what)
     return {**defaults, **content}
 
 
