@@ -16,6 +16,7 @@ from perception_stack.pillars.spec import Sensor
 _REMEMBERED = 20  # scans
 _WEDGE_RAD = np.deg2rad(0.5)
 _NEAREST_M = 3.0
+_TURN_RAD = 2 * np.pi
 _LEAST_GAP_RAD = np.deg2rad(0.08)
 _BEAMS_QUANTILE = 0.9
 
@@ -68,9 +69,10 @@ def num_beams(cloud: PointCloud) -> int:
     xyz_m, level_m = xyz_m[far], level_m[far]
     wedge = np.floor(np.arctan2(xyz_m[:, 1], xyz_m[:, 0]) / _WEDGE_RAD).astype(np.int64)
     elevation_rad = np.arctan2(xyz_m[:, 2], level_m)
-    order = np.lexsort((elevation_rad, wedge))
-    wedge, elevation_rad = wedge[order], elevation_rad[order]
+    # one number to sort by: elevations of a wedge lie together, far from those of the next
+    sorted_rad = np.sort(wedge * _TURN_RAD + elevation_rad)
+    wedge = np.floor(sorted_rad / _TURN_RAD + 0.5).astype(np.int64)
     new_wedge = np.diff(wedge, prepend=wedge[0] - 1) != 0
-    new_beam = new_wedge | (np.diff(elevation_rad, prepend=-np.pi) > _LEAST_GAP_RAD)
+    new_beam = new_wedge | (np.diff(sorted_rad, prepend=-np.inf) > _LEAST_GAP_RAD)
     beams = np.add.reduceat(new_beam.astype(np.int64), np.flatnonzero(new_wedge))
     return int(np.quantile(beams, _BEAMS_QUANTILE))
