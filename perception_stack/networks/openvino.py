@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,6 @@ def load(file: Path, contract: Contract, options: Options) -> OpenVinoModel:
     Raises:
         ModelLoadError: it is no model, has other tensors, or the device is not there.
     """
-    import openvino
-
     device = "GPU" if options.device == "gpu" else "CPU"
     settings: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -47,7 +46,7 @@ def load(file: Path, contract: Contract, options: Options) -> OpenVinoModel:
     if device == "CPU":
         settings["INFERENCE_NUM_THREADS"] = options.num_threads
     try:
-        core = openvino.Core()
+        core = _core()
         model = core.read_model(str(file))
     except RuntimeError as error:
         raise ModelLoadError(file, f"it is no model that OpenVINO reads: {error}") from error
@@ -62,6 +61,19 @@ def load(file: Path, contract: Contract, options: Options) -> OpenVinoModel:
         why = f"OpenVINO cannot run it on {device} (there is: {there}): {error}"
         raise ModelLoadError(file, why) from error
     return OpenVinoModel(compiled, size)
+
+
+@cache
+def _core() -> Any:
+    """The one core of the process, kept until it ends.
+
+    The CPU plugin of each core gives its thread another stack for signals and puts the last one
+    back when it goes. Of two cores the first to go frees the stack that the second puts back, and
+    the next signal ends the process.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _shapes(contract: Contract, size: int | None) -> dict[str, Any]:

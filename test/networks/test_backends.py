@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -292,3 +293,51 @@ def _grey_image() -> ColorImage:
     return ColorImage(
         frame_id="camera", stamp_ns=0, bgr=np.full((SIZE_PX, SIZE_PX, 3), 114, np.uint8)
     )
+
+
+_SIGNALLED = """
+import faulthandler, os, signal, sys
+from pathlib import Path
+
+import numpy as np
+
+from perception_stack.networks import openvino
+from perception_stack.networks.contract import Contract, Input, Options
+
+faulthandler.enable()  # a stack for signals of its own, as many programs have
+file = Path(sys.argv[1])
+contract = Contract(
+    file=file,
+    inputs={"x": Input(shape=(1, 3, 8, 8))},
+    output_shapes=((1, 3, 8, 8),),
+    promised_by="the test",
+)
+options = Options(device="cpu", num_threads=1, spin_us=0, engine_dir=file.parent, fp16=False)
+first, second = (openvino.load(file, contract, options) for _ in range(2))
+first.run({"x": np.zeros((1, 3, 8, 8), np.float32)})
+del first
+del second
+signal.signal(signal.SIGUSR1, lambda *_: print("delivered"))
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+
+def test_openvino_leaves_signals_alone_when_models_are_closed_in_the_order_they_were_opened(
+    tmp_path: Path,
+) -> None:
+    """Its CPU plugin swaps the stack for signals, and two of them put a freed one back."""
+    for library in ("openvino", "onnx"):
+        pytest.importorskip(library)
+    from onnx import TensorProto, helper, save
+
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, 8, 8]) for name in "xy"
+    ]
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])], "one", values[:1], values[1:]
+    )
+    opset = [helper.make_opsetid("", 17)]
+    save(helper.make_model(graph, opset_imports=opset, ir_version=8), tmp_path / "relu.onnx")
+    command = [sys.executable, "-c", _SIGNALLED, str(tmp_path / "relu.onnx")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "delivered\n"), done.stderr
