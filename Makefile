@@ -10,7 +10,7 @@ help:  ## This list
 	@echo
 	@echo "  Commands afterwards: .venv/bin/perception-stack, .venv/bin/ros2; for a shell: source .ros/setup.sh"
 	@echo "  Edits of Python, launch and configuration files count at once; after new files of"
-	@echo "  launch/, config/, rviz/ or a change of msg/ run make build (make test and make demo do)."
+	@echo "  launch/, config/, rviz/ or a change of msg/ or srv/ run make build (make test and make demo do)."
 
 env:  ## Debian packages and .venv
 	@scripts/env.sh

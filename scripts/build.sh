@@ -90,7 +90,7 @@ write_commands() {
 
 exec 9> "$ROS/lock" && flock 9
 # Python, launch and configuration files are installed as links: only their names matter here.
-hash="$(cd "$ROOT" && fingerprint "$(<"$STAMPS/env")" "$(contents package.xml CMakeLists.txt cmake msg underlay scripts/build.sh)" \
+hash="$(cd "$ROOT" && fingerprint "$(<"$STAMPS/env")" "$(contents package.xml CMakeLists.txt cmake msg srv underlay scripts/build.sh)" \
   "$(names perception_stack launch config rviz)")"
 if ! is_done build "$hash" || [[ ! -f "$ROS/setup.sh" || ! -x "$VENV/bin/perception-stack" ]]; then
   say "building the messages and installing the package below .ros/install"

@@ -69,8 +69,9 @@ make_venv() { # make_venv PYTHON OPTION...
   fi
 }
 
+# Byte code is written when a module is first imported; most of the thousands are not.
 pip_install() {
-  if logged pip "$VENV/bin/python" -m pip install --disable-pip-version-check "$@"; then return; fi
+  if logged pip "$VENV/bin/python" -m pip install --disable-pip-version-check --no-compile "$@"; then return; fi
   if network_failed pip; then
     fail "the Python package index cannot be reached; check the network or pip's settings (log: .ros/log/pip.log)"
   fi

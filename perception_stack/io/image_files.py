@@ -46,7 +46,25 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """
     import cv2
 
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise DataFileError(path, "no image that OpenCV can read")
-    return np.asarray(bgr, dtype=np.uint8)
+    return _read(path, cv2.IMREAD_COLOR)
+
+
+def read_gray_image(path: Path) -> NDArray[np.uint8]:
+    """uint8 [H, W].
+
+    Raises:
+        DataFileError: no image that OpenCV can read.
+    """
+    import cv2
+
+    return _read(path, cv2.IMREAD_GRAYSCALE)
+
+
+def _read(path: Path, how: int) -> NDArray[np.uint8]:
+    import cv2
+
+    image = cv2.imread(str(path), how)
+    if image is None:
+        why = "no image that OpenCV can read" if path.exists() else "no such file"
+        raise DataFileError(path, why)
+    return np.asarray(image, dtype=np.uint8)

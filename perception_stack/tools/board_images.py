@@ -18,6 +18,7 @@ from perception_stack.errors import ConfigError, DataFileError
 from perception_stack.geometry.board import Board
 from perception_stack.io import messages
 from perception_stack.io.bags import BagReader
+from perception_stack.io.image_files import read_gray_image
 from perception_stack.tools.console import progress
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".pgm", ".webp")
@@ -50,21 +51,17 @@ def views_of_images(source: str, board: Board) -> BoardViews:
     Raises:
         DataFileError: there are none, one cannot be read, or they differ in size.
     """
-    import cv2
-
     paths = _image_paths(source)
     sightings, numbers, left_out = [], [], []
     shape: tuple[int, ...] | None = None
     with progress(len(paths), "find the board", "image") as bar:
         for number, path in enumerate(paths):
-            gray = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-            if gray is None:
-                raise DataFileError(path, "it is no image")
+            gray = read_gray_image(path)
             if shape is not None and gray.shape != shape:
                 why = f"it is {gray.shape[::-1]} pixels large, others are {shape[::-1]}"
                 raise DataFileError(path, why)
             shape = gray.shape
-            found = find_board(gray.astype(np.uint8), board, name=path.name)
+            found = find_board(gray, board, name=path.name)
             if found is None:
                 left_out.append(_without(path.name, Answer.NO_BOARD.value))
             else:

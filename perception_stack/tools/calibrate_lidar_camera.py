@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +15,12 @@ from perception_stack.calibration.lidar_camera.boards import BoardPoses, joined,
 from perception_stack.calibration.lidar_camera.calibrate import calibrate_lidar_camera
 from perception_stack.calibration.lidar_camera.figures import boards_section, overlay_section
 from perception_stack.datatypes import FloatArray
-from perception_stack.errors import CalibrationError, ConfigError, DataFileError
+from perception_stack.errors import CalibrationError, ConfigError
 from perception_stack.geometry.board import Board
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.io.board_poses import read_board_poses
 from perception_stack.io.calibration_files import read_camera_info
+from perception_stack.io.image_files import read_gray_image
 from perception_stack.io.pcd import read_pcd
 from perception_stack.tools.console import say
 from perception_stack.tools.extrinsic_result import RESULT, add_initial, finish, initial_of
@@ -116,8 +116,6 @@ def _of_corners(path: Path, size_m: tuple[float, float]) -> _Seen:
 
 
 def _of_scans(args: argparse.Namespace, size_m: tuple[float, float]) -> _Seen:
-    import cv2
-
     if args.camera_info is None or args.pattern is None:
         raise ConfigError("clouds and images need --camera-info and --pattern")
     if len(args.clouds) != len(args.images):
@@ -126,9 +124,7 @@ def _of_scans(args: argparse.Namespace, size_m: tuple[float, float]) -> _Seen:
     camera, board = read_camera_info(args.camera_info), Board.parse(args.pattern)
     found, names, left_out = [], [], []
     for cloud_path, image_path in zip(args.clouds, args.images, strict=True):
-        gray: Any = cv2.imread(str(image_path), cv2.IMREAD_GRAYSCALE)
-        if gray is None:
-            raise DataFileError(image_path, "no image")
+        gray = read_gray_image(image_path)
         cloud = read_pcd(cloud_path, frame_id=args.lidar, stamp_ns=0)
         try:
             in_camera = board_in_image(gray, camera, board)

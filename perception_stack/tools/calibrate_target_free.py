@@ -12,9 +12,10 @@ from perception_stack.calibration.alignment.calibrate import NUM_ROUNDS
 from perception_stack.calibration.alignment.figures import overlay_section
 from perception_stack.calibration.rotations import covariance_of_inverse
 from perception_stack.datatypes import ColorImage
-from perception_stack.errors import CalibrationError, ConfigError, DataFileError
+from perception_stack.errors import CalibrationError, ConfigError
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.calibration_files import read_camera_info, read_extrinsics
+from perception_stack.io.image_files import read_image
 from perception_stack.io.kitti.scans import read_scan
 from perception_stack.tools.console import progress
 from perception_stack.tools.extrinsic_result import RESULT, finish
@@ -99,15 +100,10 @@ def _start(path: Path, camera_frame: str) -> RigidTransform:
 
 
 def _frame(image: Path, cloud: Path, start: RigidTransform) -> AlignedFrame:
-    import cv2
-
-    bgr = cv2.imread(str(image), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise DataFileError(image, "no such file, or no image")
     points = read_scan(cloud, stamp_ns=0)
     return AlignedFrame(
         name=image.name,
-        image=ColorImage(frame_id=start.target, stamp_ns=0, bgr=np.asarray(bgr, dtype=np.uint8)),
+        image=ColorImage(frame_id=start.target, stamp_ns=0, bgr=read_image(image)),
         cloud=type(points)(
             frame_id=start.source, stamp_ns=0, xyz_m=points.xyz_m, intensity=points.intensity
         ),

@@ -46,10 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Simulate and record."""
-    if args.meshes is not None:
-        from perception_stack.simulation.table_objects import write_meshes
-
-        write_meshes(args.meshes)
     if args.scene == "board":
         num_frames = record_board(
             Board.parse(args.board),
@@ -63,6 +59,10 @@ def run(args: argparse.Namespace) -> int:
     scene = make_scene(args.scene, seed=args.seed, num_frames=args.frames)
     record(scene, args.out, storage=args.storage)
     say(f"{scene.num_frames} frames written to {args.out}")
+    if args.meshes is not None:
+        from perception_stack.simulation.table_objects import write_meshes
+
+        write_meshes(args.meshes)
     return 0
 
 
