@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -73,20 +73,23 @@ class TrackScores:
         }
 
 
+_ScoresT = TypeVar("_ScoresT", TrackScores, PrecisionRecall)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrackingScores:
-    """Tracking scores of a recording.
+class RecordingScores(Generic[_ScoresT]):
+    """Scores of a recording.
 
     Attributes:
         rule: What counted as a hit, in words.
         any_class: Scores of all boxes, whatever they are called.
-        per_class: Scores of truth and objects of one class.
+        per_class: Scores of one class.
         coverage: Which frames were compared.
     """
 
     rule: str
-    any_class: TrackScores
-    per_class: dict[str, TrackScores]
+    any_class: _ScoresT
+    per_class: dict[str, _ScoresT]
     coverage: Coverage
 
     def as_dict(self) -> dict[str, Any]:
@@ -99,30 +102,10 @@ class TrackingScores:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetectionScores:
-    """Detection scores of a recording.
-
-    Attributes:
-        rule: What counted as a hit, in words.
-        any_class: Scores of all boxes, whatever they are called; ranked by existence.
-        per_class: Scores of one class; ranked by existence times probability of the class.
-        coverage: Which frames were compared.
-    """
-
-    rule: str
-    any_class: PrecisionRecall
-    per_class: dict[str, PrecisionRecall]
-    coverage: Coverage
-
-    def as_dict(self) -> dict[str, Any]:
-        """Nested scores for JSON."""
-        return {
-            "rule": self.rule,
-            "any_class": self.any_class.as_dict(),
-            "per_class": {name: one.as_dict() for name, one in self.per_class.items()},
-            "coverage": self.coverage.as_dict(),
-        }
+TrackingScores = RecordingScores[TrackScores]
+"""Of the tracked lists."""
+DetectionScores = RecordingScores[PrecisionRecall]
+"""Of the boxes: all ranked by existence, one class by existence times probability of the class."""
 
 
 def evaluate_tracking(
@@ -162,7 +145,7 @@ def evaluate_tracking(
         ]
         return _track_scores(pairs, kept, ids, config)
 
-    return TrackingScores(
+    return RecordingScores(
         rule=config.rule,
         any_class=scores(None),
         per_class={name: scores(name) for name in classes_to_score(pairs, config)},
@@ -205,7 +188,7 @@ def evaluate_detection(
             )
         return precision_recall(frames, threshold=config.threshold)
 
-    return DetectionScores(
+    return RecordingScores(
         rule=config.rule,
         any_class=scores(None),
         per_class={name: scores(name) for name in classes_to_score(pairs, config)},

@@ -19,7 +19,7 @@ _MOST_CLASSES, _LEAST_SHARE = 6, 0.02
 _NEAR_M, _MOST_POINTS = 2.0, 16384
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Feature:
     """One number per frame.
 
@@ -39,123 +39,51 @@ class Feature:
     more: str
 
 
-_BRIGHTNESS = Feature(
-    name="brightness",
-    unit=STOPS,
-    spread=0.15,
-    less="images are darker",
-    more="images are brighter",
+def _features(*rows: tuple[str, str, float, str, str]) -> tuple[Feature, ...]:
+    return tuple(Feature(*row) for row in rows)
+
+
+IMAGE = _features(
+    ("width", "px", 1.0, "images are narrower", "images are wider"),
+    ("height", "px", 1.0, "images are lower", "images are higher"),
+    ("brightness", STOPS, 0.15, "images are darker", "images are brighter"),
+    ("contrast", STOPS, 0.2, "images have less contrast", "images have more contrast"),
+    ("sharpness", STOPS, 0.12, "images are blurred", "images are sharper, or noisy"),
+    ("haze", "grey values", 10.0, "images are clearer", "images are hazy"),
+    ("colour", "%", 4.0, "images are paler", "images are more colourful"),
 )
-_CONTRAST = Feature(
-    name="contrast",
-    unit=STOPS,
-    spread=0.2,
-    less="images have less contrast",
-    more="images have more contrast",
-)
-_SHARPNESS = Feature(
-    name="sharpness",
-    unit=STOPS,
-    spread=0.12,
-    less="images are blurred",
-    more="images are sharper, or noisy",
-)
-_HAZE = Feature(
-    name="haze",
-    unit="grey values",
-    spread=10.0,
-    less="images are clearer",
-    more="images are hazy",
-)
-_COLOUR = Feature(
-    name="colour",
-    unit="%",
-    spread=4.0,
-    less="images are paler",
-    more="images are more colourful",
-)
-_WIDTH = Feature(
-    name="width", unit="px", spread=1.0, less="images are narrower", more="images are wider"
-)
-_HEIGHT = Feature(
-    name="height", unit="px", spread=1.0, less="images are lower", more="images are higher"
-)
-IMAGE = (_WIDTH, _HEIGHT, _BRIGHTNESS, _CONTRAST, _SHARPNESS, _HAZE, _COLOUR)
 """Of :func:`~perception_stack.watch.image_features.image_features`."""
 
-_COUNT = Feature(
-    name="count",
-    unit="root of the number",
-    spread=0.5,
-    less="fewer boxes are found",
-    more="more boxes are found",
+BOXES = _features(
+    ("count", "root of the number", 0.5, "fewer boxes are found", "more boxes are found"),
+    ("nothing found", "%", 5.0, "fewer images without any box", "more images without any box"),
+    ("score", "", 0.05, "the detector is less sure", "it is surer"),
+    ("box size", STOPS, 0.3, "boxes are smaller", "boxes are larger"),
 )
-_SCORE = Feature(
-    name="score", unit="", spread=0.05, less="the detector is less sure", more="it is surer"
-)
-_BOX_SIZE = Feature(
-    name="box size", unit=STOPS, spread=0.3, less="boxes are smaller", more="boxes are larger"
-)
-_EMPTY = Feature(
-    name="nothing found",
-    unit="%",
-    spread=5.0,
-    less="fewer images without any box",
-    more="images without any box",
-)
-BOXES = (_COUNT, _EMPTY, _SCORE, _BOX_SIZE)
 """The first of :func:`box_features`; a share of each class follows."""
 
-_POINTS = Feature(
-    name="points",
-    unit=STOPS,
-    spread=0.2,
-    less="scans have fewer points",
-    more="scans have more points",
+CLOUD = _features(
+    ("points", STOPS, 0.2, "scans have fewer points", "scans have more points"),
+    ("no return", "%", 5.0, "fewer beams are lost", "more beams are lost"),
+    ("range", STOPS, 0.4, "what the LiDAR sees is nearer", "what the LiDAR sees is farther away"),
+    (
+        "close by",
+        "%",
+        1.0,
+        "fewer returns come from close by",
+        "more returns come from close by, as from dirt or rain",
+    ),
+    ("intensity", STOPS, 0.3, "returns are weaker", "returns are stronger"),
 )
-_NO_RETURN = Feature(
-    name="no return",
-    unit="%",
-    spread=5.0,
-    less="fewer beams are lost",
-    more="more beams are lost",
-)
-_RANGE = Feature(
-    name="range",
-    unit=STOPS,
-    spread=0.4,
-    less="what the LiDAR sees is nearer",
-    more="what the LiDAR sees is farther away",
-)
-_CLOSE_BY = Feature(
-    name="close by",
-    unit="%",
-    spread=1.0,
-    less="fewer returns come from close by",
-    more="more returns come from close by, as from dirt or rain",
-)
-_INTENSITY = Feature(
-    name="intensity",
-    unit=STOPS,
-    spread=0.3,
-    less="returns are weaker",
-    more="returns are stronger",
-)
-CLOUD = (_POINTS, _NO_RETURN, _RANGE, _CLOSE_BY, _INTENSITY)
 """Of :func:`cloud_features`."""
 
 
 def class_features(classes: Sequence[str]) -> tuple[Feature, ...]:
     """Shares of classes among the boxes of a frame, and of all others."""
-    return tuple(
-        Feature(
-            name=f"share of {one}",
-            unit="%",
-            spread=8.0,
-            less=f"{one}: fewer of the boxes",
-            more=f"{one}: more of the boxes",
-        )
-        for one in (*classes, OTHERS)
+    fewer, more = "{}: fewer of the boxes", "{}: more of the boxes"
+    named = (*classes, OTHERS)
+    return _features(
+        *((f"share of {one}", "%", 8.0, fewer.format(one), more.format(one)) for one in named)
     )
 
 
