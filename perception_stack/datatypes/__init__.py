@@ -12,6 +12,7 @@ from perception_stack.datatypes.checks import FloatArray, check_array, check_row
 from perception_stack.datatypes.grasps import Grasps, GraspSource, SceneObjects, ShapeKind
 from perception_stack.datatypes.image import (
     Detections2D,
+    ImageLabels,
     Keypoints2D,
     LabelImage,
     TrackedBoxes2D,
@@ -29,6 +30,7 @@ __all__ = [
     "FrameResult",
     "GraspSource",
     "Grasps",
+    "ImageLabels",
     "Keypoints2D",
     "LabelImage",
     "Latency",

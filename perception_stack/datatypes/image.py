@@ -96,6 +96,35 @@ class Detections2D:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageLabels:
+    """What people or a simulator say is to be seen in one image.
+
+    Attributes:
+        xyxy_px: float64 [N, 4], as those of :class:`Detections2D`.
+        labels: N class names; empty for a region in which nothing more is labelled.
+        ignored: bool [N], in which nothing is learnt: crowds, objects nearly hidden, regions.
+        hard: bool [N], ignored ones, and others that scores leave out.
+        occluded: float64 [N], share hidden by other things; NaN where unknown.
+    """
+
+    xyxy_px: FloatArray
+    labels: tuple[str, ...]
+    ignored: NDArray[np.bool_]
+    hard: NDArray[np.bool_]
+    occluded: FloatArray
+
+    def __post_init__(self) -> None:
+        num = len(self.labels)
+        check_array("xyxy_px", self.xyxy_px, np.float64, num, 4)
+        check_array("ignored", self.ignored, np.bool_, num)
+        check_array("hard", self.hard, np.bool_, num)
+        check_array("occluded", self.occluded, np.float64, num)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrackedBoxes2D:
     """Objects followed in the images of one camera, at one stamp.
 

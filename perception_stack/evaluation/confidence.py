@@ -58,7 +58,7 @@ def ap_intervals(
     one_each = np.ones((1, num_groups), dtype=np.int64)
     times = one_each if drawn is None else np.concatenate([one_each, drawn])
     precision = {
-        name: _average_precisions(frames, times[:, group]) for name, frames in classes.items()
+        name: average_precisions(frames, times[:, group]) for name, frames in classes.items()
     }
     known = {name: values for name, values in precision.items() if np.isfinite(values[0])}
     result = {name: _interval(values) for name, values in precision.items()}
@@ -70,8 +70,13 @@ def ap_intervals(
     return result
 
 
-def _average_precisions(frames: Sequence[FrameHits], times: NDArray[np.int64]) -> FloatArray:
-    """Average precision when frame f counts ``times[d, f]`` times, float64 [D]."""
+def average_precisions(frames: Sequence[FrameHits], times: NDArray[np.int64]) -> FloatArray:
+    """Average precision over 40 recall points, float64 [D]; NaN without truth.
+
+    Args:
+        frames: Of one class.
+        times: int64 [D, F], how often each frame counts in each draw.
+    """
     score = np.concatenate([np.empty(0), *(one.score for one in frames)])
     hit = np.concatenate([np.empty(0, dtype=bool), *(one.hit for one in frames)])
     frame = np.repeat(np.arange(len(frames)), [len(one.score) for one in frames])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import FloatArray
+from perception_stack.datatypes import Detections2D, ImageLabels
 from perception_stack.evaluation.detection import (
     DetectionFrame,
     FrameHits,
@@ -31,67 +31,39 @@ class JudgedImage:
     """What is labelled in an image and what was found.
 
     Attributes:
-        true_xyxy_px: float64 [T, 4].
-        true_label: T names; empty for a region without labels.
-        hard: bool [T], not asked for.
-        occluded: float64 [T], share hidden; NaN where unknown.
-        xyxy_px: float64 [O, 4], found.
-        score: float64 [O].
-        label: O names.
+        truth: What is to be seen.
+        found: What a detector says.
         group: Images of one group are alike.
         kind: What sort of image it is.
     """
 
-    true_xyxy_px: FloatArray
-    true_label: NDArray[np.str_]
-    hard: NDArray[np.bool_]
-    occluded: FloatArray
-    xyxy_px: FloatArray
-    score: FloatArray
-    label: NDArray[np.str_]
-    group: int
-    kind: str
+    truth: ImageLabels
+    found: Detections2D
+    group: int = 0
+    kind: str = ""
 
     def frame(
-        self, name: str, asked: Callable[[JudgedImage], NDArray[np.bool_]] | None = None
+        self, name: str, asked: Callable[[ImageLabels], NDArray[np.bool_]] | None = None
     ) -> DetectionFrame:
         """One class; of the objects only those that are asked for, if that is given."""
-        true, found = self.true_label == name, self.label == name
-        ignored = self.hard if asked is None else self.hard | ~asked(self)
-        return image_frame(
-            self.true_xyxy_px[true],
-            self.xyxy_px[found],
-            self.score[found],
-            ignored=ignored[true],
-            regions_px=self.true_xyxy_px[self.true_label == ""],
+        truth, found = self.truth, self.found
+        ignored = truth.hard if asked is None else truth.hard | ~asked(truth)
+        true, rows = _of(name, truth.labels), _of(name, found.labels)
+        boxes_px = found.xyxy_px[rows]
+        area_px2 = np.maximum(boxes_px[:, 2:] - boxes_px[:, :2], 0.0).prod(axis=1)
+        regions_px = truth.xyxy_px[_of("", truth.labels)]
+        common_px2 = intersection_2d_px2(boxes_px, regions_px).max(axis=1, initial=0.0)
+        return DetectionFrame(
+            similarity=iou_2d(truth.xyxy_px[true], boxes_px),
+            score=found.score[rows],
+            ignored_truth=ignored[true],
+            # a box beyond the border has no area left, and overlaps not even itself
+            unlabelled=(area_px2 <= 0.0) | (common_px2 > _MOSTLY * area_px2),
         )
 
 
-def image_frame(
-    true_xyxy_px: FloatArray,
-    xyxy_px: FloatArray,
-    score: FloatArray,
-    *,
-    ignored: NDArray[np.bool_],
-    regions_px: FloatArray,
-) -> DetectionFrame:
-    """Boxes of one class in one image, compared.
-
-    Args:
-        true_xyxy_px: float64 [T, 4].
-        xyxy_px: float64 [O, 4], found.
-        score: float64 [O].
-        ignored: bool [T], true boxes that are not asked for.
-        regions_px: float64 [R, 4], where nothing is labelled.
-    """
-    area_px2 = np.maximum((xyxy_px[:, 2:] - xyxy_px[:, :2]).prod(axis=1), 1e-9)
-    common_px2 = intersection_2d_px2(xyxy_px, regions_px).max(axis=1, initial=0.0)
-    return DetectionFrame(
-        similarity=iou_2d(true_xyxy_px, xyxy_px),
-        score=score,
-        ignored_truth=ignored,
-        unlabelled=common_px2 / area_px2 > _MOSTLY,
-    )
+def _of(name: str, labels: Sequence[str]) -> NDArray[np.bool_]:
+    return np.array([one == name for one in labels], dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,21 +114,21 @@ def score_images(images: Sequence[JudgedImage], classes: Sequence[str]) -> Image
     )
 
 
-def height_between(low_px: float, high_px: float) -> Callable[[JudgedImage], NDArray[np.bool_]]:
+def height_between(low_px: float, high_px: float) -> Callable[[ImageLabels], NDArray[np.bool_]]:
     """Asks for objects of some height in the image."""
 
-    def asked(image: JudgedImage) -> NDArray[np.bool_]:
-        height_px = image.true_xyxy_px[:, 3] - image.true_xyxy_px[:, 1]
+    def asked(truth: ImageLabels) -> NDArray[np.bool_]:
+        height_px = truth.xyxy_px[:, 3] - truth.xyxy_px[:, 1]
         return np.asarray((height_px >= low_px) & (height_px < high_px))
 
     return asked
 
 
-def occluded_between(low: float, high: float) -> Callable[[JudgedImage], NDArray[np.bool_]]:
+def occluded_between(low: float, high: float) -> Callable[[ImageLabels], NDArray[np.bool_]]:
     """Asks for objects of which some share is hidden."""
 
-    def asked(image: JudgedImage) -> NDArray[np.bool_]:
-        return np.asarray((image.occluded >= low) & (image.occluded < high))
+    def asked(truth: ImageLabels) -> NDArray[np.bool_]:
+        return np.asarray((truth.occluded >= low) & (truth.occluded < high))
 
     return asked
 
@@ -164,7 +136,7 @@ def occluded_between(low: float, high: float) -> Callable[[JudgedImage], NDArray
 def recall_of(
     images: Sequence[JudgedImage],
     classes: Sequence[str],
-    asked: Callable[[JudgedImage], NDArray[np.bool_]],
+    asked: Callable[[ImageLabels], NDArray[np.bool_]],
     *,
     least_score: float,
 ) -> tuple[float, int]:

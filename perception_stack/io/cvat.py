@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from perception_stack.io.coco import LabelledImage
+from perception_stack.datatypes import Detections2D
 
 
-def write_cvat(path: Path, images: Sequence[LabelledImage], classes: Sequence[str]) -> None:
+def write_cvat(
+    path: Path,
+    images: Mapping[str, tuple[tuple[int, int], Detections2D]],
+    classes: Sequence[str],
+) -> None:
     """Write ``annotations.xml``; an existing file is replaced.
 
     Args:
         path: The XML file.
-        images: What to write; boxes count as made by a program, to be looked at.
+        images: By file name width and height in pixels, and boxes, which count as made by a
+            program, to be looked at.
         classes: Labels of the task.
     """
     root = ElementTree.Element("annotations")
@@ -26,13 +31,10 @@ def write_cvat(path: Path, images: Sequence[LabelledImage], classes: Sequence[st
         label = ElementTree.SubElement(labels, "label")
         ElementTree.SubElement(label, "name").text = name
         ElementTree.SubElement(label, "attributes")
-    for number, image in enumerate(images):
-        width, height = image.size_px
+    for number, (name, ((width, height), found)) in enumerate(images.items()):
         size = {"width": str(width), "height": str(height)}
-        entry = ElementTree.SubElement(
-            root, "image", {"id": str(number), "name": image.file_name, **size}
-        )
-        for box, label_name in zip(image.xyxy_px.tolist(), image.labels, strict=True):
+        entry = ElementTree.SubElement(root, "image", {"id": str(number), "name": name, **size})
+        for box, label_name in zip(found.xyxy_px.tolist(), found.labels, strict=True):
             corners = zip(("xtl", "ytl", "xbr", "ybr"), box, strict=True)
             ElementTree.SubElement(
                 entry,
@@ -41,7 +43,7 @@ def write_cvat(path: Path, images: Sequence[LabelledImage], classes: Sequence[st
                     "label": label_name,
                     "source": "auto",
                     "occluded": "0",
-                    **{name: f"{value:.2f}" for name, value in corners},
+                    **{corner: f"{value:.2f}" for corner, value in corners},
                     "z_order": "0",
                 },
             )

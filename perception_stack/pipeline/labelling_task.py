@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +20,8 @@ from perception_stack.datatypes import ColorImage, Detections2D
 from perception_stack.errors import ConfigError, DataFileError
 from perception_stack.io import messages
 from perception_stack.io.bags import BagReader
-from perception_stack.io.coco import LabelledImage, write_coco
 from perception_stack.io.cvat import write_cvat, write_labels
+from perception_stack.io.image_sets.coco import write_annotations
 from perception_stack.pipeline.snippets import Snippet, read_snippets
 
 FORMATS = ("coco", "cvat")
@@ -55,23 +57,27 @@ def write_task(
     if out.exists():
         raise ConfigError(f"'{out}' exists; remove it or name another folder")
     listed = read_snippets(snippets)
-    images: list[LabelledImage] = []
+    images: dict[str, tuple[tuple[int, int], Detections2D]] = {}
     reasons: dict[str, list[str]] = {}
     for snippet in listed:
         for image, boxes in _chosen(snippets / snippet.bag, snippet, every_image=every_image):
             name = f"{snippet.bag}_{image.stamp_ns}.png"
             _write_image(out / _IMAGES[layout] / name, image)
-            images.append(_labelled(name, image, boxes))
+            images[name] = _inside(image, boxes)
             reasons[name] = [f"{one.why.value}: {one.text}" for one in snippet.reasons]
         on_snippet()
     if not images:
         raise DataFileError(snippets, f"no image in its {len(listed)} snippets")
-    classes = sorted({label for one in images for label in one.labels})
+    classes = sorted({label for _, found in images.values() for label in found.labels})
     boxes_file = out / _BOXES[layout]
-    (write_coco if layout == "coco" else write_cvat)(boxes_file, images, classes)
+    if layout == "coco":
+        rows = [_as_coco(name, *one) for name, one in images.items()]
+        write_annotations(boxes_file, classes=classes, images=rows)
+    else:
+        write_cvat(boxes_file, images, classes)
     write_labels(out / "labels.json", classes)
     (out / "reasons.json").write_text(json.dumps(reasons, indent=1) + "\n", encoding="utf-8")
-    _zip(out, [boxes_file, *(out / _IMAGES[layout] / one.file_name for one in images)])
+    _zip(out, [boxes_file, *(out / _IMAGES[layout] / name for name in images)])
     return len(images)
 
 
@@ -100,17 +106,34 @@ def _nearest(detections: Sequence[Detections2D], stamp_ns: int) -> Detections2D 
     return near
 
 
-def _labelled(name: str, image: ColorImage, boxes: Detections2D | None) -> LabelledImage:
+def _inside(image: ColorImage, boxes: Detections2D | None) -> tuple[tuple[int, int], Detections2D]:
+    """Width and height of an image, and the boxes cut at its border."""
     height, width = image.bgr.shape[:2]
-    xyxy_px = np.empty((0, 4)) if boxes is None else boxes.xyxy_px
-    return LabelledImage(
-        file_name=name,
-        size_px=(width, height),
-        xyxy_px=np.clip(xyxy_px, 0.0, [width, height, width, height]),
-        labels=() if boxes is None else boxes.labels,
-        crowd=np.zeros(len(xyxy_px), dtype=np.bool_),
-        score=np.empty(0) if boxes is None else boxes.score,
+    if boxes is None:
+        boxes = Detections2D(
+            frame_id=image.frame_id,
+            stamp_ns=image.stamp_ns,
+            xyxy_px=np.empty((0, 4)),
+            score=np.empty(0),
+            labels=(),
+        )
+    border = [width, height, width, height]
+    return (width, height), replace(boxes, xyxy_px=np.clip(boxes.xyxy_px, 0.0, border))
+
+
+def _as_coco(name: str, size_px: tuple[int, int], boxes: Detections2D) -> dict[str, Any]:
+    corner, sides = boxes.xyxy_px[:, :2], boxes.xyxy_px[:, 2:] - boxes.xyxy_px[:, :2]
+    rows = zip(
+        boxes.labels, np.hstack([corner, sides]).tolist(), boxes.score.tolist(), strict=True
     )
+    return {
+        "file_name": name,
+        "width": size_px[0],
+        "height": size_px[1],
+        "annotations": [
+            {"category": label, "bbox": bbox, "score": score} for label, bbox, score in rows
+        ],
+    }
 
 
 def _write_image(path: Path, image: ColorImage) -> None:

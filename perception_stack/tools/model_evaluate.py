@@ -13,8 +13,8 @@ from perception_stack.errors import DataFileError
 from perception_stack.tools.console import progress, say, table
 
 if TYPE_CHECKING:
+    from perception_stack.datatypes import ImageLabels
     from perception_stack.evaluation.images import JudgedImage
-    from perception_stack.io.image_sets import ImageSet
 
 EXAMPLES = """examples:
   perception-stack model evaluate --model config/models/camera_sim.yaml --data out/pictures
@@ -48,11 +48,12 @@ def run(args: argparse.Namespace) -> int:
     from perception_stack.detection.manifest import load_manifest
     from perception_stack.evaluation.confidence import ap_intervals
     from perception_stack.evaluation.images import score_images
+    from perception_stack.io.image_sets.folder import read_split
     from perception_stack.journal import Journal
-    from perception_stack.training.judging import detector_finder, judge
+    from perception_stack.training.judging import judge
 
-    images = _images(args.data, args.split)
     manifest = load_manifest(args.model, model_dir=args.model_dir)
+    images = read_split(args.data, args.split).renamed(manifest.class_map)
     known = {manifest.class_map.get(one, one) for one in manifest.classes}
     classes = [name for name in images.classes if name in known]
     if not classes:
@@ -66,8 +67,7 @@ def run(args: argparse.Namespace) -> int:
     )
     detector = Detector(config, Journal())
     with progress(len(images.images), "detect", "image") as bar:
-        find = detector_finder(detector)
-        judged = [*judge(images, find, on_image=lambda: bar.update(1))]
+        judged = [*judge(images, detector.detect, on_image=lambda: bar.update(1))]
     scores = score_images(judged, classes)
     intervals = ap_intervals(scores.hits, groups=scores.groups)
     rows: list[Sequence[Any]] = [
@@ -94,13 +94,6 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _images(root: Path, split: str) -> ImageSet:
-    from perception_stack.io.image_sets.coco import read_coco
-    from perception_stack.io.image_sets.kitti import is_kitti, read_kitti
-
-    return read_kitti(root, split) if is_kitti(root) else read_coco(root, split)
-
-
 def _slices(
     judged: Sequence[JudgedImage], classes: Sequence[str], *, least_score: float
 ) -> list[tuple[str, int, float]]:
@@ -111,7 +104,7 @@ def _slices(
         recall_of,
     )
 
-    asked: list[tuple[str, Callable[[JudgedImage], Any], Sequence[JudgedImage]]] = [
+    asked: list[tuple[str, Callable[[ImageLabels], Any], Sequence[JudgedImage]]] = [
         (f"height {low:.0f} to {high:.0f} px" if high < 1e6 else f"height from {low:.0f} px",
          height_between(low, high), judged)
         for low, high in pairwise(_HEIGHTS_PX)

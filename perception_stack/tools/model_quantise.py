@@ -10,26 +10,27 @@ from perception_stack.detection.manifest import Manifest, load_manifest
 from perception_stack.detection.quantisation.graph import require_quantiser, write_half
 from perception_stack.detection.quantisation.manifest_file import write_manifest
 from perception_stack.errors import ConfigError
-from perception_stack.evaluation.precision_change import ImageTruth
 from perception_stack.io.image_files import image_files, load_images
+from perception_stack.io.image_sets import LabelledImage
+from perception_stack.io.image_sets.folder import read_split
 from perception_stack.pipeline.quantisation.judge import Judgement, judge
-from perception_stack.pipeline.quantisation.pictures import Pictures, boxes_of
+from perception_stack.pipeline.quantisation.pictures import Pictures, boxes_of, sure_of
 from perception_stack.pipeline.quantisation.quantise import quantise
 from perception_stack.pipeline.quantisation.report import write_report
 from perception_stack.tools.console import progress, say, table
-from perception_stack.tools.labels_2d import read_truth
 
 EXAMPLES = """examples:
   perception-stack model quantise --model yolox_nano.yaml --images pictures --out out/int8
-  perception-stack model quantise --model net.yaml --images val2017 --labels instances.json \\
-      --max-loss 0.005 --out out/int8
-  perception-stack model quantise --model net.yaml --images image_2 --labels label_2 --out int8
+  perception-stack model quantise --model net.yaml --data coco/ --split val --max-loss 0.005 \\
+      --out out/int8
+  perception-stack model quantise --model net.yaml --data kitti/ --split all --out out/int8
   perception-stack model quantise --model net.yaml --images pictures --precision fp16 --out fp16
 
-Some of the images calibrate, the others judge. Without labels the boxes of the float model are the
-truth, so the loss is how far the two disagree. The folder gets NAME-int8.onnx, its manifest, and
-report.json and report.html. Nothing but the report is written, and the exit code is 1, when the
-mean over classes loses more than --max-loss, or a class does for certain (95 %).
+Some of the images calibrate, the others judge. --data is a folder in COCO's or KITTI's format, as
+for "perception-stack model evaluate"; of --images, which has no labels, the boxes of the float
+model are the truth, so the loss is how far the two disagree. The folder gets NAME-int8.onnx, its
+manifest, and report.json and report.html. Nothing but the report is written, and the exit code is
+1, when the mean over classes loses more than --max-loss, or a class does for certain (95 %).
 """
 
 
@@ -37,15 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.add_argument("--model", type=Path, required=True, metavar="MANIFEST", help="the model")
     parser.add_argument("--model-dir", default="", metavar="DIR", help="folder of the model file")
-    parser.add_argument(
-        "--images", type=Path, required=True, metavar="DIR", help="images like those to come"
-    )
-    parser.add_argument(
-        "--labels",
-        type=Path,
-        metavar="FILE|DIR",
-        help="COCO's JSON file, or a folder of KITTI's label files",
-    )
+    seen = parser.add_mutually_exclusive_group(required=True)
+    seen.add_argument("--images", type=Path, metavar="DIR", help="images like those to come")
+    seen.add_argument("--data", type=Path, metavar="DIR", help="images and labels")
+    parser.add_argument("--split", default="val", help="of --data; default: val; KITTI has all")
     parser.add_argument(
         "--max-loss", type=float, default=0.01, help="of average precision; default: 0.01"
     )
@@ -96,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
             trial,
             judging,
             precision=args.precision,
-            truth=str(args.labels.name) if args.labels else "boxes of the float model",
+            truth=f"labels of {args.data.name}" if args.data else "boxes of the float model",
             num_calibrating=len(calibrating.images),
             max_loss=args.max_loss,
             search=found,
@@ -115,16 +111,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _pictures(args: argparse.Namespace, manifest: Manifest) -> Pictures:
-    files = image_files(args.images)
+    labelled = _labelled(args, manifest) if args.data else ()
+    files = [one.path for one in labelled] if args.data else image_files(args.images)
     images = tuple(load_images(files))
     with progress(len(images), "float model", "image") as bar:
         before = boxes_of(manifest, images, on_image=lambda: bar.update(1))
-    truth = (
-        read_truth(args.labels, files, manifest.class_map)
-        if args.labels
-        else [ImageTruth.of(one, threshold=manifest.score_threshold) for one in before]
-    )
-    return Pictures(images=images, truth=tuple(truth), before=before)
+    if args.data:
+        truth = tuple(one.truth for one in labelled)
+    else:
+        truth = tuple(sure_of(one, threshold=manifest.score_threshold) for one in before)
+    return Pictures(images=images, truth=truth, before=before)
+
+
+def _labelled(args: argparse.Namespace, manifest: Manifest) -> tuple[LabelledImage, ...]:
+    return read_split(args.data, args.split).renamed(manifest.class_map).images
 
 
 def _say(judgement: Judgement) -> None:

@@ -73,7 +73,7 @@ def write_pictures(out: Path, split: str, *, scenes: Sequence[int], num_jobs: in
         for found in _each(tasks, num_jobs):
             images += found
             bar.update(1)
-    write_annotations(folder, classes=CLASSES, images=images)
+    write_annotations(folder / ANNOTATIONS, classes=CLASSES, images=images)
     return len(images)
 
 
@@ -108,7 +108,6 @@ def _scene(task: tuple[Path, str, int]) -> list[dict[str, Any]]:
                 {
                     "category": picture.labels[row],
                     "bbox": [left, top, *size],
-                    "area": size[0] * size[1],
                     "ignore": int(picture.hopeless[row]),
                     "hard": int(picture.hard[row]),
                     "occluded": round(float(picture.occluded[row]), 4),

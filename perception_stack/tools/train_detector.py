@@ -65,13 +65,10 @@ def read_images(root: Path) -> dict[str, ImageSet]:
     Raises:
         DataFileError: train or val is missing, or something is malformed.
     """
-    from perception_stack.io.image_sets.coco import find_annotations, read_coco
-    from perception_stack.io.image_sets.kitti import is_kitti, read_kitti
+    from perception_stack.io.image_sets.folder import has_split, read_split
 
-    if is_kitti(root):
-        return {split: read_kitti(root, split) for split in ("train", "val")}
-    there = [split for split in _TESTS if find_annotations(root, split) is not None]
-    return {split: read_coco(root, split) for split in ("train", "val", *there)}
+    there = [split for split in _TESTS if has_split(root, split)]
+    return {split: read_split(root, split) for split in ("train", "val", *there)}
 
 
 def _simulated(args: argparse.Namespace) -> Path:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from perception_stack.datatypes import ColorImage
+from perception_stack.datatypes import ColorImage, ImageLabels
 from perception_stack.detection.config import DetectorConfig
 from perception_stack.detection.detector import Detector
 from perception_stack.detection.manifest import load_manifest
@@ -28,19 +27,14 @@ def judged() -> list[JudgedImage]:
     for scene in SCENES:
         for picture in pictures("test", scene):
             found = detector.detect(ColorImage(frame_id="camera", stamp_ns=0, bgr=picture.bgr))
-            images.append(
-                JudgedImage(
-                    true_xyxy_px=picture.xyxy_px,
-                    true_label=np.array(picture.labels),
-                    hard=picture.hard,
-                    occluded=picture.occluded,
-                    xyxy_px=found.xyxy_px,
-                    score=found.score,
-                    label=np.array(found.labels, dtype=np.str_),
-                    group=scene,
-                    kind="plain",
-                )
+            truth = ImageLabels(
+                xyxy_px=picture.xyxy_px,
+                labels=tuple(picture.labels),
+                ignored=picture.hopeless,
+                hard=picture.hard,
+                occluded=picture.occluded,
             )
+            images.append(JudgedImage(truth=truth, found=found, group=scene))
     return images
 
 

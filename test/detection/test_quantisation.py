@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,8 @@ import pytest
 from perception_stack.detection.config import DetectorConfig
 from perception_stack.detection.detector import Detector
 from perception_stack.evaluation.precision_change import ClassChange
-from perception_stack.io.coco import LabelledImage, write_coco
 from perception_stack.io.image_files import load_images
+from perception_stack.io.image_sets.coco import write_annotations
 from perception_stack.journal import Journal
 from perception_stack.networks import is_installed
 from perception_stack.pipeline.quantisation.judge import refusal
@@ -238,7 +239,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def quantise(model: Path, out: Path, *more: str) -> int:
-    given = ["--model", str(model / "tiny.yaml"), "--images", str(model / "images")]
+    seen = () if "--data" in more else ("--images", str(model / "images"))
+    given = ["--model", str(model / "tiny.yaml"), *seen]
     return main(["model", "quantise", *given, "--out", str(out), *more])
 
 
@@ -272,23 +274,20 @@ def test_a_network_is_quantised_reported_and_usable(model: Path, tmp_path: Path)
 
 def test_labels_are_the_truth_where_they_are_given(model: Path, tmp_path: Path) -> None:
     """One object per image that no network like this one finds."""
+    data, out = tmp_path / "dogs", tmp_path / "out"
+    shutil.copytree(model / "images", data / "val" / "images")
+    dog = {"category": "dog", "bbox": [0.0, 0.0, 3.0, 3.0]}
     rows = [
-        LabelledImage(
-            file_name=f"{i:02d}.png",
-            size_px=(128, 128),
-            xyxy_px=np.array([[0.0, 0.0, 3.0, 3.0]]),
-            labels=("dog",),
-            crowd=np.array([False]),
-        )
+        {"file_name": f"{i:02d}.png", "width": 128, "height": 128, "annotations": [dog]}
         for i in range(10)
     ]
-    write_coco(tmp_path / "labels.json", rows, ["dog"])
-    out = tmp_path / "out"
-    assert quantise(model, out, "--labels", str(tmp_path / "labels.json")) == 0
+    write_annotations(data / "val" / "annotations.json", classes=["dog"], images=rows)
+    assert quantise(model, out, "--data", str(data)) == 0
     report = json.loads((out / "report.json").read_text())
-    assert report["truth"] == "labels.json"
-    _, dog = report["average_precision"]["onnxruntime"]
-    assert (dog["name"], dog["num_truth"], dog["before"], dog["after"]) == ("dog", 7, 0.0, 0.0)
+    assert report["truth"] == "labels of dogs"
+    _, change = report["average_precision"]["onnxruntime"]
+    found = [change[name] for name in ("name", "num_truth", "before", "after")]
+    assert found == ["dog", 7, 0.0, 0.0]
 
 
 def test_too_much_loss_is_refused_and_leaves_no_model(
@@ -311,7 +310,7 @@ def test_too_much_loss_is_refused_and_leaves_no_model(
     [
         pytest.param(("--max-loss", "5"), "--max-loss lies between 0 and 1", id="per-cent"),
         pytest.param(("--calibrate", "0.99"), "10 images are too few", id="few"),
-        pytest.param(("--labels", "none.json"), "cannot read 'none.json'", id="labels"),
+        pytest.param(("--data", "none"), "no annotations of split 'val'", id="labels"),
     ],
 )
 def test_bad_arguments_are_refused(

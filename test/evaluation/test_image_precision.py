@@ -9,24 +9,33 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from perception_stack.datatypes import Detections2D
+from perception_stack.datatypes import Detections2D, ImageLabels
+from perception_stack.evaluation.images import JudgedImage
 from perception_stack.evaluation.precision_change import (
     ClassChange,
-    ImageTruth,
     compare_precision,
     mean_precision,
 )
+from perception_stack.pipeline.quantisation.pictures import sure_of
 
 
-def scene(rng: np.random.Generator, num: int = 6) -> ImageTruth:
+def labels_of(
+    boxes: np.ndarray, names: tuple[str, ...], hard: list[bool] | None = None
+) -> ImageLabels:
+    out = np.array(hard or [False] * len(names), dtype=bool)
+    return ImageLabels(
+        xyxy_px=boxes, labels=names, ignored=out, hard=out, occluded=np.full(len(names), np.nan)
+    )
+
+
+def scene(rng: np.random.Generator, num: int = 6) -> ImageLabels:
     corner = rng.uniform(0, 300, (num, 2))
     boxes = np.hstack([corner, corner + rng.uniform(20, 120, (num, 2))])
-    labels = tuple(rng.choice(["car", "dog"], num))
-    return ImageTruth(xyxy_px=boxes, labels=labels, ignored=np.zeros(num, dtype=bool))
+    return labels_of(boxes, tuple(rng.choice(["car", "dog"], num)))
 
 
 def seen(
-    truth: ImageTruth, rng: np.random.Generator, *, jitter_px: float, lost: float = 0.2
+    truth: ImageLabels, rng: np.random.Generator, *, jitter_px: float, lost: float = 0.2
 ) -> Detections2D:
     """The true boxes, some lost, all moved, and some false alarms."""
     kept = np.flatnonzero(rng.random(len(truth.labels)) > lost)
@@ -43,10 +52,15 @@ def seen(
     )
 
 
-def pairs(seed: int, num: int, jitter_px: float) -> tuple[list[ImageTruth], list[Detections2D]]:
+def judged(seed: int, num: int, jitter_px: float) -> list[JudgedImage]:
     rng = np.random.default_rng(seed)
     truth = [scene(rng) for _ in range(num)]
-    return truth, [seen(one, rng, jitter_px=jitter_px) for one in truth]
+    return [JudgedImage(truth=one, found=seen(one, rng, jitter_px=jitter_px)) for one in truth]
+
+
+def once_more(before: list[JudgedImage], rng: np.random.Generator) -> list[JudgedImage]:
+    """The same images, seen by a model as good as the first."""
+    return [replace(one, found=seen(one.truth, rng, jitter_px=3.0)) for one in before]
 
 
 def test_agrees_with_coco() -> None:
@@ -54,7 +68,8 @@ def test_agrees_with_coco() -> None:
     coco = pytest.importorskip("pycocotools.coco")
     from pycocotools.cocoeval import COCOeval
 
-    truth, found = pairs(0, 30, 4.0)
+    images = judged(0, 30, 4.0)
+    truth, found = [one.truth for one in images], [one.found for one in images]
     numbers = {"car": 1, "dog": 2}
     labels = coco.COCO()
     rows = [
@@ -90,23 +105,25 @@ def test_agrees_with_coco() -> None:
         judge.evaluate()
         judge.accumulate()
         judge.summarize()
-    assert mean_precision(truth, found) == pytest.approx(judge.stats[0], abs=0.015)
+    assert mean_precision(images) == pytest.approx(judge.stats[0], abs=0.015)
 
 
 def test_a_worse_model_is_certainly_worse_and_the_same_one_is_not() -> None:
-    truth, before = pairs(1, 40, 1.0)
+    before = judged(1, 40, 1.0)
     rng = np.random.default_rng(5)
+    moved = [one.found.xyxy_px + rng.normal(0, 6, one.found.xyxy_px.shape) for one in before]
     after = [
-        replace(one, xyxy_px=one.xyxy_px + rng.normal(0, 6, one.xyxy_px.shape)) for one in before
+        replace(one, found=replace(one.found, xyxy_px=boxes))
+        for one, boxes in zip(before, moved, strict=True)
     ]
-    whole, car, dog = compare_precision(truth, before, after)
+    whole, car, dog = compare_precision(before, after)
     assert (whole.name, car.name, dog.name) == ("all", "car", "dog")
     assert whole.loss == pytest.approx((car.loss + dog.loss) / 2)
     assert whole.num_truth == car.num_truth + dog.num_truth == 240
     for one in (whole, car, dog):
         assert one.high < -0.05
         assert one.low <= -one.loss <= one.high
-    for one in compare_precision(truth, before, before):
+    for one in compare_precision(before, before):
         assert one.low == one.high == one.loss == 0
 
 
@@ -114,10 +131,9 @@ def test_intervals_hold_the_true_change_about_as_often_as_they_say() -> None:
     """Two models that are equally good differ by chance alone: zero is nearly always inside."""
     inside = 0
     for seed in range(20):
-        truth, before = pairs(seed, 30, 3.0)
-        rng = np.random.default_rng(100 + seed)
-        after = [seen(one, rng, jitter_px=3.0) for one in truth]
-        whole: ClassChange = compare_precision(truth, before, after, seed=seed)[0]
+        before = judged(seed, 30, 3.0)
+        after = once_more(before, np.random.default_rng(100 + seed))
+        whole: ClassChange = compare_precision(before, after, seed=seed)[0]
         inside += whole.low <= 0 <= whole.high
     assert inside >= 16
 
@@ -132,22 +148,22 @@ def test_ignored_truth_and_regions_count_neither_way() -> None:
         score=np.array([0.9, 0.5]),
         labels=("car", "car"),
     )
-    truth = ImageTruth(xyxy_px=box, labels=("car",), ignored=np.array([False]))
-    assert mean_precision([truth], [found]) == pytest.approx(0.5)
-    assert (
-        mean_precision([replace(truth, regions_px=far + np.array([-5, -5, 5, 5]))], [found]) == 1.0
-    )
-    beside = ImageTruth(
-        xyxy_px=np.vstack([box, far]), labels=("car", "car"), ignored=np.array([False, True])
-    )
-    assert mean_precision([beside], [found]) == 1.0
+    both = np.vstack([box, far])
+
+    def precision(truth: ImageLabels) -> float:
+        return mean_precision([JudgedImage(truth=truth, found=found)])
+
+    assert precision(labels_of(box, ("car",))) == pytest.approx(0.5)
+    around = np.vstack([box, far + np.array([-5, -5, 5, 5])])
+    assert precision(labels_of(around, ("car", ""), [False, True])) == 1.0
+    assert precision(labels_of(both, ("car", "car"), [False, True])) == 1.0
 
 
 def test_nothing_to_find() -> None:
-    empty = ImageTruth(xyxy_px=np.empty((0, 4)), labels=(), ignored=np.empty(0, dtype=bool))
-    _, found = pairs(0, 1, 1.0)
-    assert mean_precision([empty], found) == 1.0
-    assert compare_precision([empty], found, found) == []
+    (one,) = judged(0, 1, 1.0)
+    empty = [replace(one, truth=labels_of(np.empty((0, 4)), ()))]
+    assert mean_precision(empty) == 1.0
+    assert compare_precision(empty, empty) == []
 
 
 def test_a_box_without_area_counts_neither_way() -> None:
@@ -156,4 +172,6 @@ def test_a_box_without_area_counts_neither_way() -> None:
     found = Detections2D(
         frame_id="", stamp_ns=0, xyxy_px=boxes, score=np.array([0.5, 0.9]), labels=("car", "car")
     )
-    assert mean_precision([ImageTruth.of(found, threshold=0.3)], [found]) == 1.0
+    truth = sure_of(found, threshold=0.3)
+    assert truth.hard.tolist() == [False, True]
+    assert mean_precision([JudgedImage(truth=truth, found=found)]) == 1.0

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from perception_stack.datatypes import Detections2D, ImageLabels
 from perception_stack.evaluation.images import (
     JudgedImage,
     height_between,
@@ -19,18 +20,23 @@ from perception_stack.evaluation.images import (
 def judged(
     truth: list[tuple[list[float], str, bool, float]],
     found: list[tuple[list[float], float, str]],
-    **other: Any,
 ) -> JudgedImage:
-    return JudgedImage(
-        true_xyxy_px=np.array([one[0] for one in truth], dtype=float).reshape(-1, 4),
-        true_label=np.array([one[1] for one in truth], dtype=np.str_),
-        hard=np.array([one[2] for one in truth], dtype=bool),
+    hard = np.array([one[2] for one in truth], dtype=bool)
+    labels = ImageLabels(
+        xyxy_px=np.array([one[0] for one in truth], dtype=float).reshape(-1, 4),
+        labels=tuple(one[1] for one in truth),
+        ignored=hard,
+        hard=hard,
         occluded=np.array([one[3] for one in truth], dtype=float),
+    )
+    boxes = Detections2D(
+        frame_id="",
+        stamp_ns=0,
         xyxy_px=np.array([one[0] for one in found], dtype=float).reshape(-1, 4),
         score=np.array([one[1] for one in found], dtype=float),
-        label=np.array([one[2] for one in found], dtype=np.str_),
-        **{"group": 0, "kind": "", **other},
+        labels=tuple(one[2] for one in found),
     )
+    return JudgedImage(truth=labels, found=boxes)
 
 
 BOX = [0.0, 0.0, 10.0, 20.0]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from perception_stack.errors import DataFileError
-from perception_stack.io.image_sets.coco import read_coco, write_annotations
+from perception_stack.io.image_sets.coco import ANNOTATIONS, read_coco, write_annotations
 from perception_stack.io.image_sets.kitti import read_kitti
 
 GOOD: dict[str, Any] = {
@@ -43,11 +43,19 @@ def test_coco_is_read(tmp_path: Path) -> None:
     images = read_coco(tmp_path, "train")
     assert images.classes == ("bicycle", "dog")
     first, second = images.images
-    np.testing.assert_array_equal(first.xyxy_px, [[5, 6, 15, 26], [0, 0, 30, 30]])
-    assert first.label_idx.tolist() == [1, 0]
-    assert first.ignored.tolist() == first.hard.tolist() == [False, True]
-    assert len(second.label_idx) == 0
+    np.testing.assert_array_equal(first.truth.xyxy_px, [[5, 6, 15, 26], [0, 0, 30, 30]])
+    assert first.truth.labels == ("dog", "bicycle")
+    assert first.truth.ignored.tolist() == first.truth.hard.tolist() == [False, True]
+    assert len(second.truth) == 0
     assert images.remarks == ("annotation 9 has no area and is left out",)
+
+
+def test_two_names_may_become_one(tmp_path: Path) -> None:
+    write_coco(tmp_path, GOOD)
+    images = read_coco(tmp_path, "train").renamed({"bicycle": "thing", "dog": "thing"})
+    assert images.classes == ("thing",)
+    assert images.images[0].truth.labels == ("thing", "thing")
+    assert images.remarks
 
 
 def change(path: tuple[Any, ...], value: Any) -> Callable[[], Any]:
@@ -113,18 +121,14 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "val/images/x.png"), np.zeros((9, 9, 3), dtype=np.uint8))
     box = {"category": "b", "bbox": [1.5, 2, 3, 4], "hard": 1, "ignore": 0, "occluded": 0.5}
     info = {"file_name": "x.png", "width": 9, "height": 9, "group": 4, "kind": "plain"}
-    write_annotations(
-        tmp_path / "val", classes=["a", "b"], images=[{**info, "annotations": [box]}]
-    )
+    file = tmp_path / "val" / ANNOTATIONS
+    write_annotations(file, classes=["a", "b"], images=[{**info, "annotations": [box]}])
     (one,) = read_coco(tmp_path, "val").images
     assert (one.group, one.kind) == (4, "plain")
-    np.testing.assert_array_equal(one.xyxy_px, [[1.5, 2, 4.5, 6]])
-    assert (one.label_idx[0], one.ignored[0], one.hard[0], one.occluded[0]) == (
-        1,
-        False,
-        True,
-        0.5,
-    )
+    truth = one.truth
+    np.testing.assert_array_equal(truth.xyxy_px, [[1.5, 2, 4.5, 6]])
+    assert truth.labels == ("b",)
+    assert (truth.ignored[0], truth.hard[0], truth.occluded[0]) == (False, True, 0.5)
 
 
 KITTI_ROW = "{} 0.00 {} 1.5 100 {} 200 {} 1.5 1.6 3.9 1 2 20 1.5\n"
@@ -150,12 +154,10 @@ def test_kitti_is_read(tmp_path: Path) -> None:
     write_kitti(tmp_path, text + "DontCare -1 -1 -10 1 2 30 40 -1 -1 -1 -1000 -1000 -1000 -10\n")
     images = read_kitti(tmp_path, "all")
     (one,) = images.images
-    assert [images.classes[i] if i >= 0 else "" for i in one.label_idx] == [
-        "car", "", "cyclist", "pedestrian", "",
-    ]  # fmt: skip
-    assert one.hard.tolist() == [False, True, True, True, True]
-    assert one.ignored.tolist() == [False, True, False, False, True]
-    np.testing.assert_array_equal(one.xyxy_px[0], [100, 50, 201, 91])
+    assert one.truth.labels == ("car", "", "cyclist", "pedestrian", "")
+    assert one.truth.hard.tolist() == [False, True, True, True, True]
+    assert one.truth.ignored.tolist() == [False, True, False, False, True]
+    np.testing.assert_array_equal(one.truth.xyxy_px[0], [100, 50, 201, 91])
 
 
 def test_malformed_kitti_is_named(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from perception_stack.errors import ConfigError, DataFileError
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io import interfaces, messages
 from perception_stack.io.bags import BagReader
-from perception_stack.io.coco import read_coco
+from perception_stack.io.image_sets.coco import read_coco
 from perception_stack.journal import Journal, Reason
 from perception_stack.pipeline.collector_stage import CollectorStage
 from perception_stack.pipeline.labelling_task import write_task
@@ -177,16 +177,15 @@ def snippets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_coco_task_comes_back_as_it_was(snippets: Path, tmp_path: Path) -> None:
     out = tmp_path / "task"
     assert write_task(snippets, out, layout="coco") == 2
-    read = read_coco(out / "annotations" / "instances_default.json")
-    assert [one.split("_")[-1] for one in read] == ["1000000000.png", "4000000000.png"]
-    for name, frame in zip(read, (10, 40), strict=True):
-        one = read[name]
-        assert one.size_px == (128, 72)
-        assert one.labels == ("car", "dog", "car", "car")
-        np.testing.assert_allclose(one.xyxy_px[1], [4, 2, 24, 30.5])
-        np.testing.assert_allclose(one.score, UNSURE)
-        stored = cv2.imread(str(out / "images" / "default" / name))
-        np.testing.assert_array_equal(stored, picture(frame))
+    read = read_coco(out, "default").images
+    assert [one.path.name.split("_")[-1] for one in read] == ["1000000000.png", "4000000000.png"]
+    for one, frame in zip(read, (10, 40), strict=True):
+        assert one.truth.labels == ("car", "dog", "car", "car")
+        np.testing.assert_allclose(one.truth.xyxy_px[1], [4, 2, 24, 30.5])
+        np.testing.assert_array_equal(cv2.imread(str(one.path)), picture(frame))
+    content = json.loads((out / "annotations" / "instances_default.json").read_text())
+    assert [one["score"] for one in content["annotations"]] == pytest.approx(2 * UNSURE)
+    assert {(one["width"], one["height"]) for one in content["images"]} == {(128, 72)}
     reasons = json.loads((out / "reasons.json").read_text())
     assert all("mostly car" in one[0] for one in reasons.values())
 

@@ -14,7 +14,7 @@ from perception_stack.datatypes import ColorImage
 from perception_stack.detection.config import DetectorConfig
 from perception_stack.detection.detector import Detector
 from perception_stack.errors import ConfigError
-from perception_stack.io.image_sets.coco import read_coco, write_annotations
+from perception_stack.io.image_sets.coco import ANNOTATIONS, read_coco, write_annotations
 from perception_stack.journal import Journal
 from perception_stack.training.config import LoopConfig
 from perception_stack.training.detector.export import MANIFEST, MODEL
@@ -55,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             cv2.imwrite(str(root / split / "images" / f"{i}.png"), bgr)
             info = {"file_name": f"{i}.png", "width": 128, "height": 96}
             images.append({**info, "annotations": annotations})
-        write_annotations(root / split, classes=["square", "bar"], images=images)
+        write_annotations(root / split / ANNOTATIONS, classes=["square", "bar"], images=images)
     return root
 
 
@@ -81,13 +81,12 @@ def test_the_exported_file_finds_the_same(learnt: tuple[DetectorTask, Any, Path]
     detector = Detector(DetectorConfig(model=str(out / MANIFEST), score_threshold=0.05), Journal())
     find = network_finder(done.network, task.manifest)
     for file in sorted((task._images["val"].images), key=lambda one: one.path):
-        bgr = cv2.imread(str(file.path))
-        got = detector.detect(ColorImage(frame_id="camera", stamp_ns=1, bgr=bgr))
-        expected = find(bgr)
+        image = ColorImage(frame_id="camera", stamp_ns=1, bgr=cv2.imread(str(file.path)))
+        got, expected = detector.detect(image), find(image)
         strong = expected.score >= 0.05
         np.testing.assert_allclose(got.xyxy_px, expected.xyxy_px[strong], atol=1e-2)
         np.testing.assert_allclose(got.score, expected.score[strong], atol=1e-4)
-        assert list(got.labels) == expected.label[strong].tolist()
+        assert got.labels == tuple(np.array(expected.labels)[strong])
     assert (out / MODEL).stat().st_size < 4e6
     assert "mean" in (out / "card.md").read_text()
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from perception_stack.datatypes import FloatArray, check_shape
+from perception_stack.datatypes import ImageLabels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,30 +15,15 @@ class LabelledImage:
 
     Attributes:
         path: File.
-        xyxy_px: float64 [N, 4]; corners count from the outer border of the first pixel.
-        label_idx: int64 [N], row in the classes of the set; -1 for what is of none of them.
-        ignored: bool [N], regions in which nothing is learnt: crowds, objects nearly hidden.
-        hard: bool [N], ignored ones, and others that scores leave out.
-        occluded: float64 [N], share hidden by other things; NaN where unknown.
+        truth: What is to be seen; corners count from the outer border of the first pixel.
         group: Images of one group, such as those of one drive, are alike.
         kind: What sort of image it is, for tables; may be empty.
     """
 
     path: Path
-    xyxy_px: FloatArray
-    label_idx: NDArray[np.int64]
-    ignored: NDArray[np.bool_]
-    hard: NDArray[np.bool_]
-    occluded: FloatArray
+    truth: ImageLabels
     group: int
     kind: str = ""
-
-    def __post_init__(self) -> None:
-        num = len(self.label_idx)
-        check_shape("xyxy_px", self.xyxy_px, num, 4)
-        check_shape("ignored", self.ignored, num)
-        check_shape("hard", self.hard, num)
-        check_shape("occluded", self.occluded, num)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,3 +39,15 @@ class ImageSet:
     classes: tuple[str, ...]
     images: tuple[LabelledImage, ...]
     remarks: tuple[str, ...] = ()
+
+    def renamed(self, names: Mapping[str, str]) -> ImageSet:
+        """The same with other names for some classes, as a model's manifest gives them."""
+
+        def new(labels: Iterable[str]) -> tuple[str, ...]:
+            return tuple(names.get(one, one) for one in labels)
+
+        images = tuple(
+            replace(one, truth=replace(one.truth, labels=new(one.truth.labels)))
+            for one in self.images
+        )
+        return replace(self, classes=tuple(dict.fromkeys(new(self.classes))), images=images)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from perception_stack.datatypes import ImageLabels
 from perception_stack.errors import DataFileError
 from perception_stack.io.image_sets import ImageSet, LabelledImage
 
@@ -47,7 +48,7 @@ def read_coco(root: Path, split: str) -> ImageSet:
         tried = ", ".join(pattern.format(split=split) for pattern in _LAYOUTS)
         raise DataFileError(root, f"no annotations of split '{split}'; looked for {tried}")
     content = _parsed(file)
-    ids, classes = _classes(content["categories"], file)
+    names = _classes(content["categories"], file)
     rows: dict[Any, list[tuple[Any, ...]]] = {}
     remarks = []
     infos = {_key(one, "id", file, "an image"): one for one in content["images"]}
@@ -57,7 +58,7 @@ def read_coco(root: Path, split: str) -> ImageSet:
         if image_id not in infos:
             raise DataFileError(file, f"{what}: there is no image {image_id}")
         category = _key(one, "category_id", file, what)
-        if category not in ids:
+        if category not in names:
             raise DataFileError(file, f"{what}: there is no category {category}")
         x, y, width, height = _box(_key(one, "bbox", file, what), file, what)
         if width <= 0 or height <= 0:
@@ -67,21 +68,22 @@ def read_coco(root: Path, split: str) -> ImageSet:
         hard = ignored or bool(one.get("hard", 0))
         occluded = float(one.get("occluded", np.nan))
         box = (x, y, x + width, y + height)
-        rows.setdefault(image_id, []).append((box, ids[category], ignored, hard, occluded))
+        row = (box, names[category], ignored, hard, occluded)
+        rows.setdefault(image_id, []).append(row)
     images = tuple(
         _image(info, number, rows.get(image_id, []), root=root, split=split, file=file)
         for number, (image_id, info) in enumerate(infos.items())
     )
-    return ImageSet(classes=classes, images=images, remarks=tuple(remarks))
+    return ImageSet(classes=tuple(names.values()), images=images, remarks=tuple(remarks))
 
 
 def write_annotations(
-    folder: Path, *, classes: Iterable[str], images: Iterable[Mapping[str, Any]]
+    path: Path, *, classes: Iterable[str], images: Iterable[Mapping[str, Any]]
 ) -> None:
-    """Write ``annotations.json`` of a split.
+    """Write the annotations of a split; an existing file is replaced.
 
     Args:
-        folder: Of the split.
+        path: The JSON file.
         classes: Names, which get the ids 1 and up.
         images: What COCO says of an image but its id, and ``annotations``, what COCO says of these
             but ids; categories are given by name under ``category``.
@@ -95,10 +97,15 @@ def write_annotations(
             rest = {k: v for k, v in one.items() if k != "category"}
             ids = {"id": len(annotations) + 1, "image_id": image_id}
             category = names.index(one["category"]) + 1
-            annotations.append({**ids, "category_id": category, "iscrowd": 0, **rest})
-    categories = [{"id": i, "name": name} for i, name in enumerate(names, start=1)]
+            width, height = one["bbox"][2:]
+            usual = {"area": width * height, "iscrowd": 0, "segmentation": []}
+            annotations.append({**ids, "category_id": category, **usual, **rest})
+    categories = [
+        {"id": i, "name": name, "supercategory": ""} for i, name in enumerate(names, start=1)
+    ]
     content = {"images": listed, "annotations": annotations, "categories": categories}
-    (folder / ANNOTATIONS).write_text(json.dumps(content), encoding="utf-8")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def _parsed(file: Path) -> dict[str, list[Any]]:
@@ -112,15 +119,14 @@ def _parsed(file: Path) -> dict[str, list[Any]]:
     return dict(content)
 
 
-def _classes(categories: list[Any], file: Path) -> tuple[dict[Any, int], tuple[str, ...]]:
-    ids = {}
-    names: list[str] = []
-    for one in categories:
-        ids[_key(one, "id", file, "a category")] = len(names)
-        names.append(str(_key(one, "name", file, "a category")))
-    if not names or len(set(names)) < len(names) or len(ids) < len(names):
+def _classes(categories: list[Any], file: Path) -> dict[Any, str]:
+    names = {
+        _key(one, "id", file, "a category"): str(_key(one, "name", file, "a category"))
+        for one in categories
+    }
+    if not names or len(names) < len(categories) or len(set(names.values())) < len(names):
         raise DataFileError(file, "categories are missing or repeated")
-    return ids, tuple(names)
+    return names
 
 
 def _image(
@@ -137,14 +143,17 @@ def _image(
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         raise DataFileError(file, f"image {info['id']}: no file '{name}' in {root}")
-    boxes, label_idx, ignored, hard, occluded = zip(*rows, strict=True) if rows else ((),) * 5
-    return LabelledImage(
-        path=path,
+    boxes, labels, ignored, hard, occluded = zip(*rows, strict=True) if rows else ((),) * 5
+    truth = ImageLabels(
         xyxy_px=np.array(boxes, dtype=np.float64).reshape(-1, 4),
-        label_idx=np.array(label_idx, dtype=np.int64),
+        labels=tuple(labels),
         ignored=np.array(ignored, dtype=bool),
         hard=np.array(hard, dtype=bool),
         occluded=np.array(occluded, dtype=np.float64),
+    )
+    return LabelledImage(
+        path=path,
+        truth=truth,
         group=int(info.get("group", number)),
         kind=str(info.get("kind", "")),
     )

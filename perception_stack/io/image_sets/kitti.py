@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from perception_stack.datatypes import ImageLabels
 from perception_stack.errors import DataFileError
 from perception_stack.io.image_sets import ImageSet, LabelledImage
 from perception_stack.io.kitti.labels import KittiLabels, read_object_labels
@@ -59,33 +60,26 @@ def _label_files(labels: Path, lists: Path, split: str) -> list[Path]:
 
 def _image(path: Path, labels: KittiLabels, number: int) -> LabelledImage:
     boxes = labels.boxes
-    names = (
-        [boxes.classes[column] for column in np.argmax(boxes.class_probs, axis=1)]
-        if len(boxes)
-        else []
-    )
-    label_idx = np.array(
-        [CLASSES.index(one) if one in CLASSES else -1 for one in names], dtype=np.int64
-    )
+    # where there is no box there is no class either, and no row to look it up in
+    names = boxes.labels if len(boxes) else ()
+    other = np.array([one not in CLASSES for one in names], dtype=np.bool_)
     height_px = labels.xyxy_px[:, 3] - labels.xyxy_px[:, 1]
     hard = (
-        (label_idx < 0)
+        other
         | (height_px < _LEAST_HEIGHT_PX)
         | (labels.occlusion > _MOST_OCCLUSION)
         | (labels.truncation > _MOST_TRUNCATION)
     )
     num_regions = len(labels.dont_care_xyxy_px)
     pixel = np.array([0.0, 0.0, 1.0, 1.0])  # KITTI names the last pixel, not its border
-    return LabelledImage(
-        path=path,
+    truth = ImageLabels(
         xyxy_px=np.concatenate([labels.xyxy_px, labels.dont_care_xyxy_px]) + pixel,
-        label_idx=np.append(label_idx, np.full(num_regions, -1)),
-        ignored=np.append(label_idx < 0, np.ones(num_regions, dtype=bool)),
+        labels=(*(one if one in CLASSES else "" for one in names), *[""] * num_regions),
+        ignored=np.append(other, np.ones(num_regions, dtype=bool)),
         hard=np.append(hard, np.ones(num_regions, dtype=bool)),
         occluded=np.append(
             [_HIDDEN_SHARE.get(int(one), np.nan) for one in labels.occlusion],
             np.full(num_regions, np.nan),
         ),
-        group=number,
-        kind="kitti",
     )
+    return LabelledImage(path=path, truth=truth, group=number, kind="kitti")

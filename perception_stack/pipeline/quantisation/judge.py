@@ -125,9 +125,8 @@ def judge(
     usable = [one for one in _BACKENDS if networks.is_installed(one)]
     changes = {
         name: compare_precision(
-            pictures.truth,
-            pictures.before,
-            boxes_of(manifest, pictures.images, file=file, backend=name),
+            pictures.judged(pictures.before),
+            pictures.judged(boxes_of(manifest, pictures.images, file=file, backend=name)),
         )
         for name in usable
     }

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from perception_stack.datatypes import ColorImage, Detections2D
+from perception_stack.datatypes import ColorImage, Detections2D, ImageLabels
 from perception_stack.detection.config import DetectorConfig
 from perception_stack.detection.detector import Detector
 from perception_stack.detection.manifest import Manifest
 from perception_stack.detection.quantisation.manifest_file import write_manifest
 from perception_stack.errors import ConfigError
-from perception_stack.evaluation.precision_change import ImageTruth
+from perception_stack.evaluation.images import JudgedImage
 from perception_stack.journal import Journal
 
 _LOWEST_SCORE = 0.05  # average precision wants the unsure boxes, too
@@ -29,11 +29,11 @@ class Pictures:
     Attributes:
         images: The images.
         truth: Of each image: its labels, or what the float model is sure of.
-        before: Of each image, boxes of the float model.
+        before: Of each image, what the float model finds.
     """
 
     images: tuple[ColorImage, ...]
-    truth: tuple[ImageTruth, ...]
+    truth: tuple[ImageLabels, ...]
     before: tuple[Detections2D, ...]
 
     def rows(self, picked: Sequence[int]) -> Pictures:
@@ -43,6 +43,13 @@ class Pictures:
             truth=tuple(self.truth[i] for i in picked),
             before=tuple(self.before[i] for i in picked),
         )
+
+    def judged(self, found: Sequence[Detections2D]) -> list[JudgedImage]:
+        """What some model finds in them, beside the truth."""
+        return [
+            JudgedImage(truth=truth, found=one)
+            for truth, one in zip(self.truth, found, strict=True)
+        ]
 
     def split(self, share: float) -> tuple[Pictures, Pictures]:
         """Those that calibrate and those that judge, at random but always the same.
@@ -59,6 +66,19 @@ class Pictures:
             raise ConfigError(f"{num} images are too few: two calibrate and two judge at least")
         order = np.random.default_rng(_SEED).permutation(num).tolist()
         return self.rows(sorted(order[:first])), self.rows(sorted(order[first:]))
+
+
+def sure_of(found: Detections2D, *, threshold: float) -> ImageLabels:
+    """The truth where there is none: what a model is sure of; the rest counts neither way."""
+    sides_px = found.xyxy_px[:, 2:] - found.xyxy_px[:, :2]
+    unsure = (found.score < threshold) | (sides_px <= 0).any(axis=1)
+    return ImageLabels(
+        xyxy_px=found.xyxy_px,
+        labels=found.labels,
+        ignored=unsure,
+        hard=unsure,
+        occluded=np.full(len(found), np.nan),
+    )
 
 
 def detector_of(manifest: Manifest, *, backend: str) -> Detector:

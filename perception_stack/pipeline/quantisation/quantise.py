@@ -36,11 +36,11 @@ def quantise(
     """
     prepared = out.with_suffix(".prepared.onnx")
     graph = prepare(manifest.file, prepared)
-    reference = mean_precision(pictures.truth, pictures.before)
+    reference = mean_precision(pictures.judged(pictures.before))
 
     def loss(path: Path) -> float:
         boxes = boxes_of(manifest, pictures.images, file=path)
-        return reference - mean_precision(pictures.truth, boxes)
+        return reference - mean_precision(pictures.judged(boxes))
 
     found = search(
         graph,

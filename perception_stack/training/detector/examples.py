@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from perception_stack.datatypes import FloatArray
+from perception_stack.datatypes import FloatArray, ImageLabels
 from perception_stack.detection.manifest import InputSpec
 from perception_stack.detection.preprocess import place
 from perception_stack.io.image_files import read_image
@@ -69,13 +69,19 @@ class TrainingExamples:
         one = self._images.images[idx % len(self._images.images)]
         bgr = read_image(one.path)
         scale = float(place((bgr.shape[1], bgr.shape[0]), self._spec).scale_xy[0])
-        patch = cut_out(bgr, one.xyxy_px, size_px=self._size_px, usual_scale=scale, rng=rng)
+        truth = one.truth
+        patch = cut_out(bgr, truth.xyxy_px, size_px=self._size_px, usual_scale=scale, rng=rng)
         return Example(
             bgr=exposed(patch.bgr, rng),
             xyxy_px=patch.xyxy_px,
-            label_idx=one.label_idx[patch.kept],
-            ignored=one.ignored[patch.kept] | patch.partial,
+            label_idx=self._label_idx(truth)[patch.kept],
+            ignored=truth.ignored[patch.kept] | patch.partial,
         )
+
+    def _label_idx(self, truth: ImageLabels) -> NDArray[np.int64]:
+        """Rows in the classes of the set; -1 for a region."""
+        row = {name: i for i, name in enumerate(self._images.classes)}
+        return np.array([row.get(name, -1) for name in truth.labels], dtype=np.int64)
 
 
 def collate(examples: Sequence[Example]) -> dict[str, Any]:

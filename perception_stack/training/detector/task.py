@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from perception_stack.config import StepConfig, param
+from perception_stack.datatypes import ColorImage, Detections2D
 from perception_stack.detection.decoders import yolox
 from perception_stack.detection.labels import Labels
 from perception_stack.detection.manifest import InputSpec, Manifest, RuntimeSpec
@@ -31,7 +30,7 @@ from perception_stack.training.detector.network import (
     DetectorNetwork,
     YoloxLayout,
 )
-from perception_stack.training.judging import Found, judge
+from perception_stack.training.judging import judge
 from perception_stack.training.task import Examples, Scores
 
 LEAST_SCORE = 0.02
@@ -152,7 +151,7 @@ class DetectorTask:
             headline=scores.mean_ap50, values=values, hits=scores.hits, groups=scores.groups
         )
 
-    def _score(self, split: str, find: Callable[[NDArray[np.uint8]], Found]) -> ImageScores:
+    def _score(self, split: str, find: Callable[[ColorImage], Detections2D]) -> ImageScores:
         return score_images([*judge(self._images[split], find)], self.classes)
 
     def export(self, network: Any, folder: Path, scores: Mapping[str, Scores]) -> None:
@@ -162,21 +161,20 @@ class DetectorTask:
         export_detector(network, self.manifest, folder, scores)
 
 
-def network_finder(network: Any, manifest: Manifest) -> Callable[[NDArray[np.uint8]], Found]:
+def network_finder(network: Any, manifest: Manifest) -> Callable[[ColorImage], Detections2D]:
     """Boxes of an image by a network that is not exported yet."""
     feeder, layout = Feeder(manifest.input), YoloxLayout(network).eval()
     device = next(network.parameters()).device
     labels = Labels.of(manifest, manifest.classes, ())
     select = Selection(manifest, labels, LEAST_SCORE, Journal())
-    names = np.array(manifest.classes)
 
-    def find(bgr: NDArray[np.uint8]) -> Found:
-        tensor, (placement,) = feeder.feed([bgr])
-        image = torch.from_numpy(tensor).to(device, memory_format=torch.channels_last)
+    def find(image: ColorImage) -> Detections2D:
+        tensor, (placement,) = feeder.feed([image.bgr])
+        pixels = torch.from_numpy(tensor).to(device, memory_format=torch.channels_last)
         with torch.inference_mode():
-            output = layout(image).float().cpu().numpy()
+            output = layout(pixels).float().cpu().numpy()
         candidates = yolox.decode([output], manifest, LEAST_SCORE)
-        found = select(candidates, placement, stamp_ns=0)
-        return Found(xyxy_px=found.xyxy_px, score=found.score, label=names[found.class_idx])
+        found = select(candidates, placement, stamp_ns=image.stamp_ns)
+        return select.detections(image, [found], ())
 
     return find
