@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# All checks, tests last. Arguments go to pytest. A failed check does not stop the ones after it.
+# All checks, tests last and several at a time (-n0: one). Arguments go to pytest. A failed check does
+# not stop the ones after it.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -20,5 +21,5 @@ check "ruff format" ruff format --check .
 check "imports" lint-imports --no-logo
 check "types" mypy
 ((${#failed[@]} == 0)) || say "── failed before the tests: ${failed[*]}"
-check "tests" python -m pytest "$@"
+check "tests" python -m pytest -n auto --maxprocesses 4 --dist worksteal "$@"
 ((${#failed[@]} == 0)) || exit 1
