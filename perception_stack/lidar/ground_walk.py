@@ -33,7 +33,7 @@ def follow(
     Args:
         lowest_m: float64 [S, R], height by sector and ring, infinite where there is no point.
         at_m: float64 [S, R], range of that point.
-        around: As :func:`~perception_stack.lidar.ground_patches.ground_around` has it.
+        around: As :meth:`~perception_stack.lidar.ground_patches.Patches.at` has it.
         step_m: Highest step within the ground.
         max_slope: Slope to which the ground may change.
     """
