@@ -69,12 +69,15 @@ def ground_height(columns: Columns, plane: FloatArray, config: LidarDetectorConf
     beyond = np.arange(len(middle_m)) > last[:, None]
     places_m = np.tile(np.minimum(middle_m, config.max_range_m), (_NUM_SECTORS, 1))
     beyond_m, _ = patches.at(places_m, beyond)
-    ground_m = _fill(lowest_m, at_m, followed, middle_m, beyond_m)
+    ground_m = np.zeros(lowest_m.shape)
+    known = (lowest_m, at_m, followed, middle_m, beyond_m)
+    _fill(*known, np.arange(_NUM_SECTORS), ground_m)
     _follow_into_shadows(
         lowest_m, at_m, middle_m, ground_m, last, step_m, _SHADOW_SECTORS, followed
     )
-    ground_m = _fill(lowest_m, at_m, followed, middle_m, beyond_m)
-    height_m: FloatArray = _vote(level_m, ground_m, _last(followed), sector, ring)
+    farther = _last(followed)
+    _fill(*known, np.flatnonzero(farther > last), ground_m)
+    height_m: FloatArray = _vote(level_m, ground_m, farther, sector, ring)
     return height_m
 
 
@@ -144,14 +147,21 @@ def _follow_into_shadows(
 
 
 @compiled
-def _fill(lowest_m: Any, at_m: Any, followed: Any, middle_m: Any, beyond_m: Any) -> Any:
-    """Ground above the mean plane at the middle of each ring, by sector.
+def _fill(
+    lowest_m: Any,
+    at_m: Any,
+    followed: Any,
+    middle_m: Any,
+    beyond_m: Any,
+    sectors: Any,
+    ground_m: Any,
+) -> None:
+    """Write the ground above the mean plane at the middle of each ring, for some sectors.
 
     Beyond what is known it lies as the patches say, or else as it did last.
     """
-    ground_m = np.zeros(lowest_m.shape)
     num_rings = len(middle_m)
-    for s in range(len(lowest_m)):
+    for s in sectors:
         last, last_m, last_k = 0.0, 0.0, 0
         for k in range(num_rings):
             if not followed[s, k]:
@@ -165,7 +175,6 @@ def _fill(lowest_m: Any, at_m: Any, followed: Any, middle_m: Any, beyond_m: Any)
             last, last_m, last_k = lowest_m[s, k], at_m[s, k], k
         for k in range(last_k + 1, num_rings):
             ground_m[s, k] = last if np.isnan(beyond_m[s, k]) else beyond_m[s, k]
-    return ground_m
 
 
 @compiled

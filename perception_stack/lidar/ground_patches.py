@@ -149,7 +149,7 @@ def _read(
             if not asked[s, k]:
                 continue
             x, y = at_m[s, k] * cos[s], at_m[s, k] * sin[s]
-            plane = planes[int((x + farthest_m) * per_m) + 1, int((y + farthest_m) * per_m) + 1]
-            height_m[s, k] = plane[0] * x + plane[1] * y + plane[2]
-            climb[s, k] = plane[0] * cos[s] + plane[1] * sin[s]
+            u, v = int((x + farthest_m) * per_m) + 1, int((y + farthest_m) * per_m) + 1
+            height_m[s, k] = planes[u, v, 0] * x + planes[u, v, 1] * y + planes[u, v, 2]
+            climb[s, k] = planes[u, v, 0] * cos[s] + planes[u, v, 1] * sin[s]
     return height_m, climb
