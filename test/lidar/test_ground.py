@@ -127,6 +127,17 @@ def test_reflections_below_the_ground_do_not_pull_it_down(scan) -> None:
     assert np.abs(error_m).max() < 0.2
 
 
+@pytest.mark.parametrize("away_m", [3.0, 3.5, 4.0])
+def test_bonnet_beside_a_high_sensor_is_no_ground(scan, away_m: float) -> None:
+    """The lowest beam meets it before any ground, and it is flat."""
+    cloud = scan((0, away_m, 4.2, 1.8, 0.75, 0), height_m=2.0, num_beams=128, noise_m=0.01)
+    columns = build_columns(cloud.xyz_m, CONFIG)
+    x, y = columns.xy_m.T
+    bonnet = (np.abs(x) < 2) & (np.abs(y - away_m) < 0.9) & (columns.lowest_m > -1.5)
+    assert np.count_nonzero(bonnet) > 50
+    assert height_of(columns)[bonnet].max() < -1.8
+
+
 def test_kerb_is_ground_and_a_wall_is_not(scan) -> None:
     columns = build_columns(
         scan((10, 20, 60, 20, 0.12, 0), (-10, -6, 20, 1, 1.2, 0), noise_m=0.01).xyz_m, CONFIG
