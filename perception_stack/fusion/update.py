@@ -28,8 +28,9 @@ def refitted(
 ) -> tuple[Bodies, NDArray[np.bool_]]:
     """The bodies with the points handed around; new ones come behind the old ones.
 
-    Existence of new bodies is what their points tell. So are the classes of new ones, and of old
-    ones whose points changed before any camera had spoken of them.
+    Existence of new bodies is what their points tell, and of old ones whose points a camera chose
+    before any had spoken of them: a piece of a hedge is not there because the hedge is. So are the
+    classes of new ones, and of all old ones whose points changed before.
 
     Args:
         bodies: N of them, before.
@@ -63,7 +64,8 @@ def refitted(
     picked = np.isin(rows[plain], np.array(chosen, dtype=np.intp))
     probs = belief.of_chosen(told.class_probs, told.classes, picked)
     boxes.class_probs[rows[plain]] = belief.over(probs, told.classes, boxes.classes)
-    boxes.score[num:] = told.score[rows[plain] >= num]
+    own = (rows[plain] >= num) | picked
+    boxes.score[rows[plain][own]] = told.score[own]
     fitted = bodies.boxes_around(parts, ground_m, likelihood[rows] if sized else None)
     for name in ("center_m", "quat_xyzw", "size_lwh_m", "covariance"):
         getattr(boxes, name)[rows] = getattr(fitted, name)

@@ -19,7 +19,7 @@ from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import compiled
 from perception_stack.lidar.columns import Columns
 from perception_stack.lidar.config import LidarDetectorConfig
-from perception_stack.lidar.ground_patches import ground_around
+from perception_stack.lidar.ground_patches import fit_patches
 from perception_stack.lidar.ground_walk import follow
 
 _NUM_SECTORS = 180
@@ -61,16 +61,23 @@ def ground_height(columns: Columns, plane: FloatArray, config: LidarDetectorConf
     steepness = {"step_m": step_m, "max_slope": config.max_slope}
     unknown = np.full(lowest_m.shape, np.nan)
     followed = follow(lowest_m, at_m, (unknown, unknown), **steepness)
+    seen = lowest_m < np.inf
     for _ in range(_NUM_FURTHER_WALKS):
-        around = ground_around(lowest_m, at_m, followed, config.max_range_m)
-        followed = follow(lowest_m, at_m, around, **steepness)
-    ground_m = _fill(lowest_m, at_m, followed, middle_m)
+        patches = fit_patches(lowest_m, at_m, followed, config.max_range_m)
+        followed = follow(lowest_m, at_m, patches.at(at_m, seen), **steepness)
     last = _last(followed)
+    beyond = np.arange(len(middle_m)) > last[:, None]
+    places_m = np.tile(np.minimum(middle_m, config.max_range_m), (_NUM_SECTORS, 1))
+    beyond_m, _ = patches.at(places_m, beyond)
+    ground_m = np.zeros(lowest_m.shape)
+    known = (lowest_m, at_m, followed, middle_m, beyond_m)
+    _fill(*known, np.arange(_NUM_SECTORS), ground_m)
     _follow_into_shadows(
         lowest_m, at_m, middle_m, ground_m, last, step_m, _SHADOW_SECTORS, followed
     )
-    ground_m = _fill(lowest_m, at_m, followed, middle_m)
-    height_m: FloatArray = _vote(level_m, ground_m, _last(followed), sector, ring)
+    farther = _last(followed)
+    _fill(*known, np.flatnonzero(farther > last), ground_m)
+    height_m: FloatArray = _vote(level_m, ground_m, farther, sector, ring)
     return height_m
 
 
@@ -140,11 +147,21 @@ def _follow_into_shadows(
 
 
 @compiled
-def _fill(lowest_m: Any, at_m: Any, followed: Any, middle_m: Any) -> Any:
-    """Ground above the mean plane at the middle of each ring, by sector."""
-    ground_m = np.zeros(lowest_m.shape)
+def _fill(
+    lowest_m: Any,
+    at_m: Any,
+    followed: Any,
+    middle_m: Any,
+    beyond_m: Any,
+    sectors: Any,
+    ground_m: Any,
+) -> None:
+    """Write the ground above the mean plane at the middle of each ring, for some sectors.
+
+    Beyond what is known it lies as the patches say, or else as it did last.
+    """
     num_rings = len(middle_m)
-    for s in range(len(lowest_m)):
+    for s in sectors:
         last, last_m, last_k = 0.0, 0.0, 0
         for k in range(num_rings):
             if not followed[s, k]:
@@ -156,8 +173,8 @@ def _fill(lowest_m: Any, at_m: Any, followed: Any, middle_m: Any) -> Any:
                     along_m = min(max(middle_m[between], last_m), at_m[s, k]) - last_m
                     ground_m[s, between] = last + rise * along_m
             last, last_m, last_k = lowest_m[s, k], at_m[s, k], k
-        ground_m[s, last_k + 1 :] = last
-    return ground_m
+        for k in range(last_k + 1, num_rings):
+            ground_m[s, k] = last if np.isnan(beyond_m[s, k]) else beyond_m[s, k]
 
 
 @compiled

@@ -44,7 +44,8 @@ def _find_plane(
     xy_m: Any, z_m: Any, tolerance_m: float, triples: Any, steepest: float, plane: Any
 ) -> Any:
     """The best of the planes through three points, and of the given one."""
-    most = -len(z_m) - 1
+    # below all scores; in 32 bits, as the comparisons are, so that more are counted at a time
+    most = np.int32(-2 * len(z_m) - 1)
     # side by side in single precision, so that several are compared at a time
     xs, ys, zs = np.empty((3, len(z_m)), dtype=np.float32)
     xs[:], ys[:], zs[:] = xy_m[:, 0], xy_m[:, 1], z_m
@@ -61,10 +62,10 @@ def _find_plane(
             continue
         c = z_m[i] - a * xy_m[i, 0] - b * xy_m[i, 1]
         a32, b32, c32 = np.float32(a), np.float32(b), np.float32(c)
-        score = 0
+        score = np.int32(0)
         for n in range(len(zs)):
             above = zs[n] - a32 * xs[n] - b32 * ys[n] - c32
-            score += int(above < high) - 2 * int(above < low)
+            score = np.int32(score + np.int32(above < high) - np.int32(2) * np.int32(above < low))
         if score > most:
             most = score
             plane = np.array([a, b, c])

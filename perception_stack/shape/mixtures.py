@@ -64,18 +64,20 @@ def _deviation(
     noise: float,
 ) -> Any:
     deviation = np.empty((len(probability), 3))
-    # what is seen, then the alternatives that matter: how far the mean is from the centre
-    weight, away, sigma = np.empty((3, probability.shape[1] + 1))
+    # what is seen, then the alternatives that matter: how far the mean is from the centre, and
+    # deviations a metre
+    weight, away, per = np.empty((3, probability.shape[1] + 1))
     for i in range(len(probability)):
         for axis in range(3):
             num, middle = 1, center[i, axis]
-            weight[0], away[0], sigma[0] = 0.0, abs(seen[i, axis] - middle), noise
+            weight[0], away[0], per[0] = 0.0, abs(seen[i, axis] - middle), _SQRT_HALF / noise
             for c in range(probability.shape[1]):
                 weight[0] += probability[i, c] * whole[i, c, axis]
                 weight[num] = probability[i, c] * (1 - whole[i, c, axis])
                 if weight[num] > _NEGLIGIBLE:
                     away[num] = abs(hidden[i, c, axis] - middle)
-                    sigma[num] = np.sqrt(hidden_variance[i, c, axis] + noise * noise)
+                    sigma = np.sqrt(hidden_variance[i, c, axis] + noise * noise)
+                    per[num] = _SQRT_HALF / sigma
                     num += 1
             total = weight[:num].sum()
             low, high = noise, _FARTHEST
@@ -84,12 +86,15 @@ def _deviation(
                 reach = _NORMAL_90 * between
                 outside, rest = 0.0, total
                 for k in range(num):
-                    per = _SQRT_HALF / sigma[k]
-                    near, far = per * (reach - away[k]), per * (reach + away[k])
+                    near, far = per[k] * (reach - away[k]), per[k] * (reach + away[k])
                     if near < _VANISHED:
-                        outside += 0.5 * weight[k] * erfc(near)
-                    if far < _VANISHED:
-                        outside += 0.5 * weight[k] * erfc(far)
+                        # most are at the centre, with both tails alike
+                        tails = erfc(near)
+                        if far > near:
+                            tails += erfc(far) if far < _VANISHED else 0.0
+                        else:
+                            tails *= 2
+                        outside += 0.5 * weight[k] * tails
                     rest -= weight[k]
                     if outside > 0.1 or outside + rest <= 0.1:
                         break

@@ -212,6 +212,20 @@ def test_wall_in_the_cluster_is_left_out_and_stays() -> None:
     assert fused.size_lwh_m[wall, 0] > 4.0
 
 
+def test_piece_of_a_cluster_exists_no_more_than_a_cluster_of_its_own() -> None:
+    """That a stump stands beside him, of which many points tell, does not speak for a person."""
+    truth = blocks((16.0, -3.0, 0.6, 0.6, 1.75, 0.3), (16.0, -3.9, 0.8, 0.8, 2.4, 0.0))
+    xyz_m, of_point = scan(truth)
+    weak = view(truth, ("pedestrian",), rows=[0], score=0.2)
+    existence = []
+    for cluster in (of_point, np.zeros_like(of_point)):
+        fused = fuse(obstacles(xyz_m, cluster), weak)
+        (row,) = [i for i, one in enumerate(fused.sensors) if "camera" in one]
+        np.testing.assert_allclose(fused.center_m[row, :2], truth.center_m[0, :2], atol=0.2)
+        existence.append(fused.score[row])
+    assert existence[1] <= existence[0]
+
+
 @pytest.mark.parametrize("label", ["car", "truck"])
 def test_pieces_of_one_thing_are_merged(label: str) -> None:
     size = {"car": (4.2, 1.8, 1.5), "truck": (8.0, 2.5, 3.2)}[label]

@@ -67,6 +67,21 @@ def test_ramp_goes_on_behind_a_car(scan, num_beams: int) -> None:
     assert np.abs(error_m[behind]).max() < 0.2
 
 
+@pytest.mark.parametrize(("num_beams", "cars_x_m"), [(64, 12.0), (64, 16.0), (128, 16.0)])
+def test_ramp_is_ground_behind_slots_between_cars(scan, num_beams: int, cars_x_m: float) -> None:
+    """The directions beside a slot end at a car and know nothing of the ramp behind it."""
+    ramp = (20.0, 0.15)
+    cars = [(cars_x_m, 1 + 4.9 * i, 1.8, 4.2, 1.6, 0) for i in range(-4, 5)]
+    cloud = scan(*cars, ramp=ramp, num_beams=num_beams, noise_m=0.02)
+    columns = build_columns(cloud.xyz_m, CONFIG)
+    above_m = columns.lowest_m - on_ramp(ramp)(columns.xy_m)
+    x, y = columns.xy_m.T
+    bare = (x > ramp[0] + 2) & (np.abs(y) < 25) & (np.abs(above_m) < 0.15)
+    assert np.count_nonzero(bare) > 1000
+    called_m = columns.lowest_m - height_of(columns)
+    assert np.mean(called_m[bare] > CONFIG.ground_clearance_m) < 0.015
+
+
 def test_what_stands_below_the_brink_of_a_descent_is_seen(scan) -> None:
     """Its ground is hidden by the brink, and no ground is above what is seen."""
     ramp = (10.0, -0.2)
@@ -110,6 +125,17 @@ def test_reflections_below_the_ground_do_not_pull_it_down(scan) -> None:
     columns = build_columns(below, CONFIG)
     error_m = height_of(columns) + 1.55
     assert np.abs(error_m).max() < 0.2
+
+
+@pytest.mark.parametrize("away_m", [3.0, 3.5, 4.0])
+def test_bonnet_beside_a_high_sensor_is_no_ground(scan, away_m: float) -> None:
+    """The lowest beam meets it before any ground, and it is flat."""
+    cloud = scan((0, away_m, 4.2, 1.8, 0.75, 0), height_m=2.0, num_beams=128, noise_m=0.01)
+    columns = build_columns(cloud.xyz_m, CONFIG)
+    x, y = columns.xy_m.T
+    bonnet = (np.abs(x) < 2) & (np.abs(y - away_m) < 0.9) & (columns.lowest_m > -1.5)
+    assert np.count_nonzero(bonnet) > 50
+    assert height_of(columns)[bonnet].max() < -1.8
 
 
 def test_kerb_is_ground_and_a_wall_is_not(scan) -> None:
