@@ -423,14 +423,16 @@ def _line(label: str, variant: str, these: list[Fit]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
-    parser.add_argument("--streets", type=int, default=8, help="simulated streets")
+    parser.add_argument("--streets", type=int, default=8, help="simulated streets; 0: none")
     arguments = parser.parse_args()
     data, network = arguments.data, yolox(arguments.data)
     evaluate("KITTI object, published detections", list(object_frames(data, None)))
     evaluate("KITTI object, YOLOX-nano", list(object_frames(data, network)))
     evaluate("KITTI drive 0005, RRC detections", list(drive_frames(data)), camera_classes=RRC)
     evaluate("nuScenes, six cameras, YOLOX-nano", list(nuscenes_frames(data, network)))
-    evaluate("simulated streets", list(simulated_frames(range(100, 100 + arguments.streets))))
+    if arguments.streets:
+        streets = simulated_frames(range(100, 100 + arguments.streets))
+        evaluate("simulated streets", list(streets))
 
 
 if __name__ == "__main__":
