@@ -47,7 +47,7 @@ def test_stamps_of_a_regular_sensor_may_be_off(make_boxes):
     good, good_mps, _ = drive(make_boxes, config=TrackerConfig())
     jittered, jittered_mps, tracker = drive(make_boxes, jitter_s=0.04, config=TrackerConfig())
     assert jittered < good + 0.02
-    assert jittered_mps < good_mps + 0.3
+    assert jittered_mps < good_mps + 1.0
     assert tracker.known.clocks[""].state["period_s"] == pytest.approx(0.1, abs=0.001)
 
 
@@ -55,7 +55,7 @@ def test_frames_at_no_regular_rate_are_taken_as_their_stamps_say(make_boxes):
     good, good_mps, _ = drive(make_boxes, config=TrackerConfig())
     irregular, irregular_mps, tracker = drive(make_boxes, irregular_s=0.04, config=TrackerConfig())
     assert irregular < good + 0.02
-    assert irregular_mps < good_mps + 0.3
+    assert irregular_mps < good_mps + 1.0
     assert tracker.known.clocks[""].ahead_s == 0
 
 
