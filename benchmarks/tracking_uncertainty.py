@@ -1,7 +1,8 @@
 """Whether the tracker's covariances mean what they say, on KITTI's tracking sequences.
 
 - NIS: the squared Mahalanobis distance of each detection of a confirmed track from its
-  prediction, in place (three dimensions). It should lie in its 95 % interval 95 % of the time.
+  prediction for when the clock says that it was made, in place as the filter takes it (three
+  dimensions). It should lie in its 95 % interval 95 % of the time.
 - Predictions: the place of a confirmed object 0.5, 1 and 2 s later, against where the label of the
   same object is by then, seen from above. It should lie in its 90 % ellipse 90 % of the time.
 
@@ -32,6 +33,7 @@ from perception_stack.tools.track import frames_of
 from perception_stack.tracking.association import associate
 from perception_stack.tracking.classification import likelihood
 from perception_stack.tracking.config import TrackerConfig, numbers
+from perception_stack.tracking.kernels.filter import take_size
 from perception_stack.tracking.kernels.precision import expected_scale2
 from perception_stack.tracking.measurements import measurements_from_boxes
 from perception_stack.tracking.motion import predict
@@ -51,14 +53,21 @@ def innovations(tracker: Tracker, frame, config: TrackerConfig) -> list[tuple[st
     found = measurements_from_boxes(
         frame.seen, vocabulary=known.vocabulary, config=config, journal=Journal()
     )
-    tracks = predict(known.tracks, (frame.seen.stamp_ns - known.stamp_ns) * 1e-9, config)
+    dt_s = (frame.seen.stamp_ns - known.stamp_ns) * 1e-9
+    clock = known.clocks[frame.source].after(dt_s)
+    tracks = predict(known.tracks, known.step_s(dt_s + clock.ahead_s), config)
     like = likelihood(tracks.class_probs, known.vocabulary, config)
+    chosen = associate(tracks, like, found, config, stamp_variance_s2=clock.variance_s2)
     result = []
-    for n, m in enumerate(associate(tracks, like, found, config)):
+    for n, m in enumerate(chosen):
         if m >= 0 and tracks["confirmed"][n] and tracks["num_detections"][n] > 2:
-            offset = found["center_m"][m] - tracks["center_m"][n]
+            track, detection = tracks.table[n].copy(), found.table[m]
+            _, place_m, _ = take_size(track, detection, frame.sight.origin_m, numbers(config))
+            offset = place_m - track["center_m"]
+            velocity_mps = tracks["twist"][n, :3]
             scale2 = expected_scale2(tracks["level_probs"][n], numbers(config))
             total = tracks["covariance"][n, :3, :3] + scale2 * found["noise"][m, :3, :3]
+            total = total + clock.variance_s2 * np.outer(velocity_mps, velocity_mps)
             label = known.vocabulary[int(np.argmax(tracks.class_probs[n]))]
             result.append((label, float(offset @ np.linalg.solve(total, offset))))
     return result

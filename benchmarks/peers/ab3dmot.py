@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -23,9 +22,6 @@ from perception_stack.geometry.boxes import project_boxes, transform_boxes
 from perception_stack.io.kitti.labels import boxes_from_kitti, yaw_camera_from_quat
 from perception_stack.io.kitti.sequences import TrackingSequence
 from perception_stack.io.kitti.tracks import KittiTracks
-
-# least mean score of a track, what its authors' tool finds best for each class
-THRESHOLDS = {"car": 3.24, "pedestrian": 2.68, "cyclist": 3.65}
 
 
 def load(checkout: Path) -> type:
@@ -86,7 +82,7 @@ def _with_given_poses(model: Any) -> type:
 def track(
     model: type, sequence: TrackingSequence, inputs: dict[int, Boxes3D], kind: str
 ) -> tuple[dict[int, KittiTracks], float]:
-    """Tracks of one class, those above its threshold, and the seconds they took.
+    """Tracks of one class, all of them, and the seconds they took.
 
     Args:
         model: What :func:`load` gives.
@@ -106,12 +102,7 @@ def track(
         results, _ = tracker.track(one, frame, sequence.name)
         rows_of[frame], last[0] = results[0], frame
     seconds = time.process_time() - start
-    scores = defaultdict(list)
-    for rows in rows_of.values():
-        for row in rows:
-            scores[int(row[7])].append(row[-1])
-    kept = {one for one, all_of in scores.items() if np.mean(all_of) >= THRESHOLDS[kind]}
-    return {frame: _taken(sequence, rows, kept, kind) for frame, rows in rows_of.items()}, seconds
+    return {frame: _taken(sequence, rows, kind) for frame, rows in rows_of.items()}, seconds
 
 
 def _given(boxes: Boxes3D, kind: str) -> dict[str, np.ndarray]:
@@ -135,8 +126,7 @@ def _raw(score: np.ndarray, kind: str) -> np.ndarray:
     return middle + width * np.log(score / (1 - score))
 
 
-def _taken(sequence: TrackingSequence, rows: np.ndarray, kept: set[int], kind: str) -> KittiTracks:
-    rows = rows[[int(row[7]) in kept for row in rows]].reshape(-1, rows.shape[1])
+def _taken(sequence: TrackingSequence, rows: np.ndarray, kind: str) -> KittiTracks:
     boxes = boxes_from_kitti(
         rows[:, :7],
         [kind] * len(rows),

@@ -1,15 +1,22 @@
-"""The clock of a sensor: how far its stamps are off, and how far they usually are.
+"""The clock of a sensor: when its frames were made, and how far off its stamps usually are.
 
-A stamp that is late by ``d`` shows everything ahead of its prediction by its velocity times ``d``.
+A frame that is late by ``d`` shows everything ahead of its prediction by its velocity times ``d``.
 ``d`` has a normal prior, each detection is a measurement of it, and the tracks are set to when
-they were detected. How far stamps usually are off is learned from what is found (moments with
-forgetting), so a recording with good stamps stays as it is. What is off the same way in frame
-after frame is no jitter but things that speed up, and does not count.
+they were detected.
+
+Two opinions of when a frame was made compete for the prior. One is its stamp. The other is that
+the sensor looks at a regular rate of its own, while the stamps are made later, where the data
+arrive: a straight line through the newest stamps over the count of frames (least squares that
+forget; Olson, "A passive solution to the sensor synchronization problem", IROS 2010). How far each
+opinion usually is off is learned from what motion tells (moments with forgetting), and the better
+one is taken. Where stamps are good the two are the same. What is off the same way in frame after
+frame is no jitter but things that speed up, and does not count.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,26 +25,59 @@ from perception_stack.tracking.config import TrackerConfig, numbers
 from perception_stack.tracking.measurements import Measurements
 from perception_stack.tracking.tracks import Tracks
 
-_MEMORY_FRAMES = 20.0
-_LEAST_S, _MOST_S = 1e-5, 0.1
+CLOCK = np.dtype(
+    [
+        ("of_stamps", np.float64, (2,)),
+        ("of_rate", np.float64, (2,)),
+        ("ahead_s", np.float64),
+        ("period_s", np.float64),
+        ("spread", np.float64, (3,)),
+        ("num_frames", np.int64),
+    ],
+    align=True,
+)
+"""All that is known of a clock.
+
+- ``of_stamps``, ``of_rate``: how far off the two opinions are: mean in seconds, variance.
+- ``ahead_s``, ``period_s``: the line at the newest frame less its stamp, and its slope.
+- ``spread``: variance of the line there, covariance with the slope, variance of the slope, all in
+  units of the variance of a stamp.
+- ``num_frames``: that the line is through.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """What is known of how far the stamps of one source are off.
+    """What is known of when the frames of one source are made.
 
     Attributes:
-        mean_s: Of the offsets.
-        variance_s2: Of the offsets about it.
+        state: [1] of :data:`CLOCK`.
+        ahead_s: How long after its stamp the newest frame was made, by the better opinion.
+        variance_s2: Of that.
     """
 
-    mean_s: float
+    state: NDArray[Any]
+    ahead_s: float
     variance_s2: float
 
     @classmethod
     def new(cls, config: TrackerConfig) -> Clock:
-        """Before anything is known."""
-        return cls(mean_s=0.0, variance_s2=config.stamp_noise_s**2)
+        """At the first frame, before anything is known."""
+        from perception_stack.tracking.kernels.clock import start_line
+
+        state = np.zeros(1, dtype=CLOCK)
+        variance_s2 = config.stamp_noise_s**2
+        state["of_stamps"] = state["of_rate"] = 0.0, variance_s2
+        start_line(state)
+        return cls(state=state, ahead_s=0.0, variance_s2=variance_s2)
+
+    def after(self, dt_s: float) -> Clock:
+        """At one more frame, whose stamp is ``dt_s`` after that of the newest."""
+        from perception_stack.tracking.kernels.clock import lengthen_line
+
+        state = self.state.copy()
+        ahead_s, variance_s2 = lengthen_line(state, dt_s)
+        return Clock(state=state, ahead_s=ahead_s, variance_s2=variance_s2)
 
     def set_by(
         self,
@@ -49,25 +89,17 @@ class Clock:
         """Predicted tracks, set to when they were detected, and what that tells of the clock.
 
         Args:
-            tracks: Predicted for the stamp.
+            tracks: Predicted for ``ahead_s`` after the stamp.
             found: Detections of the frame.
             chosen: int [N], detection of each track, -1 for none.
             config: Parameters.
 
         Returns:
-            The tracks; how many seconds after the stamp they are true; the clock.
+            The tracks; how many seconds after their prediction they are true; the clock.
         """
         from perception_stack.tracking.kernels.clock import set_to_detections
 
-        table = tracks.copied_table()
-        offset_s, left_s2 = set_to_detections(
-            table, found.table, chosen, self.variance_s2, numbers(config)
-        )
-        now_s2 = min((offset_s - self.mean_s) ** 2 + left_s2, _MOST_S**2)
-        clock = Clock(
-            mean_s=self.mean_s + (offset_s - self.mean_s) / _MEMORY_FRAMES,
-            variance_s2=max(
-                self.variance_s2 + (now_s2 - self.variance_s2) / _MEMORY_FRAMES, _LEAST_S**2
-            ),
-        )
-        return tracks.with_table(table), offset_s, clock
+        table, state = tracks.copied_table(), self.state.copy()
+        late_s = set_to_detections(table, found.table, chosen, state, numbers(config))
+        clock = Clock(state=state, ahead_s=self.ahead_s, variance_s2=self.variance_s2)
+        return tracks.with_table(table), late_s, clock

@@ -82,13 +82,13 @@ class TrackerConfig(StepConfig):
         2.0, "Speed of a new object, standard deviation, sizes per second.", unit="1/s", low=0.0
     )
     acceleration_per_size: float = param(
-        0.15,
+        0.1,
         "Acceleration of what stands, standard deviation, sizes per second squared.",
         unit="1/s^2",
         low=1e-3,
     )
     acceleration_per_speed: float = param(
-        0.03, "Further acceleration, relative to the speed.", unit="1/s", low=0.0, high=10.0
+        0.08, "Further acceleration, relative to the speed.", unit="1/s", low=0.0, high=10.0
     )
     acceleration_memory_s: float = param(
         2.0,
@@ -131,10 +131,10 @@ class TrackerConfig(StepConfig):
         high=0.1,
     )
     precise_share: float = param(
-        0.01, "Share of detections that are more precise than stated.", low=1e-4, high=0.5
+        0.1, "Share of detections that are more precise than stated.", low=1e-4, high=0.5
     )
     precise_scale: float = param(
-        0.5, "How far off those are, in deviations as stated.", low=0.05, high=1.0
+        0.4, "How far off those are, in deviations as stated.", low=0.05, high=1.0
     )
     outlier_share: float = param(
         0.1, "Share of detections that are less precise than stated.", low=1e-4, high=0.5
@@ -143,7 +143,7 @@ class TrackerConfig(StepConfig):
         3.0, "How far off those are, in deviations as stated.", low=1.0, high=20.0
     )
     precision_memory_s: float = param(
-        0.3,
+        0.6,
         "Time after which what a track's detections tell of their precision counts a third.",
         unit="s",
         low=1e-3,

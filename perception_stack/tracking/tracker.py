@@ -175,7 +175,13 @@ class Tracker:
         if passage.vocabulary != known.vocabulary:
             probs = spread(tracks.class_probs, known.vocabulary, vocabulary=passage.vocabulary)
             tracks = replace(tracks, class_probs=probs)
-        step_s, offset_s, clocks = known.step_s(passage.dt_s), 0.0, known.clocks
+        offset_s, clocks = 0.0, known.clocks
+        if not isinstance(seen, CameraView):
+            before = clocks.get(source)
+            clock = Clock.new(config) if before is None else before.after(passage.looked_s)
+            # where nothing was detected there is nothing to be set to
+            offset_s = clock.ahead_s if len(seen) else 0.0
+        step_s = known.step_s(passage.dt_s + offset_s)
         if passage.dt_s == 0:  # frames of one stamp were taken at one time
             step_s, offset_s = 0.0, known.offset_s
         tracks = carry_on(tracks, step_s, config)
@@ -184,7 +190,6 @@ class Tracker:
             tracks, found, image_rows = self._learn_image(tracks, seen, passage)
             is_free = np.ones(len(found), dtype=np.bool_)
         else:
-            clock = clocks.get(source) or Clock.new(config)
             found = measurements_from_boxes(
                 seen, vocabulary=passage.vocabulary, config=config, journal=self._journal
             )

@@ -22,17 +22,20 @@ def places(seconds: float) -> list[tuple[float, float, float]]:
     return [(20.0 * i + v * seconds, 8.0 * i, 0.0) for i, v in enumerate(SPEEDS_MPS)]
 
 
-def drive(make_boxes, *, jitter_s: float, config: TrackerConfig) -> tuple[float, float, Tracker]:
+def drive(
+    make_boxes, *, config: TrackerConfig, jitter_s: float = 0.0, irregular_s: float = 0.0
+) -> tuple[float, float, Tracker]:
     """Mean distance of cars from where they were when detected; and of their velocities."""
     tracker, rng = Tracker(config, Journal()), np.random.default_rng(2)
     far_m, fast_mps = [], []
     for i in range(80):
-        stamp_s = i * 0.1 + (rng.uniform(-jitter_s, jitter_s) if jitter_s > 0 else 0.0)
-        noisy = np.array(places(i * 0.1)) + rng.normal(0, 0.05, (4, 3))
+        made_s = i * 0.1 + rng.uniform(-irregular_s, irregular_s)
+        stamp_s = made_s + rng.uniform(-jitter_s, jitter_s)
+        noisy = np.array(places(made_s)) + rng.normal(0, 0.05, (4, 3))
         boxes = make_boxes(*noisy, stamp_s=max(stamp_s, 0.0), sigma_m=0.05)
         objects = tracker.update(boxes)
         if i > 40:
-            offset = objects.boxes.center_m[None] - np.array(places(i * 0.1))[:, None]
+            offset = objects.boxes.center_m[None] - np.array(places(made_s))[:, None]
             distance_m = np.linalg.norm(offset, axis=2)
             nearest = np.argmin(distance_m, axis=1)
             far_m.append(distance_m.min(axis=1).mean())
@@ -40,22 +43,57 @@ def drive(make_boxes, *, jitter_s: float, config: TrackerConfig) -> tuple[float,
     return float(np.mean(far_m)), float(np.mean(fast_mps)), tracker
 
 
+def test_stamps_of_a_regular_sensor_may_be_off(make_boxes):
+    good, good_mps, _ = drive(make_boxes, config=TrackerConfig())
+    jittered, jittered_mps, tracker = drive(make_boxes, jitter_s=0.04, config=TrackerConfig())
+    assert jittered < good + 0.02
+    assert jittered_mps < good_mps + 1.0
+    assert tracker.known.clocks[""].state["period_s"] == pytest.approx(0.1, abs=0.001)
+
+
+def test_frames_at_no_regular_rate_are_taken_as_their_stamps_say(make_boxes):
+    good, good_mps, _ = drive(make_boxes, config=TrackerConfig())
+    irregular, irregular_mps, tracker = drive(make_boxes, irregular_s=0.04, config=TrackerConfig())
+    assert irregular < good + 0.02
+    assert irregular_mps < good_mps + 1.0
+    assert tracker.known.clocks[""].ahead_s == 0
+
+
 def test_cars_are_listed_where_they_were_seen_whatever_the_stamp(make_boxes):
-    good, good_mps, _ = drive(make_boxes, jitter_s=0.0, config=TrackerConfig())
-    jittered, jittered_mps, _ = drive(make_boxes, jitter_s=0.04, config=TrackerConfig())
-    trusted, trusted_mps, _ = drive(
-        make_boxes, jitter_s=0.04, config=TrackerConfig(stamp_noise_s=1e-5)
-    )
-    assert jittered < 0.5 * trusted
-    assert jittered_mps < trusted_mps
-    assert jittered < good + 0.1
-    assert jittered_mps < good_mps + 1.5
+    """Motion tells when the frames were made, where neither stamps nor a rate do."""
+    off = {"jitter_s": 0.025, "irregular_s": 0.025}
+    good, good_mps, _ = drive(make_boxes, config=TrackerConfig())
+    found, found_mps, _ = drive(make_boxes, **off, config=TrackerConfig())
+    trusted, trusted_mps, _ = drive(make_boxes, **off, config=TrackerConfig(stamp_noise_s=1e-5))
+    assert found < 0.5 * trusted
+    assert found_mps < trusted_mps
+    assert found < good + 0.1
+    assert found_mps < good_mps + 1.5
+
+
+def test_a_rate_that_changes_is_followed(make_boxes):
+    tracker, x_m, stamp_s = Tracker(TrackerConfig(), Journal()), 0.0, 0.0
+    for dt_s in [0.1] * 30 + [0.05] * 60 + [0.2] * 60:
+        stamp_s += dt_s
+        x_m += dt_s * 20.0
+        objects = tracker.update(make_boxes((x_m, 0, 0), stamp_s=stamp_s))
+        assert objects.boxes.center_m[:, 0] == pytest.approx(x_m, abs=0.1)
+    assert objects.velocity_mps[0, 0] == pytest.approx(20.0, abs=0.1)
+
+
+def test_frames_that_are_lost_do_not_change_the_rate(make_boxes):
+    tracker, rng = Tracker(TrackerConfig(), Journal()), np.random.default_rng(1)
+    for i in range(200):
+        if i < 25 or rng.random() > 0.3:
+            stamp_s = i * 0.1 + rng.uniform(-0.01, 0.01)
+            tracker.update(make_boxes((2.0 * i, 0, 0), stamp_s=max(stamp_s, 0.0)))
+    assert tracker.known.clocks[""].state["period_s"] == pytest.approx(0.1, abs=0.001)
 
 
 @pytest.mark.parametrize("jitter_s", [0.0, 0.04])
 def test_what_stamps_are_like_is_learned(make_boxes, jitter_s):
     _, _, tracker = drive(make_boxes, jitter_s=jitter_s, config=TrackerConfig())
-    sigma_s = np.sqrt(tracker.known.clocks[""].variance_s2)
+    sigma_s = np.sqrt(tracker.known.clocks[""].state["of_stamps"][0, 1])
     if jitter_s == 0:
         assert sigma_s < 0.004
     else:
@@ -66,7 +104,8 @@ def test_what_stands_tells_nothing_of_the_clock(make_boxes):
     tracker, config = Tracker(TrackerConfig(), Journal()), TrackerConfig()
     for i in range(30):
         tracker.update(make_boxes((0, 0, 0), (10, 0, 0), stamp_s=i * 0.1))
-    assert tracker.known.clocks[""].variance_s2 == pytest.approx(config.stamp_noise_s**2, rel=0.05)
+    variance_s2 = tracker.known.clocks[""].variance_s2
+    assert variance_s2 == pytest.approx(config.stamp_noise_s**2, rel=0.05)
     assert abs(tracker.known.offset_s) < 1e-3
 
 

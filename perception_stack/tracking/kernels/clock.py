@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,54 @@ from perception_stack.tracking.tracks import Row, TrackTable
 # Share of an offset that is not followed. Nothing but the stamps says what time it is: tracks that
 # were set to a wrong time all agree on it, and with accelerations of their own would drift away.
 _PULL = 0.15
+
+_MEMORY_FRAMES = 20.0
+_LEAST_S, _MOST_S = 1e-5, 0.1
+
+_LINE_FRAMES = 50.0
+_NUM_TO_COUNT = 20  # frames after which the period is known well enough to tell that some are lost
+_LOST = 0.7  # of a period, delay from which on a frame is not late but one after a lost one
+_UNKNOWN = 1e6  # variance of the period at first, in variances of a stamp
+
+
+@machine_code
+def start_line(clock: NDArray[Any]) -> None:
+    """Begin the line at the newest stamp, in place."""
+    c = clock[0]
+    c.ahead_s, c.period_s, c.num_frames = 0.0, 0.0, 1
+    c.spread[0], c.spread[1], c.spread[2] = 1.0, 0.0, _UNKNOWN
+
+
+@machine_code
+def lengthen_line(clock: NDArray[Any], dt_s: float) -> tuple[float, float]:
+    """Take one more stamp into the line, ``dt_s`` after the newest, in place.
+
+    One before the line says that the newest frame itself was made begins anew: the sensor looks
+    more often now.
+
+    Returns:
+        How long after its stamp the frame was made, by the better opinion; the variance of that.
+    """
+    c, count = clock[0], 1.0
+    wait_s = dt_s - c.ahead_s
+    if c.num_frames >= _NUM_TO_COUNT:
+        count = max(np.floor(wait_s / c.period_s + 1 - _LOST), 1.0)
+        if wait_s < 0:
+            start_line(clock)
+            return 0.0, min(c.of_rate[1], c.of_stamps[1])
+    place, both, slope = c.spread
+    fade = (1 - 1 / _LINE_FRAMES) ** -min(count, _LINE_FRAMES)
+    place = fade * (place + count * (2 * both + count * slope))
+    both, slope = fade * (both + count * slope), fade * slope
+    early_s, gain = count * c.period_s - wait_s, 1 / (place + 1)
+    c.ahead_s = gain * early_s
+    c.period_s -= both * gain * early_s
+    c.spread[0], c.spread[1] = gain * place, gain * both
+    c.spread[2] = slope - both * gain * both
+    c.num_frames += 1
+    if c.of_rate[1] <= c.of_stamps[1]:
+        return c.ahead_s, c.of_rate[1]
+    return 0.0, c.of_stamps[1]
 
 
 @machine_code
@@ -51,33 +101,64 @@ def blurred(t: Row, variance_s2: float, place: FloatArray) -> None:
 
 
 @machine_code
+def _offset(told: float, weight: float, variance_s2: float) -> tuple[float, float]:
+    """Seconds after a time that was expected with a variance, and the variance that is left.
+
+    Args:
+        told: Sum of what detections tell of it, each in seconds times its weight.
+        weight: Sum of the weights.
+        variance_s2: Of the time that was expected.
+    """
+    total = weight + 1.0 / variance_s2
+    return (1 - _PULL) * told / total, 1.0 / total
+
+
+@machine_code
+def _judge(opinion: FloatArray, told: float, weight: float) -> None:
+    """Learn how far an opinion of the time usually is off, in place; arguments as above."""
+    offset_s, left_s2 = _offset(told, weight, opinion[1])
+    now_s2 = min((offset_s - opinion[0]) ** 2 + left_s2, _MOST_S**2)
+    opinion[0] += (offset_s - opinion[0]) / _MEMORY_FRAMES
+    opinion[1] = max(opinion[1] + (now_s2 - opinion[1]) / _MEMORY_FRAMES, _LEAST_S**2)
+
+
+@machine_code
 def set_to_detections(
-    table: TrackTable, found: FoundTable, chosen: NDArray[np.intp], variance_s2: float, p: Row
-) -> tuple[float, float]:
+    table: TrackTable,
+    found: FoundTable,
+    chosen: NDArray[np.intp],
+    clock: NDArray[Any],
+    p: Row,
+) -> float:
     """Move predicted tracks to when their detections were made, in place.
 
     Args:
-        table: [N].
+        table: [N], predicted for when the better opinion of the clock says.
         found: [M].
         chosen: int [N], detection of each track, -1 for none.
-        variance_s2: Of stamps, as far as known before.
+        clock: [1]; what the detections tell of it is learned, in place.
         p: Parameters.
 
     Returns:
-        Estimated offset in seconds, and its variance.
+        How many seconds later they were made.
     """
-    total, told = 1.0 / variance_s2, 0.0
+    told, weight, place, c = 0.0, 0.0, np.empty((3, 3)), clock[0]
     for n in range(len(table)):
         if chosen[n] >= 0:
             one, says = _information(table[n], found[chosen[n]], p)
-            total += one
+            weight += one
             told += says
-    offset_s, left_s2, place = (1 - _PULL) * told / total, 1.0 / total, np.empty((3, 3))
+    is_regular = c.of_rate[1] <= c.of_stamps[1]
+    variance_s2 = c.of_rate[1] if is_regular else c.of_stamps[1]
+    late_s, left_s2 = _offset(told, weight, variance_s2)
+    rate_after_stamp = weight * c.ahead_s
+    _judge(c.of_stamps, told + (rate_after_stamp if is_regular else 0.0), weight)
+    _judge(c.of_rate, told - (0.0 if is_regular else rate_after_stamp), weight)
     for n in range(len(table)):
         for i in range(3):
-            table[n].center_m[i] += offset_s * table[n].twist[i]
+            table[n].center_m[i] += late_s * table[n].twist[i]
         if chosen[n] >= 0:
             # of the others no detection says when they were where
             blurred(table[n], left_s2, place)
             table[n].covariance[:3, :3] = place
-    return offset_s, left_s2
+    return late_s

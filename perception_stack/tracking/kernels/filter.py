@@ -84,6 +84,36 @@ def _keep_seen_sides(
 
 
 @machine_code
+def take_size(t: Row, f: Row, origin_m: FloatArray, p: Row) -> tuple[int, FloatArray, FloatArray]:
+    """Correct the size of a track by a detection, in place, and see where that puts the detection.
+
+    Args:
+        t: Predicted track.
+        f: The detection.
+        origin_m: float64 [3], where the sensor was; NaN where nobody knows.
+        p: Parameters.
+
+    Returns:
+        Quarter turns that bring the detection nearest to the track; its centre [3], for the size
+        that is now believed in; its rotation [4] after these turns.
+    """
+    place, turned, sides = f.center_m.copy(), f.quat_xyzw.copy(), f.size_lwh_m.copy()
+    side_noise = f.ends_noise_m2.copy()
+    quarters = turn_by_quarters(turned, t.quat_xyzw)
+    if quarters % 2 == 1:
+        swap_sides(sides)
+        swap_sides(side_noise)
+    for i in range(3):
+        side_noise[i] += (p.size_noise * t.size_lwh_m[i]) ** 2
+    _correct_size(t.size_lwh_m, t.size_variance_m2, sides, side_noise)
+    if not np.isnan(origin_m[0]):
+        axes = np.empty((3, 3))
+        write_axes(turned, axes)
+        _keep_seen_sides(place, axes, sides - t.size_lwh_m, origin_m)
+    return quarters, place, turned
+
+
+@machine_code
 def correct(t: Row, f: Row, origin_m: FloatArray, p: Row) -> tuple[int, float]:
     """Correct a track by a detection, in place.
 
@@ -100,19 +130,8 @@ def correct(t: Row, f: Row, origin_m: FloatArray, p: Row) -> tuple[int, float]:
     Returns:
         Quarter turns that brought the detection nearest to the track; log density of its pose.
     """
-    place, turned, sides = f.center_m.copy(), f.quat_xyzw.copy(), f.size_lwh_m.copy()
-    side_noise, residual = f.ends_noise_m2.copy(), np.empty(6)
-    quarters = turn_by_quarters(turned, t.quat_xyzw)
-    if quarters % 2 == 1:
-        swap_sides(sides)
-        swap_sides(side_noise)
-    for i in range(3):
-        side_noise[i] += (p.size_noise * t.size_lwh_m[i]) ** 2
-    _correct_size(t.size_lwh_m, t.size_variance_m2, sides, side_noise)
-    if not np.isnan(origin_m[0]):
-        axes = np.empty((3, 3))
-        write_axes(turned, axes)
-        _keep_seen_sides(place, axes, sides - t.size_lwh_m, origin_m)
+    quarters, place, turned = take_size(t, f, origin_m, p)
+    residual = np.empty(6)
     for i in range(3):
         residual[i] = place[i] - t.center_m[i]
     write_turn_between(t.quat_xyzw, turned, residual[3:])
