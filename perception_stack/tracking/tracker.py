@@ -193,7 +193,7 @@ class Tracker:
             found = measurements_from_boxes(
                 seen, vocabulary=passage.vocabulary, config=config, journal=self._journal
             )
-            tracks, is_free, further_s, clock = self._learn_boxes(
+            tracks, is_free, further_s = self._learn_boxes(
                 tracks, found, passage, (frame.sight, clock)
             )
             offset_s, clocks = offset_s + further_s, {**clocks, source: clock}
@@ -217,16 +217,16 @@ class Tracker:
         found: Measurements,
         passage: Passage,
         seen_by: tuple[Sight | None, Clock],
-    ) -> tuple[Tracks, NDArray[np.bool_], float, Clock]:
-        """Tracks after boxes; which ones no track explains; their lateness; their clock."""
+    ) -> tuple[Tracks, NDArray[np.bool_], float]:
+        """Tracks after boxes; which boxes no track explains; how late they were by motion."""
         config, (sight, clock) = self._config, seen_by
         like = likelihood(tracks.class_probs, passage.vocabulary, config)
         chosen = associate(tracks, like, found, config, stamp_variance_s2=clock.variance_s2)
         is_free = np.ones(len(found), dtype=np.bool_)
         is_free[chosen[chosen >= 0]] = False
-        tracks, late_s, clock = clock.set_by(tracks, found, chosen, config)
+        tracks, late_s = clock.set_by(tracks, found, chosen, config)
         after = after_frame(tracks, found, chosen, passage, config, sight=sight)
-        return after, is_free, late_s, clock
+        return after, is_free, late_s
 
     def _learn_image(
         self, tracks: Tracks, view: CameraView, passage: Passage
