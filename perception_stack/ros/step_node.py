@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import logging
-import signal
 import sys
 import time
 from collections import Counter
@@ -31,6 +30,7 @@ from perception_stack.journal import Journal, Reason
 from perception_stack.pipeline.config import section_types
 from perception_stack.ros import qos
 from perception_stack.ros.diagnostics import Diagnostics
+from perception_stack.ros.interrupts import interrupt_once
 from perception_stack.ros.params import declare_config, refuse_unknown
 
 try:
@@ -211,6 +211,7 @@ def launch_overrides(argv: list[str]) -> list[Parameter]:
 
 def run(make_node: Callable[..., Node]) -> None:
     """Spin a node until it is told to stop; bad configuration ends it with one clear line."""
+    interrupt_once()
     node: Node | None = None
     try:
         _init()
@@ -225,8 +226,6 @@ def run(make_node: Callable[..., Node]) -> None:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
     finally:
-        # told twice, as by a terminal and by launch, it ends no other way
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         # should the middleware hang in its own teardown, say where and be gone
         faulthandler.dump_traceback_later(_TEARDOWN_S, exit=True)
         if node is not None:
