@@ -97,10 +97,10 @@ class ImageScores:
 
 def score_images(images: Sequence[JudgedImage], classes: Sequence[str]) -> ImageScores:
     """Scores of some classes."""
-    hits = {name: [frame_hits(image.frame(name), AP50) for image in images] for name in classes}
+    frames = {name: [image.frame(name) for image in images] for name in classes}
+    hits = {name: [frame_hits(one, AP50) for one in frames[name]] for name in classes}
     num_truth = {name: sum(one.num_truth for one in found) for name, found in hits.items()}
     there = [name for name in classes if num_truth[name]]
-    frames = {name: [image.frame(name) for image in images] for name in there}
     curves = {
         name: [precision_recall(frames[name], threshold=least) for least in COCO_OVERLAPS]
         for name in there

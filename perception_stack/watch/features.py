@@ -56,7 +56,7 @@ IMAGE = _features(
 
 BOXES = _features(
     ("count", "root of the number", 0.5, "fewer boxes are found", "more boxes are found"),
-    ("nothing found", "%", 5.0, "fewer images without any box", "more images without any box"),
+    ("nothing found", "%", 5.0, "fewer images without any box", "images without any box"),
     ("score", "", 0.05, "the detector is less sure", "it is surer"),
     ("box size", STOPS, 0.3, "boxes are smaller", "boxes are larger"),
 )

@@ -36,6 +36,14 @@ def start_line(clock: NDArray[Any]) -> None:
 
 
 @machine_code
+def _expected(c: Any) -> tuple[float, float]:
+    """How long after its stamp the newest frame was made, by the better opinion; its variance."""
+    if c.of_rate[1] <= c.of_stamps[1]:
+        return c.ahead_s, c.of_rate[1]
+    return 0.0, c.of_stamps[1]
+
+
+@machine_code
 def lengthen_line(clock: NDArray[Any], dt_s: float) -> tuple[float, float]:
     """Take one more stamp into the line, ``dt_s`` after the newest, in place.
 
@@ -51,7 +59,7 @@ def lengthen_line(clock: NDArray[Any], dt_s: float) -> tuple[float, float]:
         count = max(np.floor(wait_s / c.period_s + 1 - _LOST), 1.0)
         if wait_s < 0:
             start_line(clock)
-            return 0.0, min(c.of_rate[1], c.of_stamps[1])
+            return _expected(c)
     place, both, slope = c.spread
     fade = (1 - 1 / _LINE_FRAMES) ** -min(count, _LINE_FRAMES)
     place = fade * (place + count * (2 * both + count * slope))
@@ -62,9 +70,7 @@ def lengthen_line(clock: NDArray[Any], dt_s: float) -> tuple[float, float]:
     c.spread[0], c.spread[1] = gain * place, gain * both
     c.spread[2] = slope - both * gain * both
     c.num_frames += 1
-    if c.of_rate[1] <= c.of_stamps[1]:
-        return c.ahead_s, c.of_rate[1]
-    return 0.0, c.of_stamps[1]
+    return _expected(c)
 
 
 @machine_code
@@ -148,12 +154,10 @@ def set_to_detections(
             one, says = _information(table[n], found[chosen[n]], p)
             weight += one
             told += says
-    is_regular = c.of_rate[1] <= c.of_stamps[1]
-    variance_s2 = c.of_rate[1] if is_regular else c.of_stamps[1]
+    ahead_s, variance_s2 = _expected(c)
     late_s, left_s2 = _offset(told, weight, variance_s2)
-    rate_after_stamp = weight * c.ahead_s
-    _judge(c.of_stamps, told + (rate_after_stamp if is_regular else 0.0), weight)
-    _judge(c.of_rate, told - (0.0 if is_regular else rate_after_stamp), weight)
+    _judge(c.of_stamps, told + weight * ahead_s, weight)
+    _judge(c.of_rate, told - weight * (c.ahead_s - ahead_s), weight)
     for n in range(len(table)):
         for i in range(3):
             table[n].center_m[i] += late_s * table[n].twist[i]

@@ -119,13 +119,7 @@ def correct(t: Row, f: Row, origin_m: FloatArray, p: Row) -> tuple[int, float]:
 
     The rotation is estimated as a small turn about the fixed axes from the predicted one, which
     is what the covariance of a pose speaks of as well (multiplicative filter, Markley 2003). A
-    detection that is likely to be imprecise counts as one.
-
-    Args:
-        t: Predicted track.
-        f: The detection.
-        origin_m: float64 [3], where the sensor was; NaN where nobody knows.
-        p: Parameters.
+    detection that is likely to be imprecise counts as one. Arguments as above.
 
     Returns:
         Quarter turns that brought the detection nearest to the track; log density of its pose.

@@ -60,6 +60,7 @@ class TrainingExamples:
     ) -> None:
         self._images, self._spec, self._size_px = images, spec, size_px
         self._repeats, self._key = repeats, (seed, epoch)
+        self._row = {name: i for i, name in enumerate(images.classes)}
 
     def __len__(self) -> int:
         return len(self._images.images) * self._repeats
@@ -80,8 +81,7 @@ class TrainingExamples:
 
     def _label_idx(self, truth: ImageLabels) -> NDArray[np.int64]:
         """Rows in the classes of the set; -1 for a region."""
-        row = {name: i for i, name in enumerate(self._images.classes)}
-        return np.array([row.get(name, -1) for name in truth.labels], dtype=np.int64)
+        return np.array([self._row.get(name, -1) for name in truth.labels], dtype=np.int64)
 
 
 def collate(examples: Sequence[Example]) -> dict[str, Any]:
