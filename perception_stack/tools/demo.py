@@ -58,7 +58,6 @@ def run(args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     simulate.record(scene, bag)
 
-    say("launching the nodes and playing the recording over DDS in real time")
     reader = BagReader(bag)
     config = _shipped_config()
     arguments = {
@@ -69,14 +68,17 @@ def run(args: argparse.Namespace) -> int:
     arguments |= {"model": model} if model else {"detector": "false"}
     lidar_model = "" if args.lidar_model is None else str(args.lidar_model.resolve())
     arguments |= {"lidar_model": lidar_model} if lidar_model else {}
-    answers = run_online(reader, arguments, out=online)
-    say(summary(answers))
 
-    say("\nthe same offline")
+    # first, as it compiles for all nodes what each of them would compile at its first start
+    say("running the chain offline")
     overrides = [f"detector.model:={model}"] if model else []
     overrides += [f"lidar_network.model:={lidar_model}"] if lidar_model else []
     chain = chain_config(config / _PARAMETERS, overrides)
     run_offline(reader, chain, topics={}, out=offline)
+
+    say("launching the nodes and playing the recording over DDS in real time")
+    answers = run_online(reader, arguments, out=online)
+    say(summary(answers))
     agreement = compare(answers.objects, read_objects(offline / OBJECTS))
     say(str(agreement))
 
