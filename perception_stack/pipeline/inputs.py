@@ -14,6 +14,9 @@ from perception_stack.pipeline.tracking_stage import FUSED, POSES
 LEADING = ("points", "depth", "detections_3d")
 """The kinds of which a list of objects may come at all."""
 
+WAITING = (*LEADING, "detections")
+"""The kinds whose messages wait for those of others; who is there is to be known before."""
+
 _COMPRESSED = "image/compressed"  # as image_transport has it
 _OF_CAMERA = ("camera_info", "image", _COMPRESSED, "detections", "masks")
 _OF_DEPTH_CAMERA = ("depth_camera_info", "depth")

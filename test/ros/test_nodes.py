@@ -26,6 +26,7 @@ from perception_stack.geometry.transforms import RigidTransform, quat_from_yaw
 from perception_stack.io import messages
 from perception_stack.journal import Reason
 from perception_stack.ros import conversions
+from perception_stack.ros.nodes import perception_node
 from perception_stack.ros.nodes.detector_node import DetectorNode
 from perception_stack.ros.nodes.fusion_node import FusionNode
 from perception_stack.ros.nodes.lidar_detector_node import LidarDetectorNode
@@ -354,6 +355,24 @@ def test_fusion_goes_on_when_the_camera_stops(bench: Bench) -> None:
     bench.until(lambda: bool(fused), "a list without the camera")
     assert messages.boxes3d_from_msg(fused[0]).sensors == (("lidar",),)
     bench.until(lambda: count(node, "fusion", Reason.SYNC_TIMEOUT) == 1, "the reason")
+
+
+def test_one_process_waits_for_a_camera_that_has_just_come(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # looking around now and then is too late for the first cloud
+    monkeypatch.setattr(perception_node, "_EXPIRE_PERIOD_S", 60.0)
+    node = bench.start(PerceptionNode, fusion__timeout_s=10.0)
+    lists = bench.listen(TrackedObjectArray, "objects")
+    tf = bench.talk(TFMessage, "/tf")
+    tf.publish(conversions.transforms_msg([ego(0)], stamp_ns=START_NS))
+    points = bench.talk(PointCloud2, "points")
+    detections = bench.talk(Detection2DArray, "detections")
+    points.publish(cloud(START_NS))
+    detections.publish(conversions.detections2d_msg(seen_car(START_NS)))
+    bench.until(lambda: bool(lists), "the list")
+    # of a camera that is waited for it is said that it cannot be used
+    assert count(node, "fusion", Reason.NO_CALIBRATION) == 1
 
 
 def test_one_process_gives_the_list_from_a_cloud(bench: Bench) -> None:

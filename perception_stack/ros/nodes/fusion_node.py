@@ -85,6 +85,7 @@ class FusionNode(StepNode):
         )
 
     def _on_detections(self, name: str, msg: Detection2DArray) -> None:
+        self._update_expectations()
         self._push(
             lambda: self._stage.push_detections(
                 messages.detections2d_from_msg(msg), camera=name, arrival_ns=arrival_ns()

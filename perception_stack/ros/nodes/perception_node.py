@@ -13,7 +13,7 @@ from perception_stack.io import messages
 from perception_stack.pipeline.chain import STEPS, Chain
 from perception_stack.pipeline.config import ChainConfig, section_types
 from perception_stack.pipeline.fusion_stage import DEPTH, LIDAR
-from perception_stack.pipeline.inputs import Input, expect, feed, inputs_of
+from perception_stack.pipeline.inputs import WAITING, Input, expect, feed, inputs_of
 from perception_stack.ros import conversions, qos
 from perception_stack.ros.drift_status import DriftStatus
 from perception_stack.ros.frames import FrameListener
@@ -69,6 +69,8 @@ class PerceptionNode(StepNode):
         self.every(_EXPIRE_PERIOD_S, self._expire)
 
     def _on_message(self, given: Input, msg: Any) -> None:
+        if given.kind in WAITING:
+            self._update_expectations()
         self._publish(feed(self._chain, given, msg, arrival_ns=arrival_ns()))
 
     def _on_obstacles(self, sensor: str, obstacles: Obstacles) -> None:

@@ -86,6 +86,7 @@ class PoseEstimatorNode(StepNode):
         )
 
     def _on_detections(self, msg: Detection2DArray) -> None:
+        self._update_expectations()
         detections = messages.detections2d_from_msg(msg)
         with self.timed("pose_estimator"):
             num = self._publish(self._stage.push_detections(detections, arrival_ns=arrival_ns()))
@@ -154,10 +155,13 @@ class PoseEstimatorNode(StepNode):
         self.frames_done("pose_estimator", num)
 
     def _expire(self) -> None:
-        self._stage.expect_masks(self.has_publisher("masks"))
+        self._update_expectations()
         with self.timed("pose_estimator"):
             num = self._publish(self._stage.expire(arrival_ns()))
         self.frames_done("pose_estimator", num)
+
+    def _update_expectations(self) -> None:
+        self._stage.expect_masks(self.has_publisher("masks"))
 
     def _publish(self, frames: list[PoseEstimates]) -> int:
         for found in frames:
