@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import UNKNOWN, FloatArray
+from perception_stack.shape.size_classes import CLASSES, USUAL
 
 _LEAST = 1e-3  # no sensor is surer of anything than this
 _CHOSEN_ODDS = 1 / 3  # there are about three sets of points to choose from
@@ -74,8 +75,32 @@ def of_chosen(
         float64 [N, C], rows sum to 1.
     """
     named = np.array([one != UNKNOWN for one in classes])
-    weight = np.where(chosen[:, None] & named, _CHOSEN_ODDS, 1.0)
-    joint = class_probs * weight
+    joint = np.where(chosen[:, None] & named, _CHOSEN_ODDS, 1.0) * class_probs
+    told: FloatArray = joint / joint.sum(axis=1, keepdims=True)
+    return told
+
+
+def of_cut(
+    class_probs: FloatArray, classes: tuple[str, ...], cut: NDArray[np.bool_]
+) -> FloatArray:
+    """What the size says of things that a camera's box cut out of larger ones.
+
+    A piece of a hedge has the size of the box that cut it out, which is that of what the detector
+    looked for. So a size that fits says nothing, and one that does not speaks against as ever.
+
+    Args:
+        class_probs: float64 [N, C], by size alone.
+        classes: C names of :data:`~perception_stack.shape.size_classes.CLASSES`, "unknown" among
+            them.
+        cut: bool [N].
+
+    Returns:
+        float64 [N, C], rows sum to 1.
+    """
+    usual = USUAL[[CLASSES.index(one) for one in classes]]
+    unknown = classes.index(UNKNOWN)
+    most = class_probs[:, [unknown]] * (usual / usual[unknown])
+    joint = np.where(cut[:, None], np.minimum(class_probs, most), class_probs)
     told: FloatArray = joint / joint.sum(axis=1, keepdims=True)
     return told
 

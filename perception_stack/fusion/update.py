@@ -37,7 +37,8 @@ def refitted(
         row_of_point: int32 [P], body of each point; rows from N on are new.
         likelihood: float64 [M, 5], what cameras have said of the M bodies there are now.
         new_ground_m: Height of the ground below each new body.
-        chosen: Rows whose points a camera chose; see :func:`belief.of_chosen`.
+        chosen: Rows whose points a camera chose; see :func:`belief.of_chosen` and
+            :func:`belief.of_cut`.
         sized: Whether what cameras say decides the hidden sides, too.
 
     Returns:
@@ -61,8 +62,11 @@ def refitted(
     unheard = np.append((bodies.likelihood == 1).all(axis=1), np.ones(num_new, dtype=np.bool_))
     plain = np.flatnonzero((touched & unheard)[rows])
     told = bodies.boxes_around([parts[i] for i in plain], ground_m[plain])
-    picked = np.isin(rows[plain], np.array(chosen, dtype=np.intp))
-    probs = belief.of_chosen(told.class_probs, told.classes, picked)
+    rows_chosen = np.array(chosen, dtype=np.intp)
+    picked = np.isin(rows[plain], rows_chosen)
+    cut = picked & _pieces(bodies, row_of_point, [parts[i] for i in plain], rows_chosen)
+    probs = belief.of_chosen(told.class_probs, told.classes, picked & ~cut)
+    probs = belief.of_cut(probs, told.classes, cut)
     boxes.class_probs[rows[plain]] = belief.over(probs, told.classes, boxes.classes)
     own = (rows[plain] >= num) | picked
     boxes.score[rows[plain][own]] = told.score[own]
@@ -78,6 +82,27 @@ def refitted(
         ranging=bodies.ranging,
     )
     return grown, touched
+
+
+def _pieces(
+    bodies: Bodies, row_of_point: NDArray[np.int32], parts: Sequence[Index], chosen: Index
+) -> NDArray[np.bool_]:
+    """Which sets of points were less of a body than what is left of it that no camera chose.
+
+    Args:
+        bodies: Before.
+        row_of_point: int32 [P], body of each point now.
+        parts: M sets of points.
+        chosen: Rows whose points a camera chose.
+    """
+    num = len(bodies) + 1  # the first one stands for no body
+    before = bodies.row_of_point + 1
+    left = np.bincount(before[~np.isin(row_of_point, chosen)], minlength=num)
+    is_piece = np.zeros(len(parts), dtype=np.bool_)
+    for i, part in enumerate(parts):
+        taken = np.bincount(before[part], minlength=num)
+        is_piece[i] = ((taken > 0) & (taken < left))[1:].any()
+    return is_piece
 
 
 def settled(bodies: Bodies, touched: NDArray[np.bool_], spoken: Index) -> Bodies:

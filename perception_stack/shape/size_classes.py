@@ -45,6 +45,11 @@ _TINY = 1e-300  # where a size fits so badly that its density vanishes
 
 CLASSES = ("car", "cyclist", "pedestrian", "truck", UNKNOWN)
 
+USUAL: FloatArray = np.array(
+    [sum(row[3] for row in _SIZES if row[0] == one) or _UNKNOWN_PRIOR for one in CLASSES]
+)
+"""Share of each class among the clusters of a street, float64 [5]."""
+
 _CLASS = np.array([CLASSES.index(row[0]) for row in _SIZES])
 _PRIOR = np.array([row[3] for row in _SIZES])
 # [row, axis], of the ways round: the first axis is the length, or the second one is

@@ -108,3 +108,11 @@ def test_what_was_chosen_for_its_size_is_named_with_lower_odds() -> None:
     probs = np.array([[0.3, 0.3, 0.4], [0.3, 0.3, 0.4]])
     told = belief.of_chosen(probs, CLASSES, np.array([True, False]))
     np.testing.assert_allclose(told, [[1 / 6, 1 / 6, 2 / 3], [0.3, 0.3, 0.4]])
+
+
+def test_size_of_what_a_camera_cut_out_speaks_only_against() -> None:
+    # 0.04 to 0.84 is how persons are to unknown things among clusters; the second row has less
+    probs = np.array([[0.3, 0.3, 0.4], [0.2, 0.01, 0.79], [0.3, 0.3, 0.4]])
+    told = belief.of_cut(probs, CLASSES, np.array([True, True, False]))
+    expected = np.array([[0.07, 0.04, 0.84], [0.07, 0.84 * 0.01 / 0.79, 0.84], [0.3, 0.3, 0.4]])
+    np.testing.assert_allclose(told, expected / expected.sum(axis=1, keepdims=True))

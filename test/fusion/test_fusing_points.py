@@ -226,6 +226,21 @@ def test_piece_of_a_cluster_exists_no_more_than_a_cluster_of_its_own() -> None:
     assert existence[1] <= existence[0]
 
 
+def test_piece_of_a_hedge_is_nobody_for_having_the_size_of_the_box_that_cut_it_out() -> None:
+    """A doubtful detection names what stands free and has the size of a person, not the hedge."""
+    truth = blocks(WALKER, (11.3, -3.0, 0.6, 8.0, 2.2, 0.0))
+    detection = view(truth, ("pedestrian",), rows=[0], score=0.6)
+    named = []
+    for row in (0, 1):
+        xyz_m, of_point = scan(truth.rows([row]))
+        fused = fuse(obstacles(xyz_m, of_point), detection)
+        (seen,) = [i for i, one in enumerate(fused.sensors) if "camera" in one]
+        assert fused.size_lwh_m[seen].max() < 2.2
+        named.append(1 - fused.class_probs[seen, fused.classes.index("unknown")])
+    assert named[0] > 0.9
+    assert named[1] < 0.5
+
+
 @pytest.mark.parametrize("label", ["car", "truck"])
 def test_pieces_of_one_thing_are_merged(label: str) -> None:
     size = {"car": (4.2, 1.8, 1.5), "truck": (8.0, 2.5, 3.2)}[label]
