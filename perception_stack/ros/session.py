@@ -28,6 +28,7 @@ from perception_stack.ros.player import Player
 
 _KEEP_ALL = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 _POLL_S = 0.02
+_LONG_S = 15.0
 
 
 class NotReadyError(PerceptionError):
@@ -93,9 +94,10 @@ def play_and_record(
     leading: str,
     unplayed: Sequence[str] = (),
     missing: Callable[[dict[str, dict[str, str]]], str],
-    ready_timeout_s: float = 60.0,
+    ready_timeout_s: float = 300.0,
     settle_s: float = 10.0,
     on_frame: Callable[[], None] = lambda: None,
+    on_long_wait: Callable[[str], None] = lambda _lacks: None,
 ) -> OnlineRun:
     """Play a recording at its own pace and keep what the running nodes answer.
 
@@ -105,9 +107,10 @@ def play_and_record(
         unplayed: Topics of the recording that the nodes publish themselves.
         missing: Told the diagnostics by status name; says what still lacks before the nodes have
             found each other, nothing when they have. It may raise to give up.
-        ready_timeout_s: How long to wait for that.
+        ready_timeout_s: How long to wait for that. The first start compiles, each node for itself.
         settle_s: How long to wait for the last results.
         on_frame: Called for each leading message, for a progress bar.
+        on_long_wait: Told once what lacks if the nodes take longer than usual.
 
     Raises:
         NotReadyError: the nodes were not ready in time.
@@ -126,10 +129,14 @@ def play_and_record(
     played = [topic for topic in reader.topics if topic not in unplayed]
     player = Player(reader, topics=[*played, "/clock"], on_publish=on_publish)
     try:
-        end = time.monotonic() + ready_timeout_s
+        start, is_told = time.monotonic(), False
         while lacks := missing(recorder.run.diagnostics):
-            if time.monotonic() > end:
+            waited_s = time.monotonic() - start
+            if waited_s > ready_timeout_s:
                 raise NotReadyError(f"nodes not ready after {ready_timeout_s:.0f} s: {lacks}")
+            if waited_s > _LONG_S and not is_told:
+                on_long_wait(lacks)
+                is_told = True
             time.sleep(_POLL_S)
         if not player.wait_for_subscribers([leading], timeout_s=ready_timeout_s):
             raise NotReadyError(f"nobody listens to {leading}")

@@ -106,6 +106,9 @@ def run_online(reader: BagReader, launch_arguments: dict[str, str], *, out: Path
             unplayed=_OF_DETECTOR if _detects(launch_arguments) else (),
             missing=lambda statuses: _missing(statuses, reader, launch_arguments, log),
             on_frame=lambda: bar.update(1),
+            on_long_wait=lambda lacks: say(
+                f"waiting ({lacks}); a first start compiles for minutes on a small computer"
+            ),
         )
     write_objects(out / OBJECTS, answers.objects)
     (out / DIAGNOSTICS).write_text(json.dumps(answers.diagnostics, indent=1), encoding="utf-8")
@@ -192,11 +195,11 @@ def _missing(
     Raises:
         ConfigError: a node has ended.
     """
-    complaints = [
-        line for line in log.read_text(encoding="utf-8").splitlines() if "error: " in line.lower()
-    ]
-    if complaints:
-        raise ConfigError(f"a node ended: {complaints[-1]} (all of it in {log})")
+    lines = log.read_text(encoding="utf-8").splitlines()
+    complaints = [line for line in lines if "error: " in line.lower()]
+    ended = complaints or [line for line in lines if "process has died" in line]
+    if ended:
+        raise ConfigError(f"a node ended: {ended[-1]} (all of it in {log})")
     nodes = _nodes(arguments)
     if silent := nodes - {name.split(":")[0] for name in statuses}:
         return f"no diagnostics of {', '.join(sorted(silent))}; see {log}"
