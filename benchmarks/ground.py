@@ -1,7 +1,7 @@
 """Ground on simulated streets with traffic over ramps, bridges, dips and crests, by exact truth.
 
-LiDARs of 16, 32, 64 and 128 beams, 0.4 to 2 m above the road. The seeds from 0 to 2 were looked at
-during development, so others are measured::
+LiDARs of 16, 32, 64 and 128 beams, 0.4 to 2 m above the road. The seeds from 0 to 2, 10
+and 20 to 23 were looked at during development, so others are measured::
 
     OMP_NUM_THREADS=1 python benchmarks/ground.py
     OMP_NUM_THREADS=1 python benchmarks/ground.py --by-relief --peer
@@ -166,8 +166,8 @@ def show(name: str, counts: Counter[str], peer: Counter[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--first-seed", type=int, default=10, help="of the streets")
-    parser.add_argument("--seeds", type=int, default=3, help="streets for each relief and LiDAR")
+    parser.add_argument("--first-seed", type=int, default=11, help="of the streets")
+    parser.add_argument("--seeds", type=int, default=2, help="streets for each relief and LiDAR")
     parser.add_argument("--by-relief", action="store_true", help="a line for each relief, too")
     parser.add_argument("--peer", action="store_true", help="compare with Patchwork++")
     arguments = parser.parse_args()

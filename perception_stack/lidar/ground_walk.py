@@ -26,8 +26,9 @@ def follow(
 ) -> NDArray[np.bool_]:
     """Which of the lowest points a walk outwards takes for ground: bool [S, R].
 
-    What lies level with the ground around it is ground. Else the ground goes on at the slope that
-    it has around the last place, and may have risen by more the longer nothing was seen, but not
+    What lies level with the ground around it is ground, and what lies above that with none before
+    it, nearer to the sensor, is not. Else the ground goes on at the slope that it has around the
+    last place, and may have risen by more the longer nothing was seen, but not
     for long: what comes next may be the upper part of something. It is the foot of something if
     what is seen behind it rises too steeply, or if the ground, as low as before, goes on behind
     it: the bonnet of a car beside the sensor is as flat as a road.
@@ -65,6 +66,9 @@ def _walk(
             if here_m == np.inf:
                 continue
             if not abs(here_m - expected_m[s, k]) <= step_m:  # so it is for NaN
+                # below the lowest beam the ground does not rise where it lies lower all around
+                if last_at_m == 0.0 and here_m > expected_m[s, k]:
+                    continue
                 ahead_m = last_m + slope * min(gap_m, longest_slope_m)
                 top_m = max(last_m, ahead_m) + step_m
                 low_m = min(last_m, ahead_m) - step_m

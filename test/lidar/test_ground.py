@@ -138,6 +138,18 @@ def test_bonnet_beside_a_high_sensor_is_no_ground(scan, away_m: float) -> None:
     assert height_of(columns)[bonnet].max() < -1.8
 
 
+@pytest.mark.parametrize("away_m", [2.5, 3.0, 3.5])
+def test_bonnet_between_a_high_sensor_and_a_wall_is_no_ground(scan, away_m: float) -> None:
+    """No ground shows before it, nor behind it: but on both sides."""
+    blocks = (0, away_m, 4.2, 1.8, 0.75, 0), (0, away_m + 1.5, 30, 0.4, 3, 0)
+    cloud = scan(*blocks, height_m=2.0, num_beams=128, noise_m=0.01)
+    columns = build_columns(cloud.xyz_m, CONFIG)
+    x, y = columns.xy_m.T
+    bonnet = (np.abs(x) < 2) & (np.abs(y - away_m) < 0.9) & (columns.lowest_m > -1.5)
+    assert np.count_nonzero(bonnet) > 50
+    assert height_of(columns)[bonnet].max() < -1.8
+
+
 def test_kerb_is_ground_and_a_wall_is_not(scan) -> None:
     columns = build_columns(
         scan((10, 20, 60, 20, 0.12, 0), (-10, -6, 20, 1, 1.2, 0), noise_m=0.01).xyz_m, CONFIG
