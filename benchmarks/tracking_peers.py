@@ -30,8 +30,8 @@ from perception_stack.evaluation.kitti.evaluate import CLASSES, SequencePair, ev
 from perception_stack.geometry.boxes import transform_boxes
 from perception_stack.journal import Journal
 from perception_stack.tools.track import Tracked, as_kitti, frames_of
-from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.tracker import Tracker
+from perception_stack.tracking.space.config import TrackerConfig
+from perception_stack.tracking.space.tracker import Tracker
 
 _IOU = 0.25
 """Least overlap of a match of the MOTA that the best score is chosen by, as its authors do."""
