@@ -5,12 +5,12 @@ from __future__ import annotations
 from uuid import UUID, uuid5
 
 import numpy as np
-from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry._overlap_kernels import footprint_overlap_m2
 from perception_stack.geometry.compiled import machine_code
 from perception_stack.journal import Journal, Reason
+from perception_stack.tracking.common.assignment import IntArray
 from perception_stack.tracking.common.config import Parameters, Row
 from perception_stack.tracking.common.existence import born
 from perception_stack.tracking.space.config import TrackerConfig
@@ -22,7 +22,6 @@ from perception_stack.tracking.space.tracks import (
     TRACK,
     Tracks,
     TrackTable,
-    object_array,
 )
 from perception_stack.tracking.space.turns import write_upright
 
@@ -33,16 +32,16 @@ _NAMESPACE = UUID("5b0f6f5e-6f0b-5a53-9d7c-3f1c7a0f2e11")
 def with_births(
     tracks: Tracks,
     found: Measurements,
-    is_free: NDArray[np.bool_],
+    chosen: IntArray,
     *,
     when: When,
     config: TrackerConfig,
     parameters: Parameters,
     journal: Journal,
 ) -> Tracks:
-    """Tracks, and new ones of detections that are free; those not worth one are counted."""
+    """Tracks, and new ones of detections that were not chosen; those not worth one are counted."""
     stamp_ns, _, source = when
-    new, num_weak, num_taken = worth_a_track(found.table, is_free, tracks.table, parameters)
+    new, num_weak, num_taken = worth_a_track(found.table, chosen, tracks.table, parameters)
     if num_weak:
         journal.count(
             Reason.BELOW_THRESHOLD,
@@ -77,32 +76,40 @@ def births(
     table = np.zeros(len(tracks) + len(measurements), dtype=TRACK)
     bear(tracks.table, measurements.table, stamp_ns, table, parameters)
     places = range(len(measurements))
-    names = [uuid5(_NAMESPACE, f"{source}{stamp_ns}/{place}") for place in places]
+    ids = [uuid5(_NAMESPACE, f"{source}{stamp_ns}/{place}") for place in places]
     return Tracks(
         table=table,
         class_probs=np.concatenate([tracks.class_probs, measurements.class_probs]),
-        sensors=np.concatenate([tracks.sensors, measurements.sensors]),
-        ids=np.concatenate([tracks.ids, object_array(names)]),
+        sensors=tracks.sensors + measurements.sensors,
+        ids=(*tracks.ids, *ids),
     )
 
 
 @machine_code
 def worth_a_track(
-    found: FoundTable, is_free: NDArray[np.bool_], tracks: TrackTable, parameters: Parameters
-) -> tuple[NDArray[np.intp], int, int]:
+    found: FoundTable, chosen: IntArray, tracks: TrackTable, parameters: Parameters
+) -> tuple[IntArray, int, int]:
     """Which free detections are sure enough and lie inside of nothing that is tracked already.
 
     Two bodies do not share a place: detectors run class by class report a cyclist as a pedestrian
     as well. The tilt of boxes is left out, which hardly matters to the overlap.
 
+    Args:
+        found: [M].
+        chosen: The detections of tracks, -1 for none; the others are free.
+        tracks: [N].
+        parameters: Least score, most overlap.
+
     Returns:
         Rows of the detections; the number of those too weak, and of those inside of a track.
     """
     p = parameters[0]
+    is_free = np.ones(len(found), dtype=np.bool_)
+    for m in chosen:
+        if m >= 0:
+            is_free[m] = False
     new, num, num_weak, num_taken = np.empty(len(found), dtype=np.intp), 0, 0, 0
-    for m in range(len(found)):
-        if not is_free[m]:
-            continue
+    for m in np.flatnonzero(is_free):
         if found[m].score < p.strong_score:
             num_weak += 1
         elif _is_taken(found[m], tracks, p.duplicate_overlap):

@@ -15,7 +15,6 @@ from perception_stack.shape.size_classes import usual_size
 from perception_stack.tracking.space.config import TrackerConfig
 from perception_stack.tracking.space.measurements import FOUND, Measurements
 from perception_stack.tracking.space.sight import Sight
-from perception_stack.tracking.space.tracks import object_array
 
 CAMERA_SENSOR = "camera"
 
@@ -175,7 +174,7 @@ def lifted(
     return Measurements(
         table=table,
         class_probs=found.class_probs[rows],
-        sensors=object_array([(CAMERA_SENSOR,)] * len(rows)),
+        sensors=((CAMERA_SENSOR,),) * len(rows),
     )
 
 

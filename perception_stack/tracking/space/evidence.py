@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from perception_stack.datatypes import UNKNOWN, FloatArray
 from perception_stack.geometry.compiled import machine_code
@@ -17,7 +16,7 @@ from perception_stack.tracking.space.filter import correct
 from perception_stack.tracking.space.heading import settle, vote
 from perception_stack.tracking.space.measurements import FoundTable, Measurements
 from perception_stack.tracking.space.sight import NOWHERE, Sight, write_seen_share
-from perception_stack.tracking.space.tracks import Tracks, TrackTable, copied, object_array
+from perception_stack.tracking.space.tracks import Tracks, TrackTable, copied
 
 Step = tuple[int, float, float, int]
 """Stamp of a frame in ns, seconds since the frame before, seconds since its sensor looked last,
@@ -87,8 +86,8 @@ def after_frame(
         ),
         parameters,
     )
-    sensors = object_array([found.sensors[m] if m >= 0 else () for m in chosen.tolist()])
-    return replace(tracks, table=table, class_probs=class_probs, sensors=sensors).only(kept)
+    sensors = tuple([found.sensors[m] if m >= 0 else () for m in chosen.tolist()])
+    return tracks.learned(table, class_probs, sensors, kept)
 
 
 @machine_code
@@ -128,7 +127,7 @@ def learn(
     step: Step,
     sight: tuple[FloatArray, FloatArray],
     parameters: Parameters,
-) -> tuple[TrackTable, FloatArray, NDArray[np.bool_]]:
+) -> tuple[TrackTable, FloatArray, IntArray]:
     """Predicted tracks, updated by a frame of boxes; see :func:`after_frame`.
 
     Args:
@@ -140,14 +139,14 @@ def learn(
         parameters: All of them.
 
     Returns:
-        Others, and their class probabilities; which are likely enough to be kept, bool [N].
+        Others, and their class probabilities; rows of those that are likely enough to be kept.
     """
     table, class_probs = copied(tracks[0]), tracks[1].copy()
     found, found_probs, chosen = seen_now
     (view, known), p = sight, parameters[0]
     said = statement(found_probs, step[3], p)
     num = len(table)
-    share, kept = np.ones(num), np.empty(num, dtype=np.bool_)
+    share, kept, num_kept = np.ones(num), np.empty(num, dtype=np.intp), 0
     unseen = np.empty(num, dtype=np.bool_)
     for n in range(num):
         table[n].log_odds = faded(table[n].log_odds, step[1], p)
@@ -164,6 +163,8 @@ def learn(
             quarters, _ = correct(t, found[m], view[:3], p)
             vote(t.heading, quarters, found[m].yaw_variance_rad2, p)
             note_detection(t, class_probs[n], (found[m].score, said[m]), step, p)
-        kept[n] = is_kept(t, p)
+        if is_kept(t, p):
+            kept[num_kept] = n
+            num_kept += 1
         settle(t)
-    return table, class_probs, kept
+    return table, class_probs, kept[:num_kept]

@@ -10,8 +10,6 @@ need no camera model.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,13 +23,7 @@ from perception_stack.tracking.common.rectangles import overlap as overlap_of
 from perception_stack.tracking.space.camera_view import CAMERA_SENSOR, CameraView, Rectangles
 from perception_stack.tracking.space.evidence import Passage, Step, is_kept, note_detection
 from perception_stack.tracking.space.sight import write_seen_share
-from perception_stack.tracking.space.tracks import (
-    NUM_STATES,
-    Tracks,
-    TrackTable,
-    copied,
-    object_array,
-)
+from perception_stack.tracking.space.tracks import NUM_STATES, Tracks, TrackTable, copied
 from perception_stack.tracking.space.turns import cholesky, turned_quat, write_axes
 
 View = tuple[FloatArray, FloatArray, FloatArray]
@@ -78,14 +70,13 @@ def after_image(
         parameters,
     )
     now = passage.dt_s == 0
-    sensors = object_array(
+    sensors = tuple(
         [
             _joined(before if now else (), seen=m >= 0)
             for before, m in zip(tracks.sensors, chosen.tolist(), strict=True)
         ]
     )
-    after = replace(tracks, table=table, class_probs=class_probs, sensors=sensors)
-    return after.only(kept), chosen[kept], overlap
+    return tracks.learned(table, class_probs, sensors, kept), chosen[kept], overlap
 
 
 def _joined(before: tuple[str, ...], *, seen: bool) -> tuple[str, ...]:
@@ -297,7 +288,7 @@ def learn_from_image(
     places: tuple[View, FloatArray],
     step: Step,
     parameters: Parameters,
-) -> tuple[TrackTable, FloatArray, NDArray[np.bool_], IntArray, FloatArray]:
+) -> tuple[TrackTable, FloatArray, IntArray, IntArray, FloatArray]:
     """Predicted tracks, updated by the detections of one image; see :func:`after_image`.
 
     Args:
@@ -309,9 +300,9 @@ def learn_from_image(
         parameters: All of them.
 
     Returns:
-        Others, and their class probabilities; which are likely enough to be kept, bool [N]; the
-        detection of each, int [N], -1 for none; the largest overlap of each detection with how a
-        confirmed track appeared, float64 [M].
+        Others, and their class probabilities; rows of those that are likely enough to be kept;
+        the detection of each of all, int [N], -1 for none; the largest overlap of each detection
+        with how a confirmed track appeared, float64 [M].
     """
     table, class_probs = copied(tracks[0]), tracks[1].copy()
     (found, found_probs, known), (view, sight) = seen_now, places
@@ -323,7 +314,7 @@ def learn_from_image(
     shown = look(table, view, edges, slopes, noise)
     pairs = image_costs((table, track_like), (shown, edges, slopes, noise), found, found_like, p)
     chosen = assign_in_stages(pairs, found[2], p.strong_score)
-    share, kept = np.ones(num), np.empty(num, dtype=np.bool_)
+    share, kept, num_kept = np.ones(num), np.empty(num, dtype=np.intp), 0
     unseen = np.empty(num, dtype=np.bool_)
     for n in range(num):
         table[n].log_odds = faded(table[n].log_odds, step[1], p)
@@ -338,8 +329,10 @@ def learn_from_image(
         elif shown[n]:
             looked_for = share[n] * np.sum(class_probs[n] * known) * p.image_certainty
             t.log_odds = missed(t.log_odds, looked_for * remembered_s(step[2], p), p)
-        kept[n] = is_kept(t, p)
+        if is_kept(t, p):
+            kept[num_kept] = n
+            num_kept += 1
         if shown[n] and t.confirmed:
             for k in range(len(found[0])):
                 overlap[k] = max(overlap[k], overlap_of(edges[n], found[0][k])[0])
-    return table, class_probs, kept, chosen, overlap
+    return table, class_probs, kept[:num_kept], chosen, overlap

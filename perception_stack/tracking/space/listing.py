@@ -34,6 +34,7 @@ def listed(
 ) -> TrackedObjects:
     """Confirmed and coasting tracks, and tentative ones if the parameters say so."""
     shown, pose, twist, size_covariance, belief, seen = columns(tracks.table, stamp_ns, parameters)
+    rows = shown.tolist()
     return TrackedObjects(
         boxes=Boxes3D(
             frame_id=frame_id,
@@ -44,10 +45,10 @@ def listed(
             covariance=pose[3],
             score=1 / (1 + np.exp(-belief[0])),
             classes=vocabulary,
-            class_probs=tracks.class_probs[shown],
-            sensors=tuple(tracks.sensors[shown]),
+            class_probs=tracks.class_probs.take(shown, axis=0),
+            sensors=tuple([tracks.sensors[n] for n in rows]),
         ),
-        ids=tuple(tracks.ids[shown]),
+        ids=tuple([tracks.ids[n] for n in rows]),
         state=belief[1],
         velocity_mps=twist[0],
         angular_velocity_radps=twist[1],

@@ -10,7 +10,7 @@ from perception_stack.geometry.compiled import machine_code
 from perception_stack.journal import Journal, Reason
 from perception_stack.tracking.common.classes import spread
 from perception_stack.tracking.common.config import Parameters, Row
-from perception_stack.tracking.space.tracks import Rows, object_array
+from perception_stack.tracking.space.tracks import Rows
 from perception_stack.tracking.space.turns import cholesky, write_axes
 
 FOUND = np.dtype(
@@ -93,7 +93,7 @@ def measurements_from_boxes(
     return Measurements(
         table=table,
         class_probs=probs.take(order, axis=0),
-        sensors=object_array(boxes.sensors).take(order),
+        sensors=tuple([boxes.sensors[m] for m in order.tolist()]),
     )
 
 

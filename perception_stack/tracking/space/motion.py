@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
+from perception_stack.tracking.common.assignment import IntArray
 from perception_stack.tracking.common.config import Parameters, Row
 from perception_stack.tracking.space.precision import forget
 from perception_stack.tracking.space.tracks import NUM_STATES, Tracks, TrackTable, copied
@@ -38,7 +38,8 @@ def predict(tracks: Tracks, dt_s: float, parameters: Parameters) -> Tracks:
         dt_s: Time step in seconds, not negative.
         parameters: Noise.
     """
-    return replace(tracks, table=moved(tracks.table, dt_s, parameters)[0])
+    table, _ = moved(tracks.table, dt_s, parameters)
+    return replace(tracks, table=table)
 
 
 def carry_on(tracks: Tracks, dt_s: float, parameters: Parameters) -> Tracks:
@@ -47,18 +48,16 @@ def carry_on(tracks: Tracks, dt_s: float, parameters: Parameters) -> Tracks:
     Any detection would seem to be that of a track whose place is less certain than ``lost_spread``
     sizes.
     """
-    table, lost = moved(tracks.table, dt_s, parameters)
-    return replace(tracks, table=table).only(~lost)
+    table, kept = moved(tracks.table, dt_s, parameters)
+    return tracks.learned(table, tracks.class_probs, tracks.sensors, kept)
 
 
 @machine_code
-def moved(
-    table: TrackTable, dt_s: float, parameters: Parameters
-) -> tuple[TrackTable, NDArray[np.bool_]]:
-    """Another table, carried on; which of its rows could be anywhere by now, bool [N]."""
+def moved(table: TrackTable, dt_s: float, parameters: Parameters) -> tuple[TrackTable, IntArray]:
+    """Another table, carried on; those of its rows that could not be anywhere by now."""
     after = copied(table)
-    lost = move(after, dt_s, parameters[0])
-    return after, lost
+    kept = move(after, dt_s, parameters[0])
+    return after, kept
 
 
 @machine_code
@@ -117,17 +116,17 @@ def acceleration_mps2(t: Row, p: Row) -> float:
 
 
 @machine_code
-def move(table: TrackTable, dt_s: float, p: Row) -> NDArray[np.bool_]:
+def move(table: TrackTable, dt_s: float, p: Row) -> IntArray:
     """Carry tracks on by a time step, in place.
 
     Returns:
-        Which could be anywhere by now, bool [N].
+        Rows of those that could not be anywhere by now.
     """
     upright, unit = np.empty((3, 3)), np.empty((3, 3))
     step = transition(dt_s, p.acceleration_memory_s)
     _spread_of_unit(dt_s, p.acceleration_memory_s, unit)
     turn2 = p.turn_acceleration_radps**2
-    lost = np.empty(len(table), dtype=np.bool_)
+    kept, num_kept = np.empty(len(table), dtype=np.intp), 0
     for n in range(len(table)):
         t = table[n]
         forget(t.level_probs, dt_s, p)
@@ -156,5 +155,7 @@ def move(table: TrackTable, dt_s: float, p: Row) -> NDArray[np.bool_]:
             c[9 + i, 3 + i] += turn2 * dt_s**2 / 2
             c[9 + i, 9 + i] += turn2 * dt_s
         spread_m2 = (c[0, 0] + c[1, 1] + c[2, 2]) / 3
-        lost[n] = spread_m2 > p.lost_spread**2 * np.sum(t.size_lwh_m**2)
-    return lost
+        if not spread_m2 > p.lost_spread**2 * np.sum(t.size_lwh_m**2):
+            kept[num_kept] = n
+            num_kept += 1
+    return kept[:num_kept]

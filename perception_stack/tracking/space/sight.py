@@ -42,8 +42,10 @@ class Sight:
     @property
     def numbers(self) -> FloatArray:
         """What compiled loops take: origin, direction, cosine of the half angle, range: [8]."""
-        limits = [np.cos(self.half_angle_rad), self.range_m]
-        return np.concatenate([self.origin_m, self.ahead, limits])
+        numbers = np.empty(8)
+        numbers[:3], numbers[3:6] = self.origin_m, self.ahead
+        numbers[6], numbers[7] = np.cos(self.half_angle_rad), self.range_m
+        return numbers
 
     def knows(self, vocabulary: tuple[str, ...]) -> FloatArray:
         """1 for each class that it knows, 0 for the others, float64 [V]."""

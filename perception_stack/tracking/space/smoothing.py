@@ -138,7 +138,7 @@ def _seen_from_the_end(past: Sequence[Knowledge], config: TrackerConfig) -> list
         later = here if later is None else _with_hindsight(here, later, parameters)
         often = [num_detections[one] >= _LEAST_DETECTIONS for one in later.tracks.ids]
         objects = listed(
-            later.tracks.only(np.array(often, dtype=np.bool_)),
+            later.tracks.kept(np.flatnonzero(often)),
             frame_id=config.fixed_frame,
             stamp_ns=_stamp_ns(later),
             vocabulary=vocabulary,

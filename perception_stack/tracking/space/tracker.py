@@ -6,11 +6,11 @@ from dataclasses import replace
 from uuid import UUID
 
 import numpy as np
-from numpy.typing import NDArray
 
 from perception_stack.datatypes import UNKNOWN, Boxes3D, TrackedObjects
 from perception_stack.errors import FrameMismatchError
 from perception_stack.journal import Journal, Reason
+from perception_stack.tracking.common.assignment import IntArray
 from perception_stack.tracking.common.classes import spread
 from perception_stack.tracking.common.config import starts_anew
 from perception_stack.tracking.space.association import associate
@@ -31,6 +31,8 @@ from perception_stack.tracking.space.measurements import Measurements, measureme
 from perception_stack.tracking.space.motion import carry_on, predict
 from perception_stack.tracking.space.sight import Sight
 from perception_stack.tracking.space.tracks import Tracks, no_tracks
+
+_NOTHING: IntArray = np.empty(0, dtype=np.intp)
 
 
 class Tracker:
@@ -202,7 +204,7 @@ class Tracker:
         image_rows: dict[UUID, int] = {}
         if isinstance(seen, CameraView):
             tracks, found, image_rows = self._learn_image(tracks, seen, passage)
-            is_free = np.ones(len(found), dtype=np.bool_)
+            chosen = _NOTHING
         else:
             found = measurements_from_boxes(
                 seen,
@@ -210,14 +212,14 @@ class Tracker:
                 parameters=parameters,
                 journal=self._journal,
             )
-            tracks, is_free, further_s = self._learn_boxes(
+            tracks, chosen, further_s = self._learn_boxes(
                 tracks, found, passage, (frame.sight, clock)
             )
             offset_s, clocks = offset_s + further_s, {**clocks, source: clock}
         tracks = with_births(
             tracks,
             found,
-            is_free,
+            chosen,
             when=frame.when,
             config=self._config,
             parameters=parameters,
@@ -240,8 +242,8 @@ class Tracker:
         found: Measurements,
         passage: Passage,
         seen_by: tuple[Sight | None, Clock],
-    ) -> tuple[Tracks, NDArray[np.bool_], float]:
-        """Tracks after boxes; which boxes no track explains; how late they were by motion."""
+    ) -> tuple[Tracks, IntArray, float]:
+        """Tracks after boxes; the boxes that tracks explain; how late they were by motion."""
         parameters, (sight, clock) = self._parameters, seen_by
         chosen = associate(
             (tracks.table, tracks.class_probs),
@@ -250,11 +252,9 @@ class Tracker:
             clock.variance_s2,
             parameters,
         )
-        is_free = np.ones(len(found), dtype=np.bool_)
-        is_free[chosen[chosen >= 0]] = False
         late_s = set_to_detections(tracks.table, found.table, chosen, clock.state, parameters)
         after = after_frame(tracks, found, chosen, passage, parameters, sight=sight)
-        return after, is_free, late_s
+        return after, chosen, late_s
 
     def _learn_image(
         self, tracks: Tracks, view: CameraView, passage: Passage

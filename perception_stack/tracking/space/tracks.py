@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,12 +63,12 @@ class Rows:
     Attributes:
         table: [N].
         class_probs: float64 [N, V], over the tracker's vocabulary.
-        sensors: object [N] of tuples; what saw it in this frame, empty for none.
+        sensors: Of each of N, what saw it in this frame; empty for nothing.
     """
 
     table: NDArray[np.void]
     class_probs: FloatArray
-    sensors: NDArray[Any]
+    sensors: tuple[tuple[str, ...], ...]
 
     def __len__(self) -> int:
         return len(self.table)
@@ -78,14 +78,20 @@ class Rows:
         return self.table[name]
 
     def rows(self: RowsT, index: NDArray[np.intp]) -> RowsT:
-        """The rows picked by an integer index."""
-        # NumPy picks by brackets column by column
-        picked = {one.name: getattr(self, one.name).take(index, axis=0) for one in fields(self)}
-        return type(self)(**picked)
+        """The rows picked by an index."""
+        columns = {one.name: _picked(getattr(self, one.name), index) for one in fields(self)}
+        return type(self)(**columns)
 
-    def only(self: RowsT, mask: NDArray[np.bool_]) -> RowsT:
-        """The rows under a mask; these very ones where that is all."""
-        return self if mask.all() else self.rows(np.flatnonzero(mask))
+    def kept(self: RowsT, index: NDArray[np.intp]) -> RowsT:
+        """As :meth:`rows`, these very ones where the index, which rises, is of all."""
+        return self if len(index) == len(self) else self.rows(index)
+
+
+def _picked(column: Any, index: NDArray[np.intp]) -> Any:
+    if isinstance(column, tuple):
+        return tuple([column[n] for n in index.tolist()])
+    # NumPy's brackets would go through the table column by column
+    return column.take(index, axis=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +99,21 @@ class Tracks(Rows):
     """Rows of :data:`TRACK` in the fixed frame.
 
     Attributes:
-        ids: object [N] of UUID.
+        ids: N identities.
     """
 
-    ids: NDArray[Any]
+    ids: tuple[UUID, ...]
+
+    def learned(
+        self,
+        table: TrackTable,
+        class_probs: FloatArray,
+        sensors: tuple[tuple[str, ...], ...],
+        kept: NDArray[np.intp],
+    ) -> Tracks:
+        """The same tracks with what a frame told of them, those of an index alone."""
+        after = Tracks(table=table, class_probs=class_probs, sensors=sensors, ids=self.ids)
+        return after.kept(kept)
 
     def with_values(self, **columns: Any) -> Tracks:
         """The same tracks with other values in columns of the table."""
@@ -111,16 +128,9 @@ def no_tracks(num_classes: int) -> Tracks:
     return Tracks(
         table=np.empty(0, dtype=TRACK),
         class_probs=np.empty((0, num_classes)),
-        sensors=np.empty(0, dtype=object),
-        ids=np.empty(0, dtype=object),
+        sensors=(),
+        ids=(),
     )
-
-
-def object_array(values: Sequence[Any]) -> NDArray[Any]:
-    """One-dimensional array of Python objects, also where these are tuples."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
 
 
 @machine_code
