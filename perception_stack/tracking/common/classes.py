@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
 from perception_stack.tracking.common.config import Row
+
+
+@lru_cache(maxsize=64)
+def columns_of(classes: tuple[str, ...], vocabulary: tuple[str, ...]) -> NDArray[np.intp]:
+    """Where each of some classes stands in a vocabulary that has them all."""
+    return np.array([vocabulary.index(name) for name in classes], dtype=np.intp)
 
 
 def spread(
@@ -25,7 +34,7 @@ def spread(
     if classes == vocabulary:
         return probs
     wide = np.zeros((len(probs), len(vocabulary)))
-    wide[:, [vocabulary.index(name) for name in classes]] = probs
+    wide[:, columns_of(classes, vocabulary)] = probs
     return wide
 
 

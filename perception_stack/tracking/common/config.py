@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from perception_stack.config import StepConfig, param
 from perception_stack.errors import ConfigError
-from perception_stack.journal import Journal, Reason
 
 Row = Any
 """One row of a table, or a record of parameters: compiled loops have its columns as attributes."""
@@ -121,25 +120,3 @@ def record(config: TrackingConfig, **further: Any) -> Parameters:
     for name, one in values.items():
         found[name] = one
     return found
-
-
-def starts_anew(
-    stamp_ns: int, newest_ns: int, config: TrackingConfig, journal: Journal, *, num_objects: int
-) -> bool:
-    """Whether a frame that is not newer than the newest is the first of another recording.
-
-    Args:
-        stamp_ns: Of the frame.
-        newest_ns: Of the newest one.
-        config: How far back that is.
-        journal: Told that the frame is late, or that all is forgotten.
-        num_objects: That would be.
-    """
-    back_s = (newest_ns - stamp_ns) * 1e-9
-    if back_s > config.reset_s:
-        detail = f"back by {back_s:.3f} s; {num_objects} objects forgotten"
-        journal.count(Reason.STAMP_JUMP, stamp_ns=stamp_ns, detail=detail)
-        return True
-    detail = f"{back_s * 1e3:.1f} ms before the newest frame"
-    journal.count(Reason.STALE_STAMP, stamp_ns=stamp_ns, detail=detail)
-    return False

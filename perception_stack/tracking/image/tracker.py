@@ -7,7 +7,7 @@ import numpy as np
 from perception_stack.datatypes import Detections2D, TrackedBoxes2D, TrackState
 from perception_stack.errors import FrameMismatchError
 from perception_stack.journal import Journal, Reason
-from perception_stack.tracking.common.config import starts_anew
+from perception_stack.tracking.common.left_out import count_unborn, starts_anew
 from perception_stack.tracking.image.config import ImageTrackerConfig, numbers
 from perception_stack.tracking.image.detections import Found, Instant, prepared
 from perception_stack.tracking.image.step import step
@@ -110,7 +110,8 @@ class ImageTracker:
             memory.tracks, memory.num, found, instant, self._parameters
         )
         memory.name_new(num, stamp_ns)
-        self._tell(len(found.score) - num_used - num_duplicates, num_duplicates, stamp_ns)
+        num_weak = len(found.score) - num_used - num_duplicates
+        count_unborn(num_weak, num_duplicates, self._config, self._journal, stamp_ns=stamp_ns)
         xyxy_px, score, class_probs, velocity_px, whole = listing
         state = np.full(len(score), TrackState.CONFIRMED, dtype=np.uint8)
         state[whole[:, SEEN_NS] < stamp_ns] = TrackState.COASTING
@@ -142,19 +143,3 @@ class ImageTracker:
                 num=len(label) - len(found.score),
             )
         return found
-
-    def _tell(self, num_weak: int, num_duplicates: int, stamp_ns: int) -> None:
-        if num_duplicates:
-            self._journal.count(
-                Reason.DUPLICATE,
-                stamp_ns=stamp_ns,
-                detail=f"overlaps an object by more than {self._config.duplicate_overlap}",
-                num=num_duplicates,
-            )
-        if num_weak:
-            self._journal.count(
-                Reason.BELOW_THRESHOLD,
-                stamp_ns=stamp_ns,
-                detail=f"score below {self._config.strong_score} and no object there",
-                num=num_weak,
-            )

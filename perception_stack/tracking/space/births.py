@@ -9,10 +9,11 @@ import numpy as np
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry._overlap_kernels import footprint_overlap_m2
 from perception_stack.geometry.compiled import machine_code
-from perception_stack.journal import Journal, Reason
+from perception_stack.journal import Journal
 from perception_stack.tracking.common.assignment import IntArray
 from perception_stack.tracking.common.config import Parameters, Row
 from perception_stack.tracking.common.existence import born
+from perception_stack.tracking.common.left_out import count_unborn
 from perception_stack.tracking.space.config import TrackerConfig
 from perception_stack.tracking.space.heading import vote
 from perception_stack.tracking.space.history import When
@@ -42,20 +43,7 @@ def with_births(
     """Tracks, and new ones of detections that were not chosen; those not worth one are counted."""
     stamp_ns, _, source = when
     new, num_weak, num_taken = worth_a_track(found.table, chosen, tracks.table, parameters)
-    if num_weak:
-        journal.count(
-            Reason.BELOW_THRESHOLD,
-            stamp_ns=stamp_ns,
-            detail=f"score below {config.strong_score} and no object there",
-            num=num_weak,
-        )
-    if num_taken:
-        journal.count(
-            Reason.DUPLICATE,
-            stamp_ns=stamp_ns,
-            detail=f"overlaps an object by more than {config.duplicate_overlap}",
-            num=num_taken,
-        )
+    count_unborn(num_weak, num_taken, config, journal, stamp_ns=stamp_ns)
     if len(new) == 0:
         return tracks
     return births(tracks, found.rows(new), stamp_ns=stamp_ns, source=source, parameters=parameters)
@@ -73,12 +61,10 @@ def births(
 
     An identity is made of source and stamp of the frame and the place in the order of its births.
     """
-    table = np.zeros(len(tracks) + len(measurements), dtype=TRACK)
-    bear(tracks.table, measurements.table, stamp_ns, table, parameters)
     places = range(len(measurements))
     ids = [uuid5(_NAMESPACE, f"{source}{stamp_ns}/{place}") for place in places]
     return Tracks(
-        table=table,
+        table=joined(tracks.table, measurements.table, stamp_ns, parameters),
         class_probs=np.concatenate([tracks.class_probs, measurements.class_probs]),
         sensors=tracks.sensors + measurements.sensors,
         ids=(*tracks.ids, *ids),
@@ -121,15 +107,16 @@ def worth_a_track(
 
 
 @machine_code
-def bear(
-    old: TrackTable, found: FoundTable, stamp_ns: int, table: TrackTable, parameters: Parameters
-) -> None:
-    """Write old tracks, and one for each detection of a frame, to a table of zeros."""
-    p = parameters[0]
+def joined(
+    old: TrackTable, found: FoundTable, stamp_ns: int, parameters: Parameters
+) -> TrackTable:
+    """Old tracks, and then one for each detection of a frame."""
+    table, p = np.zeros(len(old) + len(found), dtype=TRACK), parameters[0]
     for n in range(len(old)):
         table[n] = old[n]
     for m in range(len(found)):
         write_birth(found[m], stamp_ns, table[len(old) + m], p)
+    return table
 
 
 @machine_code

@@ -51,7 +51,7 @@ class Passage:
         return self.stamp_ns, self.dt_s, self.looked_s, self.unknown
 
 
-def after_frame(
+def after_boxes(
     tracks: Tracks,
     found: Measurements,
     chosen: IntArray,
@@ -60,7 +60,7 @@ def after_frame(
     *,
     sight: Sight | None = None,
 ) -> Tracks:
-    """Tracks after a frame, without those that are no longer likely enough.
+    """Tracks after a frame of boxes, without those that are no longer likely enough.
 
     What was seen is corrected in pose, motion, size, class and heading and becomes surer; what
     was not becomes less so, as far as it could have been seen. What was once confirmed is kept.
@@ -128,7 +128,7 @@ def learn(
     sight: tuple[FloatArray, FloatArray],
     parameters: Parameters,
 ) -> tuple[TrackTable, FloatArray, IntArray]:
-    """Predicted tracks, updated by a frame of boxes; see :func:`after_frame`.
+    """Predicted tracks, updated by a frame of boxes; see :func:`after_boxes`.
 
     Args:
         tracks: [N] and their class probabilities [N, V].

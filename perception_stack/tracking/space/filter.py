@@ -84,6 +84,22 @@ def _keep_seen_sides(
 
 
 @machine_code
+def add_step(t: Row, step: FloatArray) -> None:
+    """Add a small step [15] to the state of a track, in place.
+
+    The rotation is estimated as a small turn about the fixed axes, which is what the covariance
+    of a pose speaks of as well (multiplicative filter, Markley 2003).
+    """
+    for i in range(3):
+        t.center_m[i] += step[i]
+        t.acceleration_mps2[i] += step[12 + i]
+    for i in range(6):
+        t.twist[i] += step[6 + i]
+    a, b, c, d = turned_quat(t.quat_xyzw, step[3:6])
+    t.quat_xyzw[0], t.quat_xyzw[1], t.quat_xyzw[2], t.quat_xyzw[3] = a, b, c, d
+
+
+@machine_code
 def take_size(t: Row, f: Row, origin_m: FloatArray, p: Row) -> tuple[int, FloatArray, FloatArray]:
     """Correct the size of a track by a detection, in place, and see where that puts the detection.
 
@@ -117,9 +133,7 @@ def take_size(t: Row, f: Row, origin_m: FloatArray, p: Row) -> tuple[int, FloatA
 def correct(t: Row, f: Row, origin_m: FloatArray, p: Row) -> tuple[int, float]:
     """Correct a track by a detection, in place.
 
-    The rotation is estimated as a small turn about the fixed axes from the predicted one, which
-    is what the covariance of a pose speaks of as well (multiplicative filter, Markley 2003). A
-    detection that is likely to be imprecise counts as one. Arguments as above.
+    A detection that is likely to be imprecise counts as one. Arguments as above.
 
     Returns:
         Quarter turns that brought the detection nearest to the track; log density of its pose.
@@ -131,12 +145,5 @@ def correct(t: Row, f: Row, origin_m: FloatArray, p: Row) -> tuple[int, float]:
     write_turn_between(t.quat_xyzw, turned, residual[3:])
     log_density, _ = mixture(t.covariance, f.noise, residual, t.level_probs, p)
     scale2 = expected_scale2(t.level_probs, p)
-    step = _correct_state(t.covariance, f.noise, scale2, residual)
-    for i in range(3):
-        t.center_m[i] += step[i]
-        t.acceleration_mps2[i] += step[12 + i]
-    for i in range(6):
-        t.twist[i] += step[6 + i]
-    a, b, c, d = turned_quat(t.quat_xyzw, step[3:6])
-    t.quat_xyzw[0], t.quat_xyzw[1], t.quat_xyzw[2], t.quat_xyzw[3] = a, b, c, d
+    add_step(t, _correct_state(t.covariance, f.noise, scale2, residual))
     return quarters, log_density

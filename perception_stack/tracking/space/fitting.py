@@ -25,10 +25,10 @@ from perception_stack.tracking.common.config import Parameters
 from perception_stack.tracking.space.births import write_birth
 from perception_stack.tracking.space.config import TrackerConfig, numbers
 from perception_stack.tracking.space.filter import correct
-from perception_stack.tracking.space.measurements import FOUND, FoundTable, Given, prepared
+from perception_stack.tracking.space.measurements import FoundTable, Given, prepared
 from perception_stack.tracking.space.motion import move
 from perception_stack.tracking.space.precision import expected_scale2
-from perception_stack.tracking.space.tracks import TRACK, TrackTable
+from perception_stack.tracking.space.tracks import TRACK
 from perception_stack.tracking.space.turns import squared_and_volume
 
 MOTION = (
@@ -97,8 +97,7 @@ def motion_fit(chains: Sequence[Chain], config: TrackerConfig) -> MotionFit:
         found, rows = _table(chain, p)
         if len(rows) < 2:
             continue
-        track = np.zeros(1, dtype=TRACK)
-        log_density, place = surprises(found, chain.stamps_ns[rows], track, p)
+        log_density, place = surprises(found, chain.stamps_ns[rows], p)
         densities.append(log_density[1:])
         places.append(place[1:])
     return MotionFit(
@@ -163,29 +162,27 @@ def fitted(
 
 def _table(chain: Chain, parameters: Parameters) -> tuple[NDArray[np.void], NDArray[np.intp]]:
     """Usable detections as the filter takes them, in their own order; and which ones they are."""
-    work = np.empty(len(chain.stamps_ns), dtype=FOUND)
-    order, ordered = prepared(chain.given, work, parameters)
+    order, ordered, _ = prepared(chain.given, np.zeros(1, dtype=np.intp), 1, parameters)
     in_time = np.argsort(order)
     return ordered[in_time], order[in_time]
 
 
 @machine_code
 def surprises(
-    found: FoundTable, stamps_ns: NDArray[np.int64], table: TrackTable, parameters: Parameters
+    found: FoundTable, stamps_ns: NDArray[np.int64], parameters: Parameters
 ) -> tuple[FloatArray, FloatArray]:
     """What each detection of one object is, given those before.
 
     Args:
         found: [M], in order of time.
         stamps_ns: int64 [M].
-        table: [1] of zeros to work in.
         parameters: All of them.
 
     Returns:
         Log density of the pose; squared Mahalanobis distance of the place, with the noise that
         is expected; float64 [M] each, NaN for the first detection.
     """
-    num, p = len(found), parameters[0]
+    num, p, table = len(found), parameters[0], np.zeros(1, dtype=TRACK)
     log_density, place, offset = np.full(num, np.nan), np.full(num, np.nan), np.empty(3)
     write_birth(found[0], stamps_ns[0], table[0], p)
     for m in range(1, num):

@@ -22,9 +22,10 @@ from perception_stack.tracking.common.existence import faded, missed, remembered
 from perception_stack.tracking.common.rectangles import overlap as overlap_of
 from perception_stack.tracking.space.camera_view import CAMERA_SENSOR, CameraView, Rectangles
 from perception_stack.tracking.space.evidence import Passage, Step, is_kept, note_detection
+from perception_stack.tracking.space.filter import add_step
 from perception_stack.tracking.space.sight import write_seen_share
 from perception_stack.tracking.space.tracks import NUM_STATES, Tracks, TrackTable, copied
-from perception_stack.tracking.space.turns import cholesky, turned_quat, write_axes
+from perception_stack.tracking.space.turns import cholesky, write_axes
 
 View = tuple[FloatArray, FloatArray, FloatArray]
 """Rotation [3, 3] and translation [3] from the fixed frame to the camera; borders of the image
@@ -272,13 +273,7 @@ def _correct(
             moved[i] += gain[i] / variance * off
             for j in range(NUM_STATES):
                 t.covariance[i, j] -= gain[i] * gain[j] / variance
-    for i in range(3):
-        t.center_m[i] += moved[i]
-        t.acceleration_mps2[i] += moved[12 + i]
-    for i in range(6):
-        t.twist[i] += moved[6 + i]
-    x, y, z, w = turned_quat(t.quat_xyzw, moved[3:6])
-    t.quat_xyzw[0], t.quat_xyzw[1], t.quat_xyzw[2], t.quat_xyzw[3] = x, y, z, w
+    add_step(t, moved)
 
 
 @machine_code

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import Boxes3D, FloatArray
 from perception_stack.geometry.compiled import machine_code
 from perception_stack.journal import Journal, Reason
-from perception_stack.tracking.common.classes import spread
+from perception_stack.tracking.common.classes import columns_of
 from perception_stack.tracking.common.config import Parameters, Row
 from perception_stack.tracking.space.tracks import Rows
 from perception_stack.tracking.space.turns import cholesky, write_axes
@@ -72,7 +72,6 @@ def measurements_from_boxes(
         parameters: Of them the noise floors.
         journal: Told of the rows left out.
     """
-    probs = spread(boxes.class_probs, boxes.classes, vocabulary=vocabulary)
     # each layout in memory would be compiled for by itself, at the first frame that has it
     given = (
         _plain(boxes.center_m),
@@ -80,9 +79,10 @@ def measurements_from_boxes(
         _plain(boxes.size_lwh_m),
         _plain(boxes.covariance),
         _plain(boxes.score),
-        _plain(probs),
+        _plain(boxes.class_probs),
     )
-    order, table = prepared(given, np.empty(len(boxes), dtype=FOUND), parameters)
+    columns = columns_of(boxes.classes, vocabulary)
+    order, table, class_probs = prepared(given, columns, len(vocabulary), parameters)
     if len(order) < len(boxes):
         journal.count(
             Reason.NON_FINITE_BOXES,
@@ -92,7 +92,7 @@ def measurements_from_boxes(
         )
     return Measurements(
         table=table,
-        class_probs=probs.take(order, axis=0),
+        class_probs=class_probs,
         sensors=tuple([boxes.sensors[m] for m in order.tolist()]),
     )
 
@@ -105,26 +105,30 @@ def _plain(array: FloatArray) -> FloatArray:
 
 @machine_code
 def prepared(
-    given: Given, table: FoundTable, parameters: Parameters
-) -> tuple[NDArray[np.intp], FoundTable]:
+    given: Given, columns: NDArray[np.intp], num_classes: int, parameters: Parameters
+) -> tuple[NDArray[np.intp], FoundTable, FloatArray]:
     """What can be used of detections.
 
     Args:
         given: M detections.
-        table: [M] to work in.
+        columns: Of their classes in the vocabulary.
+        num_classes: V, of the vocabulary.
         parameters: Of them the noise floors.
 
     Returns:
-        Usable rows in an order that does not depend on how they came, int [<= M]; the table of
-        these rows in that order.
+        Usable rows in an order that does not depend on how they came, int [<= M]; these rows
+        in that order: their table, and class probabilities over the vocabulary, float64 [<= M, V].
     """
-    center, quat, size, covariance, score, probs = given
-    p = parameters[0]
+    center, quat, size, covariance, score, class_probs = given
+    p, table = parameters[0], np.empty(len(center), dtype=FOUND)
+    probs = np.zeros((len(center), num_classes))
     usable = np.empty(len(center), dtype=np.intp)
     num, factor = 0, np.empty((6, 6))
     for m in range(len(center)):
-        if _is_possible((center[m], quat[m], size[m], covariance[m], probs[m]), score[m]):
+        if _is_possible((center[m], quat[m], size[m], covariance[m], class_probs[m]), score[m]):
             f = table[m]
+            for c in range(len(columns)):
+                probs[m, columns[c]] = class_probs[m, c]
             f.score = score[m]
             f.yaw_variance_rad2 = covariance[m, 5, 5]
             for i in range(3):
@@ -141,7 +145,7 @@ def prepared(
     ordered = np.empty_like(table[:num])
     for k in range(num):
         ordered[k] = table[order[k]]
-    return order, ordered
+    return order, ordered, probs[order]
 
 
 @machine_code

@@ -20,6 +20,7 @@ from perception_stack.journal import Journal
 from perception_stack.tracking.common.classes import spread
 from perception_stack.tracking.common.config import Parameters
 from perception_stack.tracking.space.config import TrackerConfig, numbers
+from perception_stack.tracking.space.filter import add_step
 from perception_stack.tracking.space.history import Frame, Knowledge
 from perception_stack.tracking.space.listing import listed
 from perception_stack.tracking.space.motion import carry, predict, transition
@@ -29,7 +30,6 @@ from perception_stack.tracking.space.turns import (
     cholesky,
     swap_sides,
     turn_by_quarters,
-    turned_quat,
     write_turn_between,
 )
 
@@ -243,14 +243,7 @@ def move_back(
             missed[12 + i] = s.acceleration_mps2[i] - e.acceleration_mps2[i]
         for i in range(6):
             missed[6 + i] = s.twist[i] - e.twist[i]
-        step = gain @ missed
-        for i in range(3):
-            t.center_m[i] += step[i]
-            t.acceleration_mps2[i] += step[12 + i]
-        a, b, c, d = turned_quat(t.quat_xyzw, step[3:6])
-        t.quat_xyzw[0], t.quat_xyzw[1], t.quat_xyzw[2], t.quat_xyzw[3] = a, b, c, d
-        for i in range(6):
-            t.twist[i] += step[6 + i]
+        add_step(t, gain @ missed)
         t.covariance[:] += gain @ (s.covariance - e.covariance) @ gain.T
         for i in range(3):
             share = t.size_variance_m2[i] / e.size_variance_m2[i]

@@ -12,7 +12,7 @@ from perception_stack.errors import FrameMismatchError
 from perception_stack.journal import Journal, Reason
 from perception_stack.tracking.common.assignment import IntArray
 from perception_stack.tracking.common.classes import spread
-from perception_stack.tracking.common.config import starts_anew
+from perception_stack.tracking.common.left_out import starts_anew
 from perception_stack.tracking.space.association import associate
 from perception_stack.tracking.space.births import with_births
 from perception_stack.tracking.space.camera_view import (
@@ -23,7 +23,7 @@ from perception_stack.tracking.space.camera_view import (
 )
 from perception_stack.tracking.space.clock import Clock, set_to_detections
 from perception_stack.tracking.space.config import TrackerConfig, numbers
-from perception_stack.tracking.space.evidence import Passage, after_frame
+from perception_stack.tracking.space.evidence import Passage, after_boxes
 from perception_stack.tracking.space.history import Frame, History, Knowledge, Past
 from perception_stack.tracking.space.image_evidence import after_image
 from perception_stack.tracking.space.listing import listed
@@ -73,9 +73,8 @@ class Tracker:
         )
         sight = Sight(origin_m=np.ones(3), ahead=np.array([1.0, 0.0, 0.0]))
         trial = Tracker(config, Journal())
-        for stamp_ns, num in enumerate(
-            (1, 2, 0)
-        ):  # the second of two in one place is looked at more closely
+        # the second of two in one place is looked at more closely
+        for stamp_ns, num in enumerate((1, 2, 0)):
             trial.update(replace(two.rows(np.arange(num)), stamp_ns=stamp_ns), sight=sight)
         if config.image_topics:
             trial.update_image(trial_view(config.fixed_frame, stamp_ns=3))
@@ -253,7 +252,7 @@ class Tracker:
             parameters,
         )
         late_s = set_to_detections(tracks.table, found.table, chosen, clock.state, parameters)
-        after = after_frame(tracks, found, chosen, passage, parameters, sight=sight)
+        after = after_boxes(tracks, found, chosen, passage, parameters, sight=sight)
         return after, chosen, late_s
 
     def _learn_image(

@@ -12,7 +12,7 @@ from perception_stack.geometry.transforms import yaw_from_quat
 from perception_stack.journal import Journal
 from perception_stack.tracking.space.births import births
 from perception_stack.tracking.space.config import TrackerConfig, numbers
-from perception_stack.tracking.space.evidence import Passage, after_frame
+from perception_stack.tracking.space.evidence import Passage, after_boxes
 from perception_stack.tracking.space.measurements import Measurements, measurements_from_boxes
 from perception_stack.tracking.space.motion import carry_on, predict
 from perception_stack.tracking.space.tracks import Tracks, no_tracks
@@ -94,7 +94,7 @@ def test_update_is_that_of_the_textbook(make_boxes):
     tracks = predict(born(make_boxes((0, 0, 0), yaw_rad=0.2)), 0.1, PARAMETERS)
     detection = read(make_boxes((0.5, 0.3, 0.1), yaw_rad=0.3, sigma_m=0.3))
     passage = Passage(stamp_ns=0, dt_s=0.1, looked_s=0.1, vocabulary=VOCABULARY)
-    after = after_frame(tracks, detection, np.array([0]), passage, numbers(PRECISE))
+    after = after_boxes(tracks, detection, np.array([0]), passage, numbers(PRECISE))
 
     measure = np.hstack([np.eye(6), np.zeros((6, 9))])
     prior = tracks["covariance"][0]

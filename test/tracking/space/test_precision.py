@@ -8,7 +8,7 @@ from scipy.stats import multivariate_normal
 
 from perception_stack.journal import Journal
 from perception_stack.tracking.space.config import TrackerConfig, numbers
-from perception_stack.tracking.space.evidence import Passage, after_frame
+from perception_stack.tracking.space.evidence import Passage, after_boxes
 from perception_stack.tracking.space.measurements import measurements_from_boxes
 from perception_stack.tracking.space.motion import predict
 from perception_stack.tracking.space.precision import expected_scale2, forget, mixture
@@ -81,7 +81,7 @@ def moved_by_a_bad_detection(make_boxes, config: TrackerConfig) -> float:
     )
     passage = Passage(stamp_ns=3 * 10**9, dt_s=0.1, looked_s=0.1, vocabulary=known.vocabulary)
     tracks = predict(known.tracks, 0.1, parameters)
-    after = after_frame(tracks, bad, np.array([0]), passage, parameters)
+    after = after_boxes(tracks, bad, np.array([0]), passage, parameters)
     return float(after["center_m"][0, 1] - tracks["center_m"][0, 1])
 
 

@@ -6,7 +6,7 @@ import pytest
 from perception_stack.journal import Journal
 from perception_stack.tracking.space.births import births
 from perception_stack.tracking.space.config import TrackerConfig, numbers
-from perception_stack.tracking.space.evidence import Passage, after_frame
+from perception_stack.tracking.space.evidence import Passage, after_boxes
 from perception_stack.tracking.space.measurements import measurements_from_boxes
 from perception_stack.tracking.space.sight import Sight, write_seen_share
 from perception_stack.tracking.space.tracker import Tracker
@@ -98,6 +98,6 @@ def test_a_side_that_was_not_seen_moves_with_the_size(make_boxes):
     precise = numbers(TrackerConfig(precise_scale=1.0, outlier_scale=1.0))
     for sight, nearest in ((FROM_ORIGIN, True), (None, False)):
         passage = Passage(stamp_ns=0, dt_s=0.0, looked_s=0.0, vocabulary=VOCABULARY)
-        after = after_frame(tracks, short, np.array([0]), passage, precise, sight=sight)
+        after = after_boxes(tracks, short, np.array([0]), passage, precise, sight=sight)
         rear_m = after["center_m"][0, 0] - 0.5 * after["size_lwh_m"][0, 0]
         assert (abs(rear_m - 8.0) < 0.06) == nearest

@@ -201,11 +201,31 @@ def test_removal_above_confirmation_is_refused():
 
 def test_nothing_is_compiled_after_the_warm_up_however_the_arrays_lie(make_boxes):
     """Decoders give columns of wider tables, and arrays that may not be written to."""
-    from perception_stack.tracking.space.measurements import prepared
+    from perception_stack.tracking.space import (
+        association,
+        births,
+        clock,
+        evidence,
+        listing,
+        measurements,
+        motion,
+    )
 
+    loops = (
+        measurements.prepared,
+        clock.lengthened,
+        motion.moved,
+        association.associate,
+        clock.set_to_detections,
+        evidence.learn,
+        births.worth_a_track,
+        births.joined,
+        listing.columns,
+    )
     one = tracker()
     one.warm_up()
-    before = len(prepared.signatures)
+    before = [len(loop.signatures) for loop in loops]
+    assert min(before) > 0
     boxes = make_boxes((0, 0, 0), (10, 0, 0))
     names = ("center_m", "quat_xyzw", "size_lwh_m", "covariance", "score", "class_probs")
     strided = {}
@@ -218,4 +238,5 @@ def test_nothing_is_compiled_after_the_warm_up_however_the_arrays_lie(make_boxes
         array.flags.writeable = False
     one.update(replace(boxes, **strided))
     one.update(replace(boxes, stamp_ns=10**8, **frozen))
-    assert len(prepared.signatures) == before
+    one.predicted(1.0)
+    assert [len(loop.signatures) for loop in loops] == before
