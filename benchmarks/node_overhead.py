@@ -45,9 +45,9 @@ from perception_stack.ros.nodes.detector_node import DetectorNode
 from perception_stack.ros.nodes.fusion_node import FusionNode
 from perception_stack.ros.nodes.lidar_detector_node import LidarDetectorNode
 from perception_stack.ros.nodes.tracker_node import TrackerNode
-from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.sight import Sight
-from perception_stack.tracking.tracker import Tracker
+from perception_stack.tracking.space.config import TrackerConfig
+from perception_stack.tracking.space.sight import Sight
+from perception_stack.tracking.space.tracker import Tracker
 
 UP = np.array([0.0, 0.0, 1.0])
 MANIFEST = Path(__file__).resolve().parent.parent / "config" / "models" / "yolox_nano.yaml"

@@ -55,9 +55,9 @@ from perception_stack.io.kitti.tracks import TrackNumbers, tracks_in_image
 from perception_stack.journal import Journal
 from perception_stack.lidar.config import LidarDetectorConfig
 from perception_stack.lidar.detector import LidarDetector
-from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.sight import Sight
-from perception_stack.tracking.tracker import Tracker
+from perception_stack.tracking.space.config import TrackerConfig
+from perception_stack.tracking.space.sight import Sight
+from perception_stack.tracking.space.tracker import Tracker
 
 NAME = "0000"
 UP = np.array([0.0, 0.0, 1.0])

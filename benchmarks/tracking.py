@@ -42,8 +42,8 @@ from perception_stack.io.kitti.sequences import TrackingSequence, read_sequence
 from perception_stack.io.kitti.tracks import with_track_scores
 from perception_stack.journal import Journal
 from perception_stack.tools.track import Tracked, as_kitti, frames_of
-from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.tracker import Tracker
+from perception_stack.tracking.space.config import TrackerConfig
+from perception_stack.tracking.space.tracker import Tracker
 
 GROUPS = {
     "fit": ("0000", "0003", "0006", "0010", "0012"),

@@ -10,8 +10,8 @@ import numpy as np
 from perception_stack.datatypes import Boxes3D
 from perception_stack.geometry.transforms import quat_from_yaw
 from perception_stack.journal import Journal
-from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.tracker import Tracker
+from perception_stack.tracking.space.config import TrackerConfig
+from perception_stack.tracking.space.tracker import Tracker
 
 GROWTH = (10, 30, 100, 300, 1000)
 

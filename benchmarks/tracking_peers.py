@@ -30,8 +30,8 @@ from perception_stack.evaluation.kitti.evaluate import CLASSES, SequencePair, ev
 from perception_stack.geometry.boxes import transform_boxes
 from perception_stack.journal import Journal
 from perception_stack.tools.track import Tracked, as_kitti, frames_of
-from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.tracker import Tracker
+from perception_stack.tracking.space.config import TrackerConfig
+from perception_stack.tracking.space.tracker import Tracker
 
 _IOU = 0.25
 """Least overlap of a match of the MOTA that the best score is chosen by, as its authors do."""
@@ -94,7 +94,10 @@ def main() -> None:
     parser.add_argument("--ab3dmot", type=Path, required=True, help="checkout of the peer")
     parser.add_argument("--group", choices=GROUPS, default="anchors", help="which sequences")
     parser.add_argument("--repeats", type=int, default=3, help="timed runs")
-    parser.add_argument("--seeds", type=int, default=3, help="runs of each disturbance")
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each disturbance; 0: none")
+    parser.add_argument(
+        "--classes", nargs="+", choices=CLASSES, default=CLASSES, help="which ones"
+    )
     args = parser.parse_args()
 
     config = TrackerConfig.for_calibrated_scores()
@@ -102,7 +105,7 @@ def main() -> None:
     num_frames = sum(len(drive.sequence) for drive in drives)
     runs: dict[str, Run] = {"ours": ours, "AB3DMOT": theirs(ab3dmot.load(args.ab3dmot))}
     table: dict[str, dict] = {}
-    for kind in CLASSES:
+    for kind in args.classes:
         row = table[kind] = {}
         seconds: dict[str, list[float]] = {name: [] for name in runs}
         for repeat in range(args.repeats):
@@ -113,8 +116,13 @@ def main() -> None:
                     row[f"HOTA 3-D {name}"] = hota([pair for pair, _ in done], kind)
         for name in runs:
             row[f"frames/s {name}"] = num_frames / float(np.median(seconds[name]))
-        row["times faster"] = row["frames/s ours"] / row["frames/s AB3DMOT"]
-        for title, disturb in DISTURBANCES.items():
+        times = np.divide(seconds["AB3DMOT"], seconds["ours"])
+        row["times faster"], row["at least"], row["at most"] = (
+            np.median(times),
+            min(times),
+            max(times),
+        )
+        for title, disturb in DISTURBANCES.items() if args.seeds else ():
             for name, run in runs.items():
                 found = [
                     hota([run(d, _disturbed(d, disturb, seed), kind)[0] for d in drives], kind)

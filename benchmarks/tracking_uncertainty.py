@@ -23,27 +23,26 @@ import numpy as np
 from scipy.stats import chi2
 from tracking import GROUPS, Drive, read_drive
 
-from perception_stack.datatypes import FloatArray
+from perception_stack.datatypes import UNKNOWN, FloatArray
 from perception_stack.evaluation.kitti.evaluate import CLASSES
 from perception_stack.evaluation.matching import assign
 from perception_stack.geometry.boxes import transform_boxes
 from perception_stack.geometry.overlap import iou_3d
 from perception_stack.journal import Journal
 from perception_stack.tools.track import frames_of
-from perception_stack.tracking.association import associate
-from perception_stack.tracking.classification import likelihood
-from perception_stack.tracking.config import TrackerConfig, numbers
-from perception_stack.tracking.kernels.filter import take_size
-from perception_stack.tracking.kernels.precision import expected_scale2
-from perception_stack.tracking.measurements import measurements_from_boxes
-from perception_stack.tracking.motion import predict
-from perception_stack.tracking.tracker import Tracker
+from perception_stack.tracking.space.association import associate
+from perception_stack.tracking.space.config import TrackerConfig, numbers
+from perception_stack.tracking.space.filter import take_size
+from perception_stack.tracking.space.measurements import measurements_from_boxes
+from perception_stack.tracking.space.motion import predict
+from perception_stack.tracking.space.precision import expected_scale2
+from perception_stack.tracking.space.tracker import Tracker
 
 HORIZONS = (5, 10, 20)  # frames of 0.1 s
 _IS_TRUTH = 0.3  # overlap from which on a track is that of a label
 
 
-def innovations(tracker: Tracker, frame, config: TrackerConfig) -> list[tuple[str, float]]:
+def innovations(tracker: Tracker, frame, parameters: np.ndarray) -> list[tuple[str, float]]:
     """Class and NIS of what the next frame will tell of confirmed tracks."""
     known = tracker.known
     if known.stamp_ns is None or known.vocabulary != tuple(
@@ -51,21 +50,26 @@ def innovations(tracker: Tracker, frame, config: TrackerConfig) -> list[tuple[st
     ):
         return []
     found = measurements_from_boxes(
-        frame.seen, vocabulary=known.vocabulary, config=config, journal=Journal()
+        frame.seen, vocabulary=known.vocabulary, parameters=parameters, journal=Journal()
     )
     dt_s = (frame.seen.stamp_ns - known.stamp_ns) * 1e-9
     clock = known.clocks[frame.source].after(dt_s)
-    tracks = predict(known.tracks, known.step_s(dt_s + clock.ahead_s), config)
-    like = likelihood(tracks.class_probs, known.vocabulary, config)
-    chosen = associate(tracks, like, found, config, stamp_variance_s2=clock.variance_s2)
+    tracks = predict(known.tracks, known.step_s(dt_s + clock.ahead_s), parameters)
+    chosen = associate(
+        (tracks.table, tracks.class_probs),
+        (found.table, found.class_probs),
+        known.vocabulary.index(UNKNOWN),
+        clock.variance_s2,
+        parameters,
+    )
     result = []
     for n, m in enumerate(chosen):
         if m >= 0 and tracks["confirmed"][n] and tracks["num_detections"][n] > 2:
             track, detection = tracks.table[n].copy(), found.table[m]
-            _, place_m, _ = take_size(track, detection, frame.sight.origin_m, numbers(config))
+            _, place_m, _ = take_size(track, detection, frame.sight.origin_m, parameters[0])
             offset = place_m - track["center_m"]
             velocity_mps = tracks["twist"][n, :3]
-            scale2 = expected_scale2(tracks["level_probs"][n], numbers(config))
+            scale2 = expected_scale2(tracks["level_probs"][n], parameters[0])
             total = tracks["covariance"][n, :3, :3] + scale2 * found["noise"][m, :3, :3]
             total = total + clock.variance_s2 * np.outer(velocity_mps, velocity_mps)
             label = known.vocabulary[int(np.argmax(tracks.class_probs[n]))]
@@ -76,12 +80,13 @@ def innovations(tracker: Tracker, frame, config: TrackerConfig) -> list[tuple[st
 def measure(drive: Drive, config: TrackerConfig) -> tuple[dict, dict]:
     """NIS by class, and squared distances of predictions from the truth by class and horizon."""
     tracker, sequence = Tracker(config, Journal()), drive.sequence
+    parameters = numbers(config)
     nis, predicted = defaultdict(list), defaultdict(list)
     places: dict[tuple[int, int], FloatArray] = {}
     waiting = defaultdict(list)
     for index in range(len(sequence)):
         frame = next(frames_of(sequence, index))
-        for label, value in innovations(tracker, frame, config):
+        for label, value in innovations(tracker, frame, parameters):
             nis[label].append(value)
         objects = tracker.take(frame)
         labels = drive.labels.get(index)

@@ -18,8 +18,8 @@ from perception_stack.grasp.config import GraspPlannerConfig
 from perception_stack.lidar.config import LidarDetectorConfig
 from perception_stack.pillars.config import LidarNetworkConfig
 from perception_stack.pose.config import PoseEstimatorConfig, PoseTrackerConfig
-from perception_stack.tracking.config import TrackerConfig
 from perception_stack.tracking.image.config import ImageTrackerConfig
+from perception_stack.tracking.space.config import TrackerConfig
 from perception_stack.watch.collect.config import FrameCollectorConfig
 
 # set by launch for all nodes at once; the offline chain has no clock to choose

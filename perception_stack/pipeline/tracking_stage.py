@@ -15,11 +15,11 @@ from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.journal import Journal, Reason
 from perception_stack.pipeline.transform_queue import TransformQueue
-from perception_stack.tracking.camera_view import CameraView
-from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.history import Frame
-from perception_stack.tracking.sight import Sight
-from perception_stack.tracking.tracker import Tracker
+from perception_stack.tracking.space.camera_view import CameraView
+from perception_stack.tracking.space.config import TrackerConfig
+from perception_stack.tracking.space.history import Frame
+from perception_stack.tracking.space.sight import Sight
+from perception_stack.tracking.space.tracker import Tracker
 
 FUSED = "detections_3d"
 """Topic of what fusion makes."""

@@ -14,7 +14,7 @@ from perception_stack.msg import TrackedObjectArray
 from perception_stack.ros import conversions, qos
 from perception_stack.ros.markers import ObjectMarkers
 from perception_stack.ros.step_node import StepNode
-from perception_stack.tracking.obstacles import obstacle_points
+from perception_stack.tracking.space.obstacles import obstacle_points
 
 
 class ObjectOutputs:

@@ -25,12 +25,12 @@ from perception_stack.io.kitti.tracks import (
 from perception_stack.journal import Journal
 from perception_stack.tools.console import progress, say
 from perception_stack.tools.run import JOURNAL, chain_config, write_journal
-from perception_stack.tracking.camera_view import CameraView
-from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.history import Frame
-from perception_stack.tracking.sight import Sight
-from perception_stack.tracking.smoothing import FixedLagSmoother, smoothed
-from perception_stack.tracking.tracker import Tracker
+from perception_stack.tracking.space.camera_view import CameraView
+from perception_stack.tracking.space.config import TrackerConfig
+from perception_stack.tracking.space.history import Frame
+from perception_stack.tracking.space.sight import Sight
+from perception_stack.tracking.space.smoothing import FixedLagSmoother, smoothed
+from perception_stack.tracking.space.tracker import Tracker
 
 _HALF_VIEW_RAD = np.deg2rad(41.0)  # of KITTI's colour cameras
 

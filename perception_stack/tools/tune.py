@@ -23,8 +23,8 @@ from perception_stack.io.kitti.sequences import TrackingSequence, read_sequence,
 from perception_stack.journal import Journal
 from perception_stack.tools.console import progress, say, table
 from perception_stack.tools.track import as_kitti, tracked
-from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.fitting import (
+from perception_stack.tracking.space.config import TrackerConfig
+from perception_stack.tracking.space.fitting import (
     EXISTENCE,
     MOTION,
     Chain,

@@ -16,7 +16,7 @@ pytest.importorskip("numba")
 
 _USE = """
 import numba
-from perception_stack.tracking.kernels.existence import remembered_s
+from perception_stack.tracking.common.existence import remembered_s
 import numpy as np
 print(numba.config.CACHE_DIR)
 """

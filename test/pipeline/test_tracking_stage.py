@@ -14,7 +14,7 @@ from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.journal import Journal, Reason
 from perception_stack.pipeline.tracking_stage import TrackingStage
-from perception_stack.tracking.config import TrackerConfig
+from perception_stack.tracking.space.config import TrackerConfig
 
 STEP_NS = 100_000_000
 OPTICAL = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # body from optical
@@ -201,7 +201,7 @@ def test_sources_that_do_not_fit_are_refused(params: dict, text: str) -> None:
 
 
 def test_the_first_image_finds_everything_compiled() -> None:
-    from perception_stack.tracking.kernels.camera_view import learn_from_image
+    from perception_stack.tracking.space.image_evidence import learn_from_image
 
     one, _ = stage(image_topics=("rear/detections",), reorder_horizon_s=1.0)
     one.warm_up()

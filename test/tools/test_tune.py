@@ -10,8 +10,8 @@ import pytest
 
 from perception_stack.tools.main import main
 from perception_stack.tools.run import chain_config
-from perception_stack.tracking.config import TrackerConfig
-from perception_stack.tracking.fitting import EXISTENCE, MOTION
+from perception_stack.tracking.space.config import TrackerConfig
+from perception_stack.tracking.space.fitting import EXISTENCE, MOTION
 
 
 def copied(root: Path, name: str) -> None:

@@ -16,7 +16,7 @@ from perception_stack.ros import qos
 from perception_stack.ros.frames import FrameListener
 from perception_stack.ros.outputs import ObjectOutputs
 from perception_stack.ros.step_node import StepNode, arrival_ns, run
-from perception_stack.tracking.config import TrackerConfig
+from perception_stack.tracking.space.config import TrackerConfig
 
 _EXPIRE_PERIOD_S = 0.05
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from functools import cached_property
-
 import numpy as np
 
 from perception_stack.datatypes import Detections2D, TrackedBoxes2D, TrackState
 from perception_stack.errors import FrameMismatchError
 from perception_stack.journal import Journal, Reason
-from perception_stack.tracking.image.config import ImageTrackerConfig
-from perception_stack.tracking.image.kernels.state import (
+from perception_stack.tracking.common.left_out import count_unborn, starts_anew
+from perception_stack.tracking.image.config import ImageTrackerConfig, numbers
+from perception_stack.tracking.image.detections import Found, Instant, prepared
+from perception_stack.tracking.image.step import step
+from perception_stack.tracking.image.tracks import (
     CONFIRMED,
     DETECTIONS,
     SEEN_NS,
     SERIAL,
-    Found,
-    Instant,
-    Model,
+    Memory,
 )
-from perception_stack.tracking.image.memory import Memory
 
 
 class ImageTracker:
@@ -36,6 +33,7 @@ class ImageTracker:
 
     def __init__(self, config: ImageTrackerConfig, journal: Journal) -> None:
         self._config = config
+        self._parameters = numbers(config)
         self._journal = journal
         self.reset()
 
@@ -79,8 +77,15 @@ class ImageTracker:
                 "boxes to track", expected=str(memory.frame_id), received=detections.frame_id
             )
         if memory.stamp_ns is not None and stamp_ns <= memory.stamp_ns:
-            if not self._starts_anew(stamp_ns, memory.stamp_ns):
+            if not starts_anew(
+                stamp_ns,
+                memory.stamp_ns,
+                self._config,
+                self._journal,
+                num_objects=memory.num,
+            ):
                 return None
+            self.reset()
             memory = self._memory
         memory.frame_id = detections.frame_id
         config = self._config
@@ -90,8 +95,6 @@ class ImageTracker:
     def _advance(
         self, memory: Memory, detections: Detections2D, size_px: tuple[int, int]
     ) -> TrackedBoxes2D:
-        from perception_stack.tracking.image.kernels.step import step
-
         stamp_ns = detections.stamp_ns
         memory.make_room(len(detections), detections.labels)
         found = self._prepared(detections, memory.vocabulary)
@@ -104,10 +107,11 @@ class ImageTracker:
             height_px=float(size_px[1] or np.inf),
         )
         num, num_used, num_duplicates, listing = step(
-            memory.tracks, memory.num, found, instant, self._model
+            memory.tracks, memory.num, found, instant, self._parameters
         )
         memory.name_new(num, stamp_ns)
-        self._tell(len(found.score) - num_used - num_duplicates, num_duplicates, stamp_ns)
+        num_weak = len(found.score) - num_used - num_duplicates
+        count_unborn(num_weak, num_duplicates, self._config, self._journal, stamp_ns=stamp_ns)
         xyxy_px, score, class_probs, velocity_px, whole = listing
         state = np.full(len(score), TrackState.CONFIRMED, dtype=np.uint8)
         state[whole[:, SEEN_NS] < stamp_ns] = TrackState.COASTING
@@ -127,8 +131,6 @@ class ImageTracker:
         )
 
     def _prepared(self, detections: Detections2D, vocabulary: tuple[str, ...]) -> Found:
-        from perception_stack.tracking.image.kernels.detections import prepared
-
         label = np.array([vocabulary.index(one) for one in detections.labels], dtype=np.int64)
         found: Found = prepared(
             np.ascontiguousarray(detections.xyxy_px), np.ascontiguousarray(detections.score), label
@@ -141,39 +143,3 @@ class ImageTracker:
                 num=len(label) - len(found.score),
             )
         return found
-
-    @cached_property
-    def _model(self) -> Model:
-        from scipy.special import gammaincinv
-
-        names = {one.name for one in fields(self._config)}
-        values = {name: getattr(self._config, name) for name in Model._fields if name in names}
-        # chi-square, four degrees of freedom
-        return Model(gate=float(2 * gammaincinv(2, self._config.gate_probability)), **values)
-
-    def _tell(self, num_weak: int, num_duplicates: int, stamp_ns: int) -> None:
-        if num_duplicates:
-            self._journal.count(
-                Reason.DUPLICATE,
-                stamp_ns=stamp_ns,
-                detail=f"overlaps an object by more than {self._config.duplicate_overlap}",
-                num=num_duplicates,
-            )
-        if num_weak:
-            self._journal.count(
-                Reason.BELOW_THRESHOLD,
-                stamp_ns=stamp_ns,
-                detail=f"score below {self._config.strong_score} and no object there",
-                num=num_weak,
-            )
-
-    def _starts_anew(self, stamp_ns: int, newest_ns: int) -> bool:
-        back_s = (newest_ns - stamp_ns) * 1e-9
-        if back_s > self._config.reset_s:
-            detail = f"back by {back_s:.3f} s; {self._memory.num} objects forgotten"
-            self._journal.count(Reason.STAMP_JUMP, stamp_ns=stamp_ns, detail=detail)
-            self.reset()
-            return True
-        detail = f"{back_s * 1e3:.1f} ms before the newest frame"
-        self._journal.count(Reason.STALE_STAMP, stamp_ns=stamp_ns, detail=detail)
-        return False

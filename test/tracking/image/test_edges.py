@@ -8,20 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
-from perception_stack.tracking.image.config import ImageTrackerConfig
-from perception_stack.tracking.image.kernels.boxes import write_edges
-from perception_stack.tracking.image.kernels.edges import (
+from perception_stack.tracking.common.rectangles import overlap
+from perception_stack.tracking.image.config import ImageTrackerConfig, numbers
+from perception_stack.tracking.image.detections import Instant
+from perception_stack.tracking.image.edges import (
     correct,
     log_likelihood,
+    write_edges,
+    write_first,
     write_innovation,
 )
-from perception_stack.tracking.image.kernels.rows import write_birth
-from perception_stack.tracking.image.kernels.state import LEVELS, Instant
-from perception_stack.tracking.image.memory import Memory
-from perception_stack.tracking.image.tracker import ImageTracker
-from perception_stack.tracking.kernels.rectangles import overlap
+from perception_stack.tracking.image.tracks import LEVELS
 
-_MODEL = ImageTracker(ImageTrackerConfig(), None)._model
+(_P,) = numbers(ImageTrackerConfig())
 _NOWHERE = Instant(stamp_ns=0, dt_s=0.1, serial=0, width_px=np.inf, height_px=np.inf)
 _SMALL = Instant(stamp_ns=0, dt_s=0.1, serial=0, width_px=640.0, height_px=480.0)
 
@@ -67,8 +66,8 @@ def test_likelihood_is_a_mixture_of_normal_densities():
     state, covariance = some_track()
     innovation = innovation_of(state, covariance, [290.0, 161.0, 323.0, 243.0])
     probs, posterior = np.array([0.4, 0.3, 0.1, 0.1, 0.1]), np.empty(LEVELS)
-    log_like, squared = log_likelihood(innovation, 0.4, probs, _MODEL, posterior)
-    noises = 0.4 * _MODEL.noise_ratio ** np.arange(LEVELS)
+    log_like, squared = log_likelihood(innovation, 0.4, probs, _P, posterior)
+    noises = 0.4 * _P["noise_ratio"] ** np.arange(LEVELS)
     densities = [
         multivariate_normal.pdf(innovation[1], cov=innovation[2] + noise**2 * np.eye(4))
         for noise in noises
@@ -102,16 +101,14 @@ def test_a_new_thing_is_as_uncertain_as_its_edges(width, height, cut_right, cut_
     found[[1, 3]] -= 0.0 if cut_bottom else 50.0
     if found[0] < 5 or found[1] < 5:
         return
-    memory = Memory()
-    memory.make_room(1, ("car",))
-    write_birth(memory.tracks, 0, found, _SMALL, _MODEL)
-    state, covariance = memory.tracks.state[0], memory.tracks.covariance[0]
+    state, covariance = np.empty(7), np.empty((7, 7))
+    write_first(state, covariance, found, _SMALL, _P)
     edges = np.empty(4)
     write_edges(state, edges)
     np.testing.assert_allclose(edges, found, rtol=1e-9)
     rows = innovation_of(state, covariance, found)[0]
     side = max(width, height)
-    clear, cut = _MODEL.edge_noise * _MODEL.noise_ratio * side, 0.3 * side
+    clear, cut = _P["edge_noise"] * _P["noise_ratio"] * side, 0.3 * side
     sigma = [clear, clear, cut if cut_right else clear, cut if cut_bottom else clear]
     np.testing.assert_allclose(rows @ covariance @ rows.T, np.diag(np.square(sigma)), atol=1e-6)
     assert np.linalg.eigvalsh(covariance)[0] > -1e-9

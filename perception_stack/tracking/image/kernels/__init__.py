@@ -1,1 +1,0 @@
-"""Loops in machine code; compiled when first called, imported only then."""
