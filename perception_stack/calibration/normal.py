@@ -116,7 +116,7 @@ class Stack:
         now = start
         for _ in range(_SCALE_STEPS):
             weights = (TAIL + self.dim) / (TAIL + square / now**2)
-            was, now = now, float(np.sqrt(np.mean(weights * square) / self.dim))
+            was, now = now, float(np.sqrt(weights @ square / (self.dim * len(square))))
             now = max(now, 1e-9 * start, 1e-12)
             if abs(was - now) < 0.1 * STEP_SIGMAS * now:
                 break
@@ -138,15 +138,15 @@ class Normal:
     def step(self, damping: float) -> tuple[FloatArray, FloatArray, float]:
         """Damped step, shared [P] and private [B, Q], and how far it goes down."""
         p = self._split
-        diagonal = np.einsum("bii->bi", self._matrix)
-        damped = self._matrix + damping * diagonal[:, :, None] * np.eye(diagonal.shape[1])
-        back = _solve_positive(
+        damped = self._matrix.copy()
+        np.einsum("bii->bi", damped)[:] *= 1 + damping
+        back = solve_positive(
             damped[:, p:, p:],
             np.concatenate([damped[:, p:, :p], self._slope[:, p:, None]], axis=2),
         )
         reduced = (damped[:, :p, :p] - damped[:, :p, p:] @ back[..., :p]).sum(axis=0)
         slope = (self._slope[:, :p] - (damped[:, :p, p:] @ back[..., p:])[..., 0]).sum(axis=0)
-        shared = -_solve_positive(reduced, slope[:, None])[:, 0]
+        shared = -solve_positive(reduced, slope[:, None])[:, 0]
         private = -(back[..., -1] + back[..., :-1] @ shared)
         gain = -float(
             self._slope[:, :p].sum(axis=0) @ shared + (self._slope[:, p:] * private).sum()
@@ -163,7 +163,7 @@ class Normal:
         return information, scores, own
 
 
-def _solve_positive(matrix: FloatArray, right: FloatArray) -> FloatArray:
+def solve_positive(matrix: FloatArray, right: FloatArray) -> FloatArray:
     """Solutions of positive definite systems [..., N, N], scaled so that units do not matter."""
     scale = np.sqrt(np.maximum(np.einsum("...ii->...i", matrix), 1e-300))[..., None]
     scaled = matrix / (scale * np.swapaxes(scale, -1, -2))

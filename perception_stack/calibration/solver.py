@@ -29,6 +29,7 @@ from perception_stack.calibration.normal import (
     Normal,
     Stack,
     inverse,
+    solve_positive,
     whitening,
 )
 from perception_stack.datatypes import FloatArray
@@ -47,6 +48,7 @@ __all__ = [
     "in_words",
     "inverse",
     "solve",
+    "solve_positive",
     "weak_directions",
 ]
 
@@ -280,11 +282,16 @@ def held_out_residuals(fit: Fit[StateT]) -> list[FloatArray]:
 
     Returns:
         float64 [N, D] of each block, in the order of its measurements.
+
+    Raises:
+        CalibrationError: one block alone fixes a parameter.
     """
     stack, p = fit.stack, fit.stack.num_shared
     ones = stack.weights(1.0, robust=False)
     information, scores, _ = Normal(stack, ones).reduced()
     without = information.sum(axis=0) - information
+    if not (np.einsum("bii->bi", without) > 0).all():  # but for rounding
+        raise CalibrationError("one of the views alone fixes a parameter; take more views")
     step = np.einsum("bpq,bq->bp", inverse(without), scores)
     shared, private = stack.jacobian[..., :p], stack.jacobian[..., p:]
     moved = stack.residuals + np.einsum("bndp,bp->bnd", shared, step)

@@ -21,6 +21,7 @@ NUM_COEFFICIENTS = {
     "equidistant": (4,),
 }
 _UNDISTORT_ITERATIONS = 20
+_NO_BEND = (0.0,) * 4
 _NEAREST_DEPTH_M = 1e-6
 
 
@@ -154,7 +155,7 @@ class CameraModel:
             bent = theta * (1 + square * (k1 + square * (k2 + square * (k3 + square * k4))))
             scale = np.where(radius > 1e-12, bent / np.maximum(radius, 1e-12), 1.0)
             return xy * scale[:, None]
-        k1, k2, p1, p2, k3, k4, k5, k6 = np.pad(self.distortion, (0, 8 - len(self.distortion)))
+        k1, k2, p1, p2, k3, k4, k5, k6 = (*self.distortion, *_NO_BEND)[:8]
         x, y = xy.T
         r2 = x * x + y * y
         radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))

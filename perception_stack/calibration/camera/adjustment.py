@@ -230,7 +230,7 @@ def _right(errors: list[FloatArray], kept: NDArray[np.intp]) -> list[NDArray[np.
 
 
 def _rms(errors_px: FloatArray) -> float:
-    return float(np.sqrt(np.mean(errors_px**2)))
+    return float(np.sqrt(errors_px @ errors_px / len(errors_px)))
 
 
 def _only(view: View, right: NDArray[np.bool_]) -> View:
@@ -258,7 +258,7 @@ def _reasons(errors: list[FloatArray], right: list[NDArray[np.bool_]]) -> dict[i
             for one, keep in zip(errors, right, strict=True)
         ]
     )
-    wrong = np.array([1 - keep.mean() for keep in right])
+    wrong = np.array([1 - np.count_nonzero(keep) / len(keep) for keep in right])
     fine = wrong <= _WRONG_SHARE
     level = np.log(np.maximum(size[fine], _FINEST_PX / _LEAST_EXCESS))
     middle = float(np.median(level)) if fine.any() else 0.0

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from perception_stack.calibration.camera.adjustment import Adjustment
 from perception_stack.calibration.camera.bundle import RigState
@@ -53,7 +52,7 @@ class CameraJudgement:
         grid_px: float64 [G, 2], pixels all over the image.
         std_px: float64 [G], how well each is known; infinite where the model says nothing, NaN
             where a fisheye looks aside or back.
-        seen: bool [G], as far from the centre boards were seen.
+        change: float64 [G, 2, P], how each moves with the parameters, see :func:`sensitivity`.
     """
 
     verdict: Verdict
@@ -62,7 +61,7 @@ class CameraJudgement:
     coverage: dict[str, float]
     grid_px: FloatArray
     std_px: FloatArray
-    seen: NDArray[np.bool_]
+    change: FloatArray
 
 
 def judge_camera(
@@ -125,7 +124,7 @@ def judge_camera(
         },
         grid_px=grid_px,
         std_px=std_px,
-        seen=inside,
+        change=change,
     )
 
 
@@ -163,11 +162,11 @@ def advise(
     *,
     sigma_px: float,
     size_px: tuple[int, int],
-    seen: NDArray[np.bool_],
+    change: FloatArray,
 ) -> tuple[str, ...]:
     """The next views to take, a sentence each."""
     found = next_views(
-        lens, params, covariance, board, sigma_px=sigma_px, size_px=size_px, seen=seen
+        lens, params, covariance, board, sigma_px=sigma_px, size_px=size_px, change=change
     )
     return tuple(
         f"{one.text} It would take away {100 * one.gain:.0f} % of the variance." for one in found

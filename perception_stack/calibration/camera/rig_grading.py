@@ -144,7 +144,7 @@ def grade_rig(
                 board,
                 sigma_px=effective_sigma_px(fit.sigma, fit.inflation),
                 size_px=(cameras[loosest].width_px, cameras[loosest].height_px),
-                seen=judgements[loosest].seen,
+                change=judgements[loosest].change,
             ),
         )
     flips = [f"'{camera}' had read '{name}' turned; it was put right." for name, camera in turned]

@@ -16,7 +16,12 @@ from numpy.typing import NDArray
 from perception_stack.calibration.camera.bundle import RigProblem, RigState
 from perception_stack.calibration.camera.lens import Lens
 from perception_stack.calibration.rotations import exp
-from perception_stack.calibration.solver import block_information, in_words, inverse
+from perception_stack.calibration.solver import (
+    block_information,
+    in_words,
+    inverse,
+    solve_positive,
+)
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.board import Board
@@ -133,7 +138,7 @@ def next_views(
     *,
     sigma_px: float,
     size_px: tuple[int, int],
-    seen: NDArray[np.bool_],
+    change: FloatArray,
     num: int = 2,
 ) -> list[Advice]:
     """The views that would lessen the uncertainty over the image most, one after the other.
@@ -145,7 +150,7 @@ def next_views(
         board: What will be held up.
         sigma_px: Error of a point, with what makes views disagree.
         size_px: Width and height of the image.
-        seen: bool [G], where on :func:`image_grid` boards were seen.
+        change: float64 [G, 2, P], of :func:`image_grid`, from :func:`sensitivity`.
         num: How many to tell.
     """
     texts, sightings, candidates = _candidates(lens, params, board, size_px)
@@ -153,14 +158,13 @@ def next_views(
         return []
     problem = RigProblem([lens], [[one] for one in sightings], board.points_m)
     gains = block_information(problem.linearise(candidates)) / sigma_px**2
-    change = sensitivity(lens, params, image_grid(*size_px).reshape(-1, 2), seen)
     change = change[np.isfinite(change).all(axis=(1, 2))].reshape(-1, len(params))
     weight = change.T @ change
     known = inverse(covariance)
     found = []
     before = float(np.sum(weight * covariance))
     for _ in range(num):
-        after = np.einsum("pq,cpq->c", weight, inverse(known + gains))
+        after = np.trace(solve_positive(known + gains, weight), axis1=1, axis2=2)
         best = int(np.argmin(after))
         found.append(Advice(text=texts[best], gain=1 - float(after[best]) / before))
         known = known + gains[best]
