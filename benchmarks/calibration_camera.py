@@ -34,8 +34,8 @@ from perception_stack.calibration.camera.lens import EQUIDISTANT, PLUMB_BOB, RAT
 from perception_stack.calibration.camera.rig import calibrate_rig
 from perception_stack.calibration.camera.rig_grading import CameraOnRig
 from perception_stack.calibration.camera.start import plane_poses
-from perception_stack.calibration.rotations import exp
-from perception_stack.calibration.solver import solve
+from perception_stack.calibration.estimation.rotations import exp
+from perception_stack.calibration.estimation.solver import solve
 from perception_stack.calibration.targets.detection import Sighting, find_board
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError

@@ -125,7 +125,7 @@ def parameters_of(
     transform: RigidTransform, covariance: FloatArray, limits: Limits
 ) -> tuple[Parameter, ...]:
     """x, y, z and the rotation vector, each with its standard deviation."""
-    from perception_stack.calibration.rotations import log
+    from perception_stack.calibration.estimation.rotations import log
 
     values = np.concatenate([transform.translation_m, log(transform.rotation)])
     source, target = transform.source, transform.target

@@ -14,6 +14,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from perception_stack.calibration.estimation.solver import NumericProblem, solve
 from perception_stack.calibration.grade import (
     Grade,
     Observation,
@@ -22,7 +23,6 @@ from perception_stack.calibration.grade import (
     ResidualSummary,
     Verdict,
 )
-from perception_stack.calibration.solver import NumericProblem, solve
 from perception_stack.datatypes import FloatArray, check_shape
 from perception_stack.errors import CalibrationError
 

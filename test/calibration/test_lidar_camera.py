@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from perception_stack.calibration.estimation.rotations import exp, log
 from perception_stack.calibration.grade import Verdict
 from perception_stack.calibration.lidar_camera.boards import (
     corners_of,
@@ -15,7 +16,6 @@ from perception_stack.calibration.lidar_camera.boards import (
     turns_of,
 )
 from perception_stack.calibration.lidar_camera.calibrate import LidarCamera, calibrate_lidar_camera
-from perception_stack.calibration.rotations import exp, log
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.board_poses import read_board_poses

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from perception_stack.calibration.solver import (
+from perception_stack.calibration.estimation.solver import (
     Block,
     NumericProblem,
     inverse,

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from perception_stack.calibration.alignment.image_edges import ImageEdges
 from perception_stack.calibration.alignment.scan_edges import NUM_KINDS, ScanEdges
 from perception_stack.calibration.alignment.view import View
-from perception_stack.calibration.rotations import cross_matrix, exp
+from perception_stack.calibration.estimation.rotations import cross_matrix, exp
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import compiled
 from perception_stack.geometry.transforms import RigidTransform

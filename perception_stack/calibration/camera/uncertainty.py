@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from perception_stack.calibration.camera.bundle import RigProblem, RigState
 from perception_stack.calibration.camera.lens import Lens
-from perception_stack.calibration.rotations import exp
-from perception_stack.calibration.solver import (
+from perception_stack.calibration.estimation.rotations import exp
+from perception_stack.calibration.estimation.solver import (
     block_information,
     in_words,
     inverse,

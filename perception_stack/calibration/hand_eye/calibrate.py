@@ -15,6 +15,12 @@ from enum import Enum
 
 import numpy as np
 
+from perception_stack.calibration.estimation.whitened import (
+    Noise,
+    WhitenedFit,
+    fit_whitened,
+    refit,
+)
 from perception_stack.calibration.extrinsic import (
     Limits,
     direction_of,
@@ -36,7 +42,6 @@ from perception_stack.calibration.hand_eye.offset import likely_offsets_s
 from perception_stack.calibration.hand_eye.pairs import Poses
 from perception_stack.calibration.hand_eye.problem import LEAST_POSES, Paired, Problem
 from perception_stack.calibration.hand_eye.start import first_answer
-from perception_stack.calibration.whitened import Noise, WhitenedFit, fit_whitened, refit
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.pose_stream import PoseStream

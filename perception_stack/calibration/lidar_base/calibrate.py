@@ -13,6 +13,8 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from perception_stack.calibration.estimation.rotations import corrected, cross_matrix
+from perception_stack.calibration.estimation.solver import Block, Fit, solve
 from perception_stack.calibration.extrinsic import (
     UNKNOWN_VARIANCE,
     Limits,
@@ -30,8 +32,6 @@ from perception_stack.calibration.grade import (
     ResidualSummary,
     Verdict,
 )
-from perception_stack.calibration.rotations import corrected, cross_matrix
-from perception_stack.calibration.solver import Block, Fit, solve
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.transforms import RigidTransform

@@ -3,7 +3,7 @@
 Each board is one observation of six numbers: how far the camera's board, taken to the LiDAR, lies
 from the LiDAR's, along its sides and across, and by which turns. Turns are weighed as if corners
 had independent errors of one size: a board of twice the size shows them twice as well. How large
-errors are is found from the data (:mod:`perception_stack.calibration.whitened`).
+errors are is found from the data (:mod:`perception_stack.calibration.estimation.whitened`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,14 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from perception_stack.calibration.estimation.rotations import corrected, log
+from perception_stack.calibration.estimation.whitened import (
+    Noise,
+    WhitenedFit,
+    fit_whitened,
+    numeric,
+    refit,
+)
 from perception_stack.calibration.extrinsic import (
     Limits,
     direction_of,
@@ -32,14 +40,6 @@ from perception_stack.calibration.lidar_camera.boards import (
 )
 from perception_stack.calibration.lidar_camera.next_view import coverage_of, next_view
 from perception_stack.calibration.lidar_camera.start import first_answer
-from perception_stack.calibration.rotations import corrected, log
-from perception_stack.calibration.whitened import (
-    Noise,
-    WhitenedFit,
-    fit_whitened,
-    numeric,
-    refit,
-)
 from perception_stack.datatypes import FloatArray, check_rows
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.transforms import RigidTransform

@@ -7,6 +7,8 @@ from datetime import datetime
 
 import numpy as np
 
+from perception_stack.calibration.estimation.rotations import cross_matrix
+from perception_stack.calibration.estimation.solver import Fit, inverse
 from perception_stack.calibration.extrinsic import (
     Limits,
     Weakness,
@@ -21,8 +23,6 @@ from perception_stack.calibration.extrinsic import (
 )
 from perception_stack.calibration.grade import Grade, Observation, Provenance, ResidualSummary
 from perception_stack.calibration.lidar_lidar.register import Matches, fit_matches, register
-from perception_stack.calibration.rotations import cross_matrix
-from perception_stack.calibration.solver import Fit, inverse
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.transforms import RigidTransform

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from perception_stack.calibration.estimation.rotations import corrected, cross_matrix, exp
+from perception_stack.calibration.estimation.solver import Block, Fit, solve
 from perception_stack.calibration.lidar_lidar.patches import Patches, patches_of, thinned
-from perception_stack.calibration.rotations import corrected, cross_matrix, exp
-from perception_stack.calibration.solver import Block, Fit, solve
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.transforms import RigidTransform

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.solver import TAIL, Block, Fit, inverse, solve
+from perception_stack.calibration.estimation.solver import TAIL, Block, Fit, inverse, solve
 from perception_stack.datatypes import FloatArray
 
 Model = Callable[[FloatArray], tuple[FloatArray, FloatArray]]

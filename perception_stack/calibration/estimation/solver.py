@@ -22,7 +22,7 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from perception_stack.calibration.normal import (
+from perception_stack.calibration.estimation.normal_equations import (
     STEP_SIGMAS,
     TAIL,
     Block,
