@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from perception_stack.calibration.estimation.rotations import exp, log
-from perception_stack.calibration.grade import Grade, Verdict
+from perception_stack.calibration.grading.grade import Grade, Verdict
 from perception_stack.calibration.hand_eye.calibrate import HandEye, Setup, calibrate_hand_eye
 from perception_stack.calibration.lidar_base.calibrate import calibrate_lidar_base
 from perception_stack.calibration.lidar_camera.boards import poses_of_corners

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.calibration.estimation.solver import NumericProblem, solve
-from perception_stack.calibration.grade import (
+from perception_stack.calibration.grading.grade import (
     Grade,
     Observation,
     Parameter,

@@ -12,7 +12,7 @@ from perception_stack.calibration.camera.intrinsics import CameraCalibration, ca
 from perception_stack.calibration.camera.lens import LENSES
 from perception_stack.calibration.camera.selection import Answer, ViewCollector
 from perception_stack.calibration.config import CalibrationConfig
-from perception_stack.calibration.report import write_grade
+from perception_stack.calibration.grading.report import write_grade
 from perception_stack.calibration.targets.detection import Sighting, find_board
 from perception_stack.datatypes import ColorImage
 from perception_stack.errors import CalibrationError

@@ -16,7 +16,7 @@ from perception_stack.calibration.alignment.score import EdgeFrame, Score, moved
 from perception_stack.calibration.alignment.search import climb, wrong_places
 from perception_stack.calibration.alignment.view import Lens, directions
 from perception_stack.calibration.estimation.rotations import covariance_of_inverse
-from perception_stack.calibration.grade import Verdict
+from perception_stack.calibration.grading.grade import Verdict
 from perception_stack.datatypes import ColorImage, PointCloud
 from perception_stack.errors import CalibrationError, FrameMismatchError
 from perception_stack.geometry.camera import CameraModel

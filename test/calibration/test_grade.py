@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from perception_stack.calibration.grade import (
+from perception_stack.calibration.grading.grade import (
     Grade,
     Observation,
     Parameter,
@@ -16,7 +16,7 @@ from perception_stack.calibration.grade import (
     ResidualSummary,
     Verdict,
 )
-from perception_stack.calibration.report import render_grade, write_grade
+from perception_stack.calibration.grading.report import render_grade, write_grade
 from perception_stack.errors import ShapeError
 from perception_stack.report.page import Picture, Section
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from perception_stack.calibration.estimation.rotations import exp, log
-from perception_stack.calibration.grade import Verdict
+from perception_stack.calibration.grading.grade import Verdict
 from perception_stack.calibration.lidar_camera.boards import (
     corners_of,
     poses_of_corners,

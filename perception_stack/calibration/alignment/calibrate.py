@@ -15,7 +15,7 @@ from perception_stack.calibration.alignment.score import EdgeFrame, Score
 from perception_stack.calibration.alignment.search import BLURS_RAD, Found, refit, search
 from perception_stack.calibration.alignment.verdict import grade
 from perception_stack.calibration.alignment.view import Lens
-from perception_stack.calibration.grade import Grade, Provenance
+from perception_stack.calibration.grading.grade import Grade, Provenance
 from perception_stack.datatypes import ColorImage, FloatArray, PointCloud
 from perception_stack.errors import CalibrationError, FrameMismatchError
 from perception_stack.geometry.camera import CameraModel

@@ -8,7 +8,7 @@ import numpy as np
 
 from perception_stack.calibration.alignment.score import Resample, Score
 from perception_stack.calibration.alignment.search import Found, climb
-from perception_stack.calibration.grade import (
+from perception_stack.calibration.grading.grade import (
     Grade,
     Observation,
     Parameter,

@@ -18,7 +18,12 @@ from perception_stack.calibration.camera.uncertainty import (
     pixel_std,
     sensitivity,
 )
-from perception_stack.calibration.grade import Observation, Parameter, ResidualSummary, Verdict
+from perception_stack.calibration.grading.grade import (
+    Observation,
+    Parameter,
+    ResidualSummary,
+    Verdict,
+)
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.board import Board

@@ -30,7 +30,7 @@ from perception_stack.calibration.camera.lens import LENSES, PLUMB_BOB, RATIONAL
 from perception_stack.calibration.camera.start import plane_poses, start_params
 from perception_stack.calibration.camera.uncertainty import image_grid
 from perception_stack.calibration.estimation.solver import TAIL, held_out_residuals
-from perception_stack.calibration.grade import Grade, Observation, Provenance, Verdict
+from perception_stack.calibration.grading.grade import Grade, Observation, Provenance, Verdict
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError

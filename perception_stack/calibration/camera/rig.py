@@ -22,7 +22,7 @@ from perception_stack.calibration.camera.rig_grading import (
 from perception_stack.calibration.camera.rig_views import AlignedViews, aligned_views, view_name
 from perception_stack.calibration.estimation.rotations import covariance_of_inverse
 from perception_stack.calibration.estimation.solver import held_out_residuals
-from perception_stack.calibration.grade import Grade, Observation, Provenance
+from perception_stack.calibration.grading.grade import Grade, Observation, Provenance
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError

@@ -18,7 +18,7 @@ from perception_stack.calibration.camera.grading import (
     worst,
 )
 from perception_stack.calibration.camera.lens import Lens
-from perception_stack.calibration.grade import (
+from perception_stack.calibration.grading.grade import (
     Grade,
     Observation,
     Parameter,

@@ -15,7 +15,7 @@ from perception_stack.calibration.camera.alignment import (
     spanning_tree,
 )
 from perception_stack.calibration.camera.intrinsics import CameraCalibration
-from perception_stack.calibration.grade import Observation
+from perception_stack.calibration.grading.grade import Observation
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.board import Board

@@ -21,7 +21,14 @@ from perception_stack.calibration.estimation.whitened import (
     fit_whitened,
     refit,
 )
-from perception_stack.calibration.extrinsic import (
+from perception_stack.calibration.grading.grade import (
+    Grade,
+    Observation,
+    Parameter,
+    Provenance,
+    ResidualSummary,
+)
+from perception_stack.calibration.grading.transform import (
     Limits,
     direction_of,
     few_blocks_factor,
@@ -29,13 +36,6 @@ from perception_stack.calibration.extrinsic import (
     parameters_of,
     weaknesses_of,
     without_knowledge_of,
-)
-from perception_stack.calibration.grade import (
-    Grade,
-    Observation,
-    Parameter,
-    Provenance,
-    ResidualSummary,
 )
 from perception_stack.calibration.hand_eye.motion import motion_of
 from perception_stack.calibration.hand_eye.offset import likely_offsets_s

@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from perception_stack.calibration.estimation.rotations import corrected, cross_matrix
 from perception_stack.calibration.estimation.solver import Block, Fit, solve
-from perception_stack.calibration.extrinsic import (
+from perception_stack.calibration.grading.grade import (
+    Grade,
+    Observation,
+    Provenance,
+    ResidualSummary,
+    Verdict,
+)
+from perception_stack.calibration.grading.transform import (
     UNKNOWN_VARIANCE,
     Limits,
     direction_of,
@@ -24,13 +31,6 @@ from perception_stack.calibration.extrinsic import (
     parameters_of,
     with_shared_error,
     worse,
-)
-from perception_stack.calibration.grade import (
-    Grade,
-    Observation,
-    Provenance,
-    ResidualSummary,
-    Verdict,
 )
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError

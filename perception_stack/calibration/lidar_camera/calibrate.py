@@ -23,7 +23,13 @@ from perception_stack.calibration.estimation.whitened import (
     numeric,
     refit,
 )
-from perception_stack.calibration.extrinsic import (
+from perception_stack.calibration.grading.grade import (
+    Grade,
+    Observation,
+    Provenance,
+    ResidualSummary,
+)
+from perception_stack.calibration.grading.transform import (
     Limits,
     direction_of,
     few_blocks_factor,
@@ -31,7 +37,6 @@ from perception_stack.calibration.extrinsic import (
     parameters_of,
     weaknesses_of,
 )
-from perception_stack.calibration.grade import Grade, Observation, Provenance, ResidualSummary
 from perception_stack.calibration.lidar_camera.boards import (
     BoardPoses,
     facing,

@@ -9,7 +9,13 @@ import numpy as np
 
 from perception_stack.calibration.estimation.rotations import cross_matrix
 from perception_stack.calibration.estimation.solver import Fit, inverse
-from perception_stack.calibration.extrinsic import (
+from perception_stack.calibration.grading.grade import (
+    Grade,
+    Observation,
+    Provenance,
+    ResidualSummary,
+)
+from perception_stack.calibration.grading.transform import (
     Limits,
     Weakness,
     direction_of,
@@ -21,7 +27,6 @@ from perception_stack.calibration.extrinsic import (
     with_shared_error,
     without_knowledge_of,
 )
-from perception_stack.calibration.grade import Grade, Observation, Provenance, ResidualSummary
 from perception_stack.calibration.lidar_lidar.register import Matches, fit_matches, register
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError

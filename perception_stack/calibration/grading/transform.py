@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.grade import Grade, Parameter, Verdict
+from perception_stack.calibration.grading.grade import Grade, Parameter, Verdict
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.transforms import RigidTransform
 
