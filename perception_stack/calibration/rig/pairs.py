@@ -23,7 +23,7 @@ _TIMES, _LEAST, _MOST = 6.0, 0.1, 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class BoardPoses:
+class SeenBoards:
     """Boards as one camera sees them.
 
     Attributes:
@@ -56,7 +56,7 @@ class PairAlignment:
     agrees: NDArray[np.bool_]
 
 
-def align_pair(first: BoardPoses, second: BoardPoses, board: Board) -> PairAlignment:
+def align_pair(first: SeenBoards, second: SeenBoards, board: Board) -> PairAlignment:
     """The pose that most views agree on; both must have seen at least one view."""
     view, mine, theirs = np.intersect1d(first.view, second.view, return_indices=True)
     turns, shifts = _board_motions(board)
