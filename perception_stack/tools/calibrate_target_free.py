@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from perception_stack.calibration.alignment import AlignedFrame, AlignmentConfig, calibrate
-from perception_stack.calibration.alignment.calibrate import NUM_ROUNDS
-from perception_stack.calibration.alignment.figures import overlay_section
 from perception_stack.calibration.estimation.rotations import covariance_of_inverse
+from perception_stack.calibration.target_free import AlignedFrame, AlignmentConfig, calibrate
+from perception_stack.calibration.target_free.calibrate import NUM_ROUNDS
+from perception_stack.calibration.target_free.figures import overlay_section
 from perception_stack.datatypes import ColorImage
 from perception_stack.errors import CalibrationError, ConfigError
 from perception_stack.geometry.transforms import RigidTransform

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from perception_stack.calibration.alignment.image_edges import ImageEdges
-from perception_stack.calibration.alignment.scan_edges import find_edges
-from perception_stack.calibration.alignment.score import NUM_NUMBERS, NUM_POSE, EdgeFrame, Score
-from perception_stack.calibration.alignment.search import climb, wrong_places
-from perception_stack.calibration.alignment.view import Lens
 from perception_stack.calibration.monitor.reading import Reading
+from perception_stack.calibration.target_free.image_edges import ImageEdges
+from perception_stack.calibration.target_free.scan_edges import find_edges
+from perception_stack.calibration.target_free.score import NUM_NUMBERS, NUM_POSE, EdgeFrame, Score
+from perception_stack.calibration.target_free.search import climb, wrong_places
+from perception_stack.calibration.target_free.view import Lens
 from perception_stack.datatypes import ColorImage, FloatArray, PointCloud
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.alignment.image_edges import ImageEdges
-from perception_stack.calibration.alignment.scan_edges import NUM_KINDS, ScanEdges
-from perception_stack.calibration.alignment.view import View
 from perception_stack.calibration.estimation.rotations import cross_matrix, exp
+from perception_stack.calibration.target_free.image_edges import ImageEdges
+from perception_stack.calibration.target_free.scan_edges import NUM_KINDS, ScanEdges
+from perception_stack.calibration.target_free.view import View
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import compiled
 from perception_stack.geometry.transforms import RigidTransform

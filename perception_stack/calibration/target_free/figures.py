@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.alignment.calibrate import AlignedFrame
+from perception_stack.calibration.target_free.calibrate import AlignedFrame
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform

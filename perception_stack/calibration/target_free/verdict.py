@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from perception_stack.calibration.alignment.score import Resample, Score
-from perception_stack.calibration.alignment.search import Found, climb
 from perception_stack.calibration.grading.grade import (
     Grade,
     Observation,
@@ -16,6 +14,8 @@ from perception_stack.calibration.grading.grade import (
     ResidualSummary,
     Verdict,
 )
+from perception_stack.calibration.target_free.score import Resample, Score
+from perception_stack.calibration.target_free.search import Found, climb
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform

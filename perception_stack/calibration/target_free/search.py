@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perception_stack.calibration.alignment.score import NUM_NUMBERS, NUM_POSE, Resample, Score
+from perception_stack.calibration.target_free.score import NUM_NUMBERS, NUM_POSE, Resample, Score
 from perception_stack.datatypes import FloatArray
 
 BLURS_RAD = tuple(np.deg2rad([0.8, 0.4, 0.2, 0.1]))

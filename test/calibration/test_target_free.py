@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from perception_stack.calibration.alignment import AlignedFrame, AlignmentConfig, calibrate
-from perception_stack.calibration.alignment.image_edges import ImageEdges
-from perception_stack.calibration.alignment.scan_edges import find_edges
-from perception_stack.calibration.alignment.score import EdgeFrame, Score, moved
-from perception_stack.calibration.alignment.search import climb, wrong_places
-from perception_stack.calibration.alignment.view import Lens, directions
 from perception_stack.calibration.estimation.rotations import covariance_of_inverse
 from perception_stack.calibration.grading.grade import Verdict
+from perception_stack.calibration.target_free import AlignedFrame, AlignmentConfig, calibrate
+from perception_stack.calibration.target_free.image_edges import ImageEdges
+from perception_stack.calibration.target_free.scan_edges import find_edges
+from perception_stack.calibration.target_free.score import EdgeFrame, Score, moved
+from perception_stack.calibration.target_free.search import climb, wrong_places
+from perception_stack.calibration.target_free.view import Lens, directions
 from perception_stack.datatypes import ColorImage, PointCloud
 from perception_stack.errors import CalibrationError, FrameMismatchError
 from perception_stack.geometry.camera import CameraModel

@@ -8,14 +8,14 @@ from datetime import datetime
 
 import numpy as np
 
-from perception_stack.calibration.alignment.config import AlignmentConfig
-from perception_stack.calibration.alignment.image_edges import ImageEdges
-from perception_stack.calibration.alignment.scan_edges import find_edges
-from perception_stack.calibration.alignment.score import EdgeFrame, Score
-from perception_stack.calibration.alignment.search import BLURS_RAD, Found, refit, search
-from perception_stack.calibration.alignment.verdict import grade
-from perception_stack.calibration.alignment.view import Lens
 from perception_stack.calibration.grading.grade import Grade, Provenance
+from perception_stack.calibration.target_free.config import AlignmentConfig
+from perception_stack.calibration.target_free.image_edges import ImageEdges
+from perception_stack.calibration.target_free.scan_edges import find_edges
+from perception_stack.calibration.target_free.score import EdgeFrame, Score
+from perception_stack.calibration.target_free.search import BLURS_RAD, Found, refit, search
+from perception_stack.calibration.target_free.verdict import grade
+from perception_stack.calibration.target_free.view import Lens
 from perception_stack.datatypes import ColorImage, FloatArray, PointCloud
 from perception_stack.errors import CalibrationError, FrameMismatchError
 from perception_stack.geometry.camera import CameraModel
