@@ -60,6 +60,24 @@ def test_start_3_degrees_and_10_cm_off_is_recovered(frames, road_camera, road_mo
     assert all(one.observable for one in found.grade.parameters)
 
 
+def test_a_result_owes_nothing_to_its_start(frames, road_camera, road_mount) -> None:
+    """What lies in view, and how large sums are by chance, would differ with the start."""
+    found = []
+    for sign in (1, -1):
+        change = sign * np.array([1, -1, 1, 1, -1, -1]) * np.repeat([np.deg2rad(2), 0.1], 3)
+        result = calibrate(
+            frames,
+            road_camera,
+            start=moved(road_mount.camera_from_lidar, change),
+            config=AlignmentConfig(num_samples=512, num_resamples=20),
+            now=NOW,
+        )
+        found.append(result.camera_from_lidar)
+    apart = found[0] @ found[1].inverse()
+    assert np.rad2deg(Rotation.from_matrix(apart.rotation).magnitude()) < 0.015
+    assert np.linalg.norm(found[0].translation_m - found[1].translation_m) < 0.0025
+
+
 def test_images_of_another_place_are_not_called_good(frames, road_camera, road_mount) -> None:
     crossed = [
         replace(frames[0], image=frames[1].image),

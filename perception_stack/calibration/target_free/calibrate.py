@@ -11,11 +11,18 @@ import numpy as np
 from perception_stack.calibration.grading.grade import Grade, Provenance
 from perception_stack.calibration.target_free.config import AlignmentConfig
 from perception_stack.calibration.target_free.image_edges import ImageEdges
-from perception_stack.calibration.target_free.scan_edges import find_edges
+from perception_stack.calibration.target_free.scan_edges import ScanEdges, find_edges
 from perception_stack.calibration.target_free.score import EdgeFrame, Score
-from perception_stack.calibration.target_free.search import BLURS_RAD, Found, refit, search
+from perception_stack.calibration.target_free.search import (
+    BLURS_RAD,
+    NUM_FINE,
+    Found,
+    refit,
+    search,
+    settle,
+)
 from perception_stack.calibration.target_free.verdict import grade
-from perception_stack.calibration.target_free.view import Lens
+from perception_stack.calibration.target_free.view import Lens, View
 from perception_stack.datatypes import ColorImage, FloatArray, PointCloud
 from perception_stack.errors import CalibrationError, FrameMismatchError
 from perception_stack.geometry.camera import CameraModel
@@ -98,8 +105,16 @@ def calibrate(
             f"{_FEWEST_EDGES} are needed; is the start right, and do clouds and images overlap?"
         )
     units = np.repeat([config.start_rotation_rad, config.start_translation_m], 3)
-    scores = _scores(seen, start, units)
-    found = search(scores, num_samples=config.num_samples, seed=config.seed, progress=progress)
+    rough = _scores(seen, start, units)
+    guesses = search(rough, num_samples=config.num_samples, seed=config.seed, progress=progress)
+    # which edges lie in view, and how large sums are by chance, depends on where one begins
+    centre = rough[-1].pose(guesses[0].place)
+    about = [
+        replace(one, edges=_edges_near(one.image.view, frame.cloud, centre, config))
+        for one, frame in zip(seen, frames, strict=True)
+    ]
+    scores = _scores(about, centre, units, NUM_FINE)
+    found = settle(scores, guesses, rough[-1])
     places, lost = refit(scores, found, num=config.num_resamples, seed=config.seed)
     camera_from_lidar = scores[-1].pose(found[0].place)
     covariance = _covariance(scores[-1], found[0], places)
@@ -149,21 +164,31 @@ def _reduced(
         text = f"image '{frame.name}' is {frame.image.bgr.shape[1]}x{frame.image.bgr.shape[0]} px"
         raise CalibrationError(f"{text}, its camera {size[1]}x{size[0]}")
     view = lens.look(frame.image)
-    points = frame.cloud.xyz_m.astype(np.float64)
+    return EdgeFrame(image=ImageEdges(view), edges=_edges_near(view, frame.cloud, start, config))
+
+
+def _edges_near(
+    view: View, cloud: PointCloud, camera_from_lidar: RigidTransform, config: AlignmentConfig
+) -> ScanEdges:
+    """Edges of the points in view or close to it under a pose."""
+    points = cloud.xyz_m.astype(np.float64)
     with np.errstate(invalid="ignore"):
         real = np.isfinite(points).all(axis=1) & (np.linalg.norm(points, axis=1) > _NEAREST_M)
-    cloud = frame.cloud.rows(real)
+    cloud = cloud.rows(real)
     margin_rad = _REACH_SIGMAS * 2 * config.start_rotation_rad
-    near = view.holds(start.apply(cloud.xyz_m.astype(np.float64)), margin_rad=margin_rad)
-    return EdgeFrame(image=ImageEdges(view), edges=find_edges(cloud.rows(near)))
+    seen = camera_from_lidar.apply(cloud.xyz_m.astype(np.float64))
+    return find_edges(cloud.rows(view.holds(seen, margin_rad=margin_rad)))
 
 
 def _mirrored(frame: EdgeFrame) -> EdgeFrame:
     return replace(frame, image=ImageEdges(frame.image.view.mirrored()))
 
 
-def _scores(frames: Sequence[EdgeFrame], start: RigidTransform, units: FloatArray) -> list[Score]:
-    return [Score(frames, start=start, blur_rad=blur, units=units) for blur in BLURS_RAD]
+def _scores(
+    frames: Sequence[EdgeFrame], start: RigidTransform, units: FloatArray, blurs: int = 0
+) -> list[Score]:
+    """From the most blurred on; the last ``blurs`` only, if given."""
+    return [Score(frames, start=start, blur_rad=blur, units=units) for blur in BLURS_RAD[-blurs:]]
 
 
 def _covariance(score: Score, found: Found, places: FloatArray) -> FloatArray:
