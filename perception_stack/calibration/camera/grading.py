@@ -42,7 +42,6 @@ _HONEST_RATIO = 2.0
 _SEEN_SHARE = 0.97
 _GOOD_VIEWS = 6
 _TILTED_RAD = np.deg2rad(12)
-_WORST_FIRST = (Verdict.NOT_ENOUGH, Verdict.USABLE, Verdict.GOOD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -152,11 +151,6 @@ def judge_fit(
     if ratio > _HONEST_RATIO:
         doubts.append(f"Held-out views are predicted {ratio:.1f} times worse than fitted ones.")
     return Verdict.USABLE if doubts else Verdict.GOOD, doubts, fitted, held_out
-
-
-def worst(verdicts: Sequence[Verdict]) -> Verdict:
-    """The verdict of a whole from those of its parts."""
-    return min(verdicts, key=_WORST_FIRST.index)
 
 
 def advise(

@@ -24,13 +24,18 @@ from perception_stack.calibration.camera.grading import (
     judge_camera,
     judge_fit,
     observations,
-    worst,
 )
 from perception_stack.calibration.camera.lens import LENSES, PLUMB_BOB, RATIONAL, Lens
 from perception_stack.calibration.camera.start import plane_poses, start_params
 from perception_stack.calibration.camera.uncertainty import image_grid
 from perception_stack.calibration.estimation.solver import TAIL, held_out_residuals
-from perception_stack.calibration.grading.grade import Grade, Observation, Provenance, Verdict
+from perception_stack.calibration.grading.grade import (
+    Grade,
+    Observation,
+    Provenance,
+    Verdict,
+    worst,
+)
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
@@ -141,7 +146,7 @@ def calibrate_camera(
         camera_from_board=boards_of(fit.state, 0),
         size_px=(width_px, height_px),
     )
-    verdict = worst([verdict, judgement.verdict])
+    verdict = worst(verdict, judgement.verdict)
     sigma_px = effective_sigma_px(fit.sigma, fit.inflation)
     return CameraCalibration(
         camera=best.lens.model(params, frame_id=frame_id, width_px=width_px, height_px=height_px),

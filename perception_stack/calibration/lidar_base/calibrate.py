@@ -21,6 +21,7 @@ from perception_stack.calibration.grading.grade import (
     Provenance,
     ResidualSummary,
     Verdict,
+    worst,
 )
 from perception_stack.calibration.grading.transform import (
     UNKNOWN_VARIANCE,
@@ -30,7 +31,6 @@ from perception_stack.calibration.grading.transform import (
     judge,
     parameters_of,
     with_shared_error,
-    worse,
 )
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
@@ -127,7 +127,7 @@ def calibrate_lidar_base(
     uneven_m = float(np.sqrt(np.mean(gaps**2)))
     if uneven_m > _FLAT_M or alike > _MUCH_ALIKE:
         limit = Verdict.NOT_ENOUGH if uneven_m > _NOT_FLAT_M else Verdict.USABLE
-        verdict = worse(verdict, limit)
+        verdict = worst(verdict, limit)
         why.append(
             f"the ground is not flat: pieces lie {1000 * uneven_m:.0f} mm high or low, neighbours "
             "alike, which one place does not average out"

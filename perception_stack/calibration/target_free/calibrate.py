@@ -8,6 +8,7 @@ from datetime import datetime
 
 import numpy as np
 
+from perception_stack.calibration.estimation.rotations import log
 from perception_stack.calibration.grading.grade import Grade, Provenance
 from perception_stack.calibration.target_free.config import AlignmentConfig
 from perception_stack.calibration.target_free.image_edges import ImageEdges
@@ -197,7 +198,7 @@ def _covariance(score: Score, found: Found, places: FloatArray) -> FloatArray:
     errors = []
     for place in places:
         change = score.pose(place) @ best.inverse()
-        turn = _vector(change.rotation)
+        turn = log(change.rotation)
         shift = score.pose(place).translation_m - best.translation_m
         errors.append(np.concatenate([shift, turn]))
     error = np.array(errors)
@@ -205,9 +206,3 @@ def _covariance(score: Score, found: Found, places: FloatArray) -> FloatArray:
     covariance = _INFLATION**2 * error.T @ error / len(error)
     floor = np.repeat([_FLOOR_M, _FLOOR_RAD], 3)
     return np.asarray(covariance + np.diag(floor**2))
-
-
-def _vector(turn: FloatArray) -> FloatArray:
-    from scipy.spatial.transform import Rotation
-
-    return np.asarray(Rotation.from_matrix(turn).as_rotvec())
