@@ -33,7 +33,9 @@ from perception_stack.calibration.camera.intrinsics import CameraCalibration, ca
 from perception_stack.calibration.camera.lens import EQUIDISTANT, PLUMB_BOB, RATIONAL, Lens
 from perception_stack.calibration.camera.start import plane_poses
 from perception_stack.calibration.estimation.rotations import exp
-from perception_stack.calibration.estimation.solver import solve
+from perception_stack.calibration.estimation.solver import (
+    solve,
+)
 from perception_stack.calibration.rig.calibrate import calibrate_rig
 from perception_stack.calibration.rig.grading import CameraOnRig
 from perception_stack.calibration.targets.detection import Sighting, find_board

@@ -12,7 +12,9 @@ from perception_stack.calibration.camera.bundle import RigProblem
 from perception_stack.calibration.camera.intrinsics import calibrate_camera
 from perception_stack.calibration.camera.lens import EQUIDISTANT, LENSES, PLUMB_BOB, RATIONAL
 from perception_stack.calibration.camera.uncertainty import next_views
-from perception_stack.calibration.estimation.solver import solve
+from perception_stack.calibration.estimation.solver import (
+    solve,
+)
 from perception_stack.calibration.grading.grade import Verdict
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.board import Board

@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from perception_stack.calibration.camera.bundle import RigProblem, RigState
 from perception_stack.calibration.camera.lens import Lens
 from perception_stack.calibration.camera.start import plane_poses
-from perception_stack.calibration.estimation.solver import Fit, solve
+from perception_stack.calibration.estimation.solver import (
+    Fit,
+    solve,
+)
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError

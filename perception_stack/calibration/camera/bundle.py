@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.calibration.camera.lens import Lens
+from perception_stack.calibration.estimation.normal_equations import (
+    Stack,
+)
 from perception_stack.calibration.estimation.rotations import exp
-from perception_stack.calibration.estimation.solver import Stack
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
 

@@ -28,7 +28,12 @@ from perception_stack.calibration.camera.grading import (
 from perception_stack.calibration.camera.lens import LENSES, PLUMB_BOB, RATIONAL, Lens
 from perception_stack.calibration.camera.start import plane_poses, start_params
 from perception_stack.calibration.camera.uncertainty import image_grid
-from perception_stack.calibration.estimation.solver import TAIL, held_out_residuals
+from perception_stack.calibration.estimation.normal_equations import (
+    TAIL,
+)
+from perception_stack.calibration.estimation.solver import (
+    held_out_residuals,
+)
 from perception_stack.calibration.grading.grade import (
     Grade,
     Observation,

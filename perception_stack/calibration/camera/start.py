@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.calibration.camera.lens import EQUIDISTANT, Lens
+from perception_stack.calibration.estimation.rotations import nearest_rotation
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
 
@@ -173,8 +174,4 @@ def _decomposed(homography: FloatArray) -> tuple[FloatArray, FloatArray]:
     scaled = homography * (sign / np.maximum(size, 1e-12))[:, None, None]
     third = np.cross(scaled[:, :, 0], scaled[:, :, 1])
     rough = np.stack([scaled[:, :, 0], scaled[:, :, 1], third], axis=2)
-    left, _, right = np.linalg.svd(rough)
-    turn = left @ right
-    mirrored = np.linalg.det(turn) < 0
-    left[mirrored, :, 2] *= -1
-    return left @ right, scaled[:, :, 2]
+    return nearest_rotation(rough), scaled[:, :, 2]

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from perception_stack.calibration.camera.bundle import RigProblem, RigState
 from perception_stack.calibration.camera.lens import Lens
+from perception_stack.calibration.estimation.normal_equations import (
+    inverse,
+    solve_positive,
+)
 from perception_stack.calibration.estimation.rotations import exp
 from perception_stack.calibration.estimation.solver import (
     block_information,
-    in_words,
-    inverse,
-    solve_positive,
 )
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
@@ -124,7 +125,7 @@ def loose_directions(
     variances, axes = np.linalg.eigh(half.T @ weight @ half)
     effect = np.sqrt(np.diag(weight))
     return [
-        in_words(half @ axis * effect, names)
+        _in_words(half @ axis * effect, names)
         for variance, axis in zip(variances[::-1], axes.T[::-1], strict=True)
         if variance > limit_px**2
     ]
@@ -238,3 +239,16 @@ def covered_cells(
     )
     result: FloatArray = counts
     return result
+
+
+def _in_words(vector: FloatArray, names: Sequence[str]) -> str:
+    """The parameters that a direction is about, and whether they go with or against the first."""
+    order = np.argsort(-np.abs(vector))
+    told = [i for i in order if abs(vector[i]) > 0.3 * abs(vector[order[0]])][:4]
+    first, others = told[0], told[1:]
+    together = [names[i] for i in others if vector[i] * vector[first] > 0]
+    against = [names[i] for i in others if vector[i] * vector[first] < 0]
+    text = str(names[first])
+    if together:
+        text = f"{', '.join([text, *together[:-1]])} and {together[-1]} together"
+    return text + (f" against {' and '.join(against)}" if against else "")

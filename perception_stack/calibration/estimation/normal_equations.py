@@ -40,6 +40,23 @@ class Block:
         check_shape("private", self.private, *self.residuals.shape, None)
 
 
+def shared_blocks(
+    residuals: FloatArray, shared: FloatArray, block: NDArray[np.intp]
+) -> list[Block]:
+    """Blocks without private parameters, of measurements that follow each other.
+
+    Args:
+        residuals: float64 [N, D].
+        shared: float64 [N, D, P].
+        block: int [N], rising, of which block each is.
+    """
+    borders = np.flatnonzero(np.diff(block)) + 1
+    return [
+        Block(residuals=one, shared=two, private=np.zeros((*one.shape, 0)))
+        for one, two in zip(np.split(residuals, borders), np.split(shared, borders), strict=True)
+    ]
+
+
 class Stack:
     """All blocks in one array each, as long as the longest; what is missing is zero.
 
@@ -153,14 +170,14 @@ class Normal:
         )
         return shared, private, gain
 
-    def reduced(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Information [B, P, P] and score [B, P] of each block; private information [B, Q, Q]."""
+    def reduced(self) -> tuple[FloatArray, FloatArray]:
+        """Information [B, P, P] and score [B, P] of each block."""
         p, matrix = self._split, self._matrix
         own = matrix[:, p:, p:]
         back = inverse(own) @ np.concatenate([matrix[:, p:, :p], self._slope[:, p:, None]], axis=2)
         information = matrix[:, :p, :p] - matrix[:, :p, p:] @ back[..., :p]
         scores = self._slope[:, :p] - (matrix[:, :p, p:] @ back[..., p:])[..., 0]
-        return information, scores, own
+        return information, scores
 
 
 def solve_positive(matrix: FloatArray, right: FloatArray) -> FloatArray:

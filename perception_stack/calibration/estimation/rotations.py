@@ -64,6 +64,13 @@ def covariance_of_inverse(transform: RigidTransform, covariance: FloatArray) -> 
     return np.asarray(slope @ covariance @ slope.T)
 
 
+def shortest_turn(one: FloatArray, other: FloatArray) -> FloatArray:
+    """The rotation float64 [3, 3] that takes a unit vector to another one, not its opposite."""
+    cross = cross_matrix(np.cross(one, other))
+    turn: FloatArray = np.eye(3) + cross + cross @ cross / (1 + one @ other)
+    return turn
+
+
 def mean_rotation(rotations: FloatArray, weights: FloatArray) -> FloatArray:
     """The rotation nearest to all in the sum of squared chords, float64 [3, 3]."""
     return nearest_rotation(np.einsum("n,nij->ij", weights, rotations))

@@ -7,8 +7,13 @@ from datetime import datetime
 
 import numpy as np
 
+from perception_stack.calibration.estimation.normal_equations import (
+    inverse,
+)
 from perception_stack.calibration.estimation.rotations import cross_matrix
-from perception_stack.calibration.estimation.solver import Fit, inverse
+from perception_stack.calibration.estimation.solver import (
+    Fit,
+)
 from perception_stack.calibration.grading.grade import (
     Grade,
     Observation,

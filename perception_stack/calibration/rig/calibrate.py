@@ -13,7 +13,9 @@ from perception_stack.calibration.camera.bundle import RigState
 from perception_stack.calibration.camera.grading import CameraJudgement, observations
 from perception_stack.calibration.camera.intrinsics import CameraCalibration, calibrate_camera
 from perception_stack.calibration.estimation.rotations import covariance_of_inverse
-from perception_stack.calibration.estimation.solver import held_out_residuals
+from perception_stack.calibration.estimation.solver import (
+    held_out_residuals,
+)
 from perception_stack.calibration.grading.grade import Grade, Observation, Provenance
 from perception_stack.calibration.rig.grading import (
     CameraOnRig,
