@@ -29,7 +29,7 @@ import cv2
 import numpy as np
 
 from perception_stack.calibration.camera.bundle import RigProblem, RigState
-from perception_stack.calibration.camera.intrinsics import CameraCalibration, calibrate_camera
+from perception_stack.calibration.camera.calibrate import CameraCalibration, calibrate_camera
 from perception_stack.calibration.camera.lens import EQUIDISTANT, PLUMB_BOB, RATIONAL, Lens
 from perception_stack.calibration.camera.start import plane_poses
 from perception_stack.calibration.estimation.rotations import exp

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.camera.intrinsics import CameraCalibration, calibrate_camera
+from perception_stack.calibration.camera.calibrate import CameraCalibration, calibrate_camera
 from perception_stack.calibration.camera.lens import LENSES
 from perception_stack.calibration.camera.selection import Answer, ViewCollector
 from perception_stack.calibration.config import CalibrationConfig

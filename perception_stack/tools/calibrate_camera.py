@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from perception_stack.calibration.camera.calibrate import CameraCalibration, calibrate_camera
 from perception_stack.calibration.camera.figures import camera_section
-from perception_stack.calibration.camera.intrinsics import CameraCalibration, calibrate_camera
 from perception_stack.calibration.camera.lens import LENSES, Lens
 from perception_stack.calibration.grading.grade import Verdict
 from perception_stack.calibration.grading.report import write_grade

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from perception_stack.calibration.camera.bundle import RigProblem
-from perception_stack.calibration.camera.intrinsics import calibrate_camera
+from perception_stack.calibration.camera.calibrate import calibrate_camera
 from perception_stack.calibration.camera.lens import EQUIDISTANT, LENSES, PLUMB_BOB, RATIONAL
 from perception_stack.calibration.camera.uncertainty import next_views
 from perception_stack.calibration.estimation.solver import (

@@ -16,7 +16,7 @@ from perception_stack.calibration.target_free.image_edges import ImageEdges
 from perception_stack.calibration.target_free.scan_edges import find_edges
 from perception_stack.calibration.target_free.score import EdgeFrame, Score, moved
 from perception_stack.calibration.target_free.search import climb, wrong_places
-from perception_stack.calibration.target_free.view import Lens, directions
+from perception_stack.calibration.target_free.view import Resampler, directions
 from perception_stack.datatypes import ColorImage, PointCloud
 from perception_stack.errors import CalibrationError, FrameMismatchError
 from perception_stack.geometry.camera import CameraModel
@@ -38,7 +38,7 @@ def frames(road_rig, road_mount) -> list[AlignedFrame]:
 
 @pytest.fixture(scope="module")
 def edge_frames(frames, road_camera) -> list[EdgeFrame]:
-    lens = Lens(road_camera)
+    lens = Resampler(road_camera)
     return [
         EdgeFrame(image=ImageEdges(lens.look(one.image)), edges=find_edges(one.cloud))
         for one in frames
@@ -167,7 +167,7 @@ def test_view_undoes_the_lens(model: str, distortion: list[float]) -> None:
     )
     bgr = np.zeros((480, 640, 3), dtype=np.uint8)
     bgr[79:82, 539:542] = 255
-    view = Lens(camera).look(ColorImage(frame_id="camera", stamp_ns=0, bgr=bgr))
+    view = Resampler(camera).look(ColorImage(frame_id="camera", stamp_ns=0, bgr=bgr))
     row, col = (
         np.average(np.indices(view.brightness.shape)[i], weights=view.brightness) for i in (0, 1)
     )

@@ -10,8 +10,8 @@ import numpy as np
 
 from perception_stack.calibration.camera.adjustment import Adjustment, adjust, place_boards
 from perception_stack.calibration.camera.bundle import RigState
+from perception_stack.calibration.camera.calibrate import CameraCalibration, calibrate_camera
 from perception_stack.calibration.camera.grading import CameraJudgement, observations
-from perception_stack.calibration.camera.intrinsics import CameraCalibration, calibrate_camera
 from perception_stack.calibration.estimation.rotations import covariance_of_inverse
 from perception_stack.calibration.estimation.solver import (
     held_out_residuals,

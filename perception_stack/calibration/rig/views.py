@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from perception_stack.calibration.camera.adjustment import LEAST_VIEWS, TooFewViewsError
-from perception_stack.calibration.camera.intrinsics import CameraCalibration
+from perception_stack.calibration.camera.calibrate import CameraCalibration
 from perception_stack.calibration.grading.grade import Observation
 from perception_stack.calibration.rig.pairs import (
     PairAlignment,

@@ -11,8 +11,9 @@ import numpy as np
 from perception_stack.calibration.estimation.rotations import log
 from perception_stack.calibration.grading.grade import Grade, Provenance
 from perception_stack.calibration.target_free.config import AlignmentConfig
+from perception_stack.calibration.target_free.grading import grade
 from perception_stack.calibration.target_free.image_edges import ImageEdges
-from perception_stack.calibration.target_free.scan_edges import ScanEdges, find_edges
+from perception_stack.calibration.target_free.scan_edges import ScanEdges, edges_in_view
 from perception_stack.calibration.target_free.score import EdgeFrame, Score
 from perception_stack.calibration.target_free.search import (
     BLURS_RAD,
@@ -22,8 +23,7 @@ from perception_stack.calibration.target_free.search import (
     search,
     settle,
 )
-from perception_stack.calibration.target_free.verdict import grade
-from perception_stack.calibration.target_free.view import Lens, View
+from perception_stack.calibration.target_free.view import Resampler, View
 from perception_stack.datatypes import ColorImage, FloatArray, PointCloud
 from perception_stack.errors import CalibrationError, FrameMismatchError
 from perception_stack.geometry.camera import CameraModel
@@ -33,7 +33,6 @@ NUM_ROUNDS = 2 * len(BLURS_RAD)
 """How often ``progress`` of :func:`calibrate` is called."""
 
 _REACH_SIGMAS = 2.0
-_NEAREST_M = 0.5
 _FEWEST_EDGES = 100
 # Refits see the scatter of the patches, not what all patches share, nor that few patches make
 # the scatter of refits too small. Found on simulated rigs, see docs/calibration_target_free.md.
@@ -95,8 +94,8 @@ def calibrate(
         CalibrationError: no frame, an image of another size than the camera's, or too few edges.
         FrameMismatchError: images or clouds in other frames than the start says.
     """
-    lens = Lens(camera)
-    seen = [_reduced(one, lens, camera, start, config) for one in frames]
+    resampler = Resampler(camera)
+    seen = [_reduced(one, resampler, camera, start, config) for one in frames]
     if not seen:
         raise CalibrationError("no frames; give an image and a scan at least")
     num_edges = sum(len(one.edges) for one in seen)
@@ -111,7 +110,7 @@ def calibrate(
     # which edges lie in view, and how large sums are by chance, depends on where one begins
     centre = rough[-1].pose(guesses[0].place)
     about = [
-        replace(one, edges=_edges_near(one.image.view, frame.cloud, centre, config))
+        replace(one, edges=_edges(one.image.view, frame.cloud, centre, config))
         for one, frame in zip(seen, frames, strict=True)
     ]
     scores = _scores(about, centre, units, NUM_FINE)
@@ -147,7 +146,7 @@ def calibrate(
 
 def _reduced(
     frame: AlignedFrame,
-    lens: Lens,
+    resampler: Resampler,
     camera: CameraModel,
     start: RigidTransform,
     config: AlignmentConfig,
@@ -164,21 +163,15 @@ def _reduced(
     if frame.image.bgr.shape[:2] != size:
         text = f"image '{frame.name}' is {frame.image.bgr.shape[1]}x{frame.image.bgr.shape[0]} px"
         raise CalibrationError(f"{text}, its camera {size[1]}x{size[0]}")
-    view = lens.look(frame.image)
-    return EdgeFrame(image=ImageEdges(view), edges=_edges_near(view, frame.cloud, start, config))
+    view = resampler.look(frame.image)
+    return EdgeFrame(image=ImageEdges(view), edges=_edges(view, frame.cloud, start, config))
 
 
-def _edges_near(
+def _edges(
     view: View, cloud: PointCloud, camera_from_lidar: RigidTransform, config: AlignmentConfig
 ) -> ScanEdges:
-    """Edges of the points in view or close to it under a pose."""
-    points = cloud.xyz_m.astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        real = np.isfinite(points).all(axis=1) & (np.linalg.norm(points, axis=1) > _NEAREST_M)
-    cloud = cloud.rows(real)
     margin_rad = _REACH_SIGMAS * 2 * config.start_rotation_rad
-    seen = camera_from_lidar.apply(cloud.xyz_m.astype(np.float64))
-    return find_edges(cloud.rows(view.holds(seen, margin_rad=margin_rad)))
+    return edges_in_view(cloud, view, camera_from_lidar, margin_rad=margin_rad)
 
 
 def _mirrored(frame: EdgeFrame) -> EdgeFrame:
