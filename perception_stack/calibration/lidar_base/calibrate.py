@@ -17,7 +17,7 @@ from perception_stack.calibration.estimation.normal_equations import (
     Block,
     shared_blocks,
 )
-from perception_stack.calibration.estimation.planes import drawn_planes
+from perception_stack.calibration.estimation.points import drawn_planes
 from perception_stack.calibration.estimation.rotations import corrected, shortest_turn
 from perception_stack.calibration.estimation.solver import (
     Fit,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.estimation.planes import drawn_planes
+from perception_stack.calibration.estimation.points import drawn_planes
 from perception_stack.calibration.lidar_camera.boards import BoardPoses
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError

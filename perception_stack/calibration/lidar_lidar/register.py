@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.calibration.estimation.normal_equations import Block, shared_blocks
+from perception_stack.calibration.estimation.points import thinned
 from perception_stack.calibration.estimation.rotations import corrected, exp, shortest_turn
 from perception_stack.calibration.estimation.solver import Fit, SharedProblem, solve
-from perception_stack.calibration.lidar_lidar.patches import Patches, patches_of, thinned
+from perception_stack.calibration.lidar_lidar.patches import Patches, patches_of
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.transforms import RigidTransform

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.lidar_lidar.patches import thinned
+from perception_stack.calibration.estimation.points import thinned
 from perception_stack.calibration.time_offset.calibrate import Turns
 from perception_stack.datatypes import ColorImage, FloatArray, PointCloud
 from perception_stack.errors import CalibrationError

@@ -1,4 +1,4 @@
-"""Planes through points drawn at random, from which the one that most points lie on is taken."""
+"""What several calibrations do with the points of a scan before they fit anything to them."""
 
 from __future__ import annotations
 
@@ -30,3 +30,10 @@ def drawn_planes(
     normal *= (area_m2 > least_area_m2) / np.maximum(area_m2, least_area_m2)
     offset = np.einsum("ti,ti->t", normal, one)
     return normal, offset, np.abs(few @ normal.T - offset)
+
+
+def thinned(points_m: FloatArray, *, edge_m: float) -> FloatArray:
+    """One point of each cube, the first, float64 [K, 3]."""
+    cell = np.floor(points_m / edge_m).astype(np.int64)
+    _, first = np.unique(cell, axis=0, return_index=True)
+    return np.asarray(points_m[np.sort(first)])
