@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.calibration.estimation.rotations import log
-from perception_stack.calibration.grading.grade import Parameter, Verdict, worst
+from perception_stack.calibration.grading.grade import Parameter, ResidualSummary, Verdict, worst
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.transforms import RigidTransform
 
@@ -172,7 +172,8 @@ def judge(
     target: str,
     used: NDArray[np.bool_],
     what: str,
-    held_out_ratio: float,
+    fitted: ResidualSummary,
+    held_out: ResidualSummary,
 ) -> tuple[Verdict, list[str], list[str]]:
     """Verdict, why, and what to do.
 
@@ -183,7 +184,8 @@ def judge(
         target: Frame the directions are in.
         used: bool [N], which observations were used.
         what: What the observations are called, plural.
-        held_out_ratio: RMS error of held-out observations over that of fitted ones.
+        fitted: Errors of the observations.
+        held_out: Errors of each under a result that was found without it.
     """
     why, advice = [], []
     for one in weak:
@@ -213,8 +215,9 @@ def judge(
         if share > _MANY_OUTLIERS:
             verdict = Verdict.NOT_ENOUGH
             advice.append(f"find out why so many {what} are wrong before using the result")
-    if held_out_ratio > _MUCH_WORSE:
-        why.append(f"{what} that were held out fit {held_out_ratio:.1f} times worse")
+    ratio = held_out.rms / max(fitted.rms, 1e-9)
+    if ratio > _MUCH_WORSE:
+        why.append(f"{what} that were held out fit {ratio:.1f} times worse")
         verdict = worst(verdict, Verdict.USABLE)
         advice.append(f"record more {what}: there are too few for so many unknowns")
     return verdict, why, advice

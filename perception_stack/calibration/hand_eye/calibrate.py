@@ -120,6 +120,10 @@ def calibrate_hand_eye(
     weak = motion.explained(weaknesses_of(six, _LIMITS), _LIMITS)
     errors = problem.place_errors(fit.step)
     held_out = _held_out(problem, fit)
+    fitted, of_held_out = (
+        ResidualSummary.of(np.linalg.norm(one[fit.used], axis=1), unit="m")
+        for one in (errors, held_out)
+    )
     offset_std = float(np.sqrt(covariance[-1, -1])) if problem.timed else np.nan
     verdict, why, advice = judge(
         six,
@@ -128,15 +132,16 @@ def calibrate_hand_eye(
         target=mount.target,
         used=fit.used,
         what="poses",
-        held_out_ratio=_rms(held_out[fit.used]) / max(_rms(errors[fit.used]), 1e-9),
+        fitted=fitted,
+        held_out=of_held_out,
     )
     grade = Grade(
         verdict=verdict,
         why=(*why, *paired.notes),
         advice=tuple(advice),
         direction=direction_of(mount),
-        fitted=ResidualSummary.of(np.linalg.norm(errors[fit.used], axis=1), unit="m"),
-        held_out=ResidualSummary.of(np.linalg.norm(held_out[fit.used], axis=1), unit="m"),
+        fitted=fitted,
+        held_out=of_held_out,
         parameters=(*parameters_of(mount, six, _LIMITS), *_offset(problem, offset_s, offset_std)),
         covariance=_with_offset(six, covariance, problem.timed),
         observations=_observations(paired, fit, held_out),
@@ -236,7 +241,3 @@ def _with_offset(six: FloatArray, covariance: FloatArray, timed: bool) -> FloatA
     full = covariance[np.ix_(rows, rows)]
     full[:6, :6] = six
     return full
-
-
-def _rms(errors: FloatArray) -> float:
-    return float(np.sqrt(np.mean(errors**2))) if errors.size else np.nan

@@ -124,6 +124,7 @@ def calibrate_lidar_base(
     covariance[np.ix_(_GROUND, _GROUND)] = known[np.ix_(_GROUND, _GROUND)]
     gaps = problem.heights_m(fit.state)
     held_out, folds = _held_out(problem, fit)
+    fitted, of_held_out = (ResidualSummary.of(one, unit="m") for one in (gaps, held_out))
     verdict, why, advice = judge(
         known,
         [],
@@ -131,9 +132,10 @@ def calibrate_lidar_base(
         target=initial.target,
         used=np.ones(len(folds), dtype=np.bool_),
         what="pieces of ground",
-        held_out_ratio=float(np.sqrt(np.mean(held_out**2) / np.mean(gaps**2))),
+        fitted=fitted,
+        held_out=of_held_out,
     )
-    uneven_m = float(np.sqrt(np.mean(gaps**2)))
+    uneven_m = fitted.rms
     if uneven_m > _FLAT_M or alike > _MUCH_ALIKE:
         limit = Verdict.NOT_ENOUGH if uneven_m > _NOT_FLAT_M else Verdict.USABLE
         verdict = worst(verdict, limit)
@@ -153,8 +155,8 @@ def calibrate_lidar_base(
         why=tuple(why),
         advice=tuple(advice),
         direction=direction_of(result),
-        fitted=ResidualSummary.of(gaps, unit="m"),
-        held_out=ResidualSummary.of(held_out, unit="m"),
+        fitted=fitted,
+        held_out=of_held_out,
         parameters=parameters_of(result, covariance, _LIMITS),
         covariance=covariance,
         observations=folds,

@@ -122,7 +122,11 @@ def calibrate_lidar_camera(
     fit = fit_whitened(numeric(boards.errors), 6, noise=_NOISE, blocks=np.arange(num))
     result = corrected(start, fit.step)
     covariance = fit.covariance * few_blocks_factor(int(fit.used.sum()))
-    held_out, fitted = _held_out(boards, fit), boards.misses(fit.step)
+    held_out = _held_out(boards, fit)
+    fitted, of_held_out = (
+        ResidualSummary.of(np.linalg.norm(one[fit.used], axis=2), unit="m")
+        for one in (boards.misses(fit.step), held_out)
+    )
     mean_m = np.linalg.norm(held_out, axis=2).mean(axis=1)
     verdict, why, advice = judge(
         covariance,
@@ -131,7 +135,8 @@ def calibrate_lidar_camera(
         target=lidar,
         used=fit.used,
         what="boards",
-        held_out_ratio=_rms(held_out[fit.used]) / max(_rms(fitted[fit.used]), 1e-9),
+        fitted=fitted,
+        held_out=of_held_out,
     )
     if num > 1:
         advice.insert(0, next_view(covariance, fit.sigma / levers_of(size_m), result, in_camera))
@@ -140,8 +145,8 @@ def calibrate_lidar_camera(
         why=(*why, *_of_range(boards, fit)),
         advice=tuple(advice),
         direction=direction_of(result),
-        fitted=ResidualSummary.of(np.linalg.norm(fitted[fit.used], axis=2), unit="m"),
-        held_out=ResidualSummary.of(np.linalg.norm(held_out[fit.used], axis=2), unit="m"),
+        fitted=fitted,
+        held_out=of_held_out,
         parameters=parameters_of(result, covariance, _LIMITS),
         covariance=covariance,
         observations=tuple(
@@ -249,7 +254,3 @@ def _reason(fit: WhitenedFit, row: int, size_m: tuple[float, float]) -> str:
         f"{fit.distance[row]:.0f} standard deviations off: {shift_m * 1000:.0f} mm and "
         f"{turn_deg:.1f}° from where the others put it"
     )
-
-
-def _rms(errors: FloatArray) -> float:
-    return float(np.sqrt(np.mean(errors**2))) if errors.size else np.nan
