@@ -174,9 +174,9 @@ class CameraModel:
         xy = distorted.copy()
         step = 1e-6
         for _ in range(_UNDISTORT_ITERATIONS):
-            here = self._distort(xy)
-            dx = (self._distort(xy + np.array([step, 0])) - here) / step
-            dy = (self._distort(xy + np.array([0, step])) - here) / step
+            both = np.concatenate([xy, xy + np.array([step, 0]), xy + np.array([0, step])])
+            here, right, below = self._distort(both).reshape(3, -1, 2)
+            dx, dy = (right - here) / step, (below - here) / step
             miss = distorted - here
             det = dx[:, 0] * dy[:, 1] - dy[:, 0] * dx[:, 1]
             det = np.where(np.abs(det) < 1e-12, 1.0, det)

@@ -149,10 +149,14 @@ class RigProblem:
         rows = self._rows[camera]
         rotation, translation = state.rotations[camera], state.translations_m[camera]
         arm = np.einsum("nij,nj->ni", state.board_rotations[rows.view], rows.board_m)
-        swung = (arm + state.board_translations_m[rows.view]) @ rotation.T
+        swung = arm + state.board_translations_m[rows.view]
+        if camera > 0:
+            swung = swung @ rotation.T
         params = state.lens_params[camera]
         uv_px, by_point, by_params = self.lenses[camera].project(swung + translation, params)
-        by_rig = (by_point.reshape(-1, 3) @ rotation).reshape(by_point.shape)
+        by_rig = by_point
+        if camera > 0:
+            by_rig = (by_point.reshape(-1, 3) @ rotation).reshape(by_point.shape)
         residuals[rows.slots] = uv_px - rows.uv_px
         block = np.zeros((len(uv_px), 2, jacobian.shape[2]))
         _fill_turn(block[:, :, -6:-3], by_rig, arm)
