@@ -29,13 +29,15 @@ import cv2
 import numpy as np
 
 from perception_stack.calibration.camera.bundle import RigProblem, RigState
-from perception_stack.calibration.camera.intrinsics import CameraCalibration, calibrate_camera
+from perception_stack.calibration.camera.calibrate import CameraCalibration, calibrate_camera
 from perception_stack.calibration.camera.lens import EQUIDISTANT, PLUMB_BOB, RATIONAL, Lens
-from perception_stack.calibration.camera.rig import calibrate_rig
-from perception_stack.calibration.camera.rig_grading import CameraOnRig
 from perception_stack.calibration.camera.start import plane_poses
-from perception_stack.calibration.rotations import exp
-from perception_stack.calibration.solver import solve
+from perception_stack.calibration.estimation.rotations import exp
+from perception_stack.calibration.estimation.solver import (
+    solve,
+)
+from perception_stack.calibration.rig.calibrate import calibrate_rig
+from perception_stack.calibration.rig.grading import CameraOnRig
 from perception_stack.calibration.targets.detection import Sighting, find_board
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError

@@ -26,13 +26,13 @@ from pathlib import Path
 
 import numpy as np
 
-from perception_stack.calibration.grade import Grade, Verdict
+from perception_stack.calibration.estimation.rotations import exp, log
+from perception_stack.calibration.grading.grade import Grade, Verdict
 from perception_stack.calibration.hand_eye.calibrate import HandEye, Setup, calibrate_hand_eye
 from perception_stack.calibration.lidar_base.calibrate import calibrate_lidar_base
 from perception_stack.calibration.lidar_camera.boards import poses_of_corners
 from perception_stack.calibration.lidar_camera.calibrate import LidarCamera, calibrate_lidar_camera
 from perception_stack.calibration.lidar_lidar.calibrate import calibrate_lidar_lidar
-from perception_stack.calibration.rotations import exp, log
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.pose_stream import PoseStream

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 from scipy.stats import chi2
 
-from perception_stack.calibration.alignment import (
+from perception_stack.calibration.target_free import (
     AlignedFrame,
     Alignment,
     AlignmentConfig,

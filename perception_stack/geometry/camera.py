@@ -21,6 +21,7 @@ NUM_COEFFICIENTS = {
     "equidistant": (4,),
 }
 _UNDISTORT_ITERATIONS = 20
+_NO_BEND = (0.0,) * 4
 _NEAREST_DEPTH_M = 1e-6
 
 
@@ -154,7 +155,7 @@ class CameraModel:
             bent = theta * (1 + square * (k1 + square * (k2 + square * (k3 + square * k4))))
             scale = np.where(radius > 1e-12, bent / np.maximum(radius, 1e-12), 1.0)
             return xy * scale[:, None]
-        k1, k2, p1, p2, k3, k4, k5, k6 = np.pad(self.distortion, (0, 8 - len(self.distortion)))
+        k1, k2, p1, p2, k3, k4, k5, k6 = (*self.distortion, *_NO_BEND)[:8]
         x, y = xy.T
         r2 = x * x + y * y
         radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
@@ -173,9 +174,9 @@ class CameraModel:
         xy = distorted.copy()
         step = 1e-6
         for _ in range(_UNDISTORT_ITERATIONS):
-            here = self._distort(xy)
-            dx = (self._distort(xy + np.array([step, 0])) - here) / step
-            dy = (self._distort(xy + np.array([0, step])) - here) / step
+            both = np.concatenate([xy, xy + np.array([step, 0]), xy + np.array([0, step])])
+            here, right, below = self._distort(both).reshape(3, -1, 2)
+            dx, dy = (right - here) / step, (below - here) / step
             miss = distorted - here
             det = dx[:, 0] * dy[:, 1] - dy[:, 0] * dx[:, 1]
             det = np.where(np.abs(det) < 1e-12, 1.0, det)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from perception_stack.calibration.checks import check_rig
 from perception_stack.calibration.config import CalibrationConfig
+from perception_stack.calibration.grading.rig_check import check_rig
 from perception_stack.errors import ConfigError
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.camera.intrinsics import CameraCalibration, calibrate_camera
+from perception_stack.calibration.camera.calibrate import CameraCalibration, calibrate_camera
 from perception_stack.calibration.camera.lens import LENSES
 from perception_stack.calibration.camera.selection import Answer, ViewCollector
 from perception_stack.calibration.config import CalibrationConfig
-from perception_stack.calibration.report import write_grade
+from perception_stack.calibration.grading.report import write_grade
 from perception_stack.calibration.targets.detection import Sighting, find_board
 from perception_stack.datatypes import ColorImage
 from perception_stack.errors import CalibrationError

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.calibration.camera.selection import Answer, ViewCollector
-from perception_stack.calibration.grade import Observation
+from perception_stack.calibration.grading.grade import Observation
 from perception_stack.calibration.targets.detection import Sighting, find_board
 from perception_stack.errors import ConfigError, DataFileError
 from perception_stack.geometry.board import Board

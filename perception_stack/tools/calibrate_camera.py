@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from perception_stack.calibration.camera.calibrate import CameraCalibration, calibrate_camera
 from perception_stack.calibration.camera.figures import camera_section
-from perception_stack.calibration.camera.intrinsics import CameraCalibration, calibrate_camera
 from perception_stack.calibration.camera.lens import LENSES, Lens
-from perception_stack.calibration.grade import Verdict
-from perception_stack.calibration.report import write_grade
+from perception_stack.calibration.grading.grade import Verdict
+from perception_stack.calibration.grading.report import write_grade
 from perception_stack.errors import ConfigError
 from perception_stack.geometry.board import EXAMPLES as BOARDS
 from perception_stack.geometry.board import Board

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from perception_stack.calibration.grading.overlay import Shot, overlay_section
 from perception_stack.calibration.lidar_camera.board_in_cloud import find_board
 from perception_stack.calibration.lidar_camera.board_in_image import board_in_image
 from perception_stack.calibration.lidar_camera.boards import BoardPoses, joined, poses_of_corners
 from perception_stack.calibration.lidar_camera.calibrate import calibrate_lidar_camera
-from perception_stack.calibration.lidar_camera.figures import boards_section, overlay_section
-from perception_stack.datatypes import FloatArray
+from perception_stack.calibration.lidar_camera.figures import boards_section
 from perception_stack.errors import CalibrationError, ConfigError
 from perception_stack.geometry.board import Board
 from perception_stack.geometry.camera import CameraModel
@@ -81,7 +80,9 @@ def run(args: argparse.Namespace) -> int:
         named = {"after": result.lidar_from_camera}
         if args.initial is not None:
             named = {"before": initial_of(args.initial, **frames), **named}
-        sections.append(overlay_section(*seen.example, named))
+        shot, of_camera = seen.example
+        poses = {name: one.inverse() for name, one in named.items()}
+        sections.append(overlay_section([shot], of_camera, poses))
     for text in seen.left_out:
         say(f"left out {text}")
     return finish(
@@ -103,7 +104,7 @@ class _Seen:
     names: tuple[str, ...]
     camera: str = "camera"
     left_out: tuple[str, ...] = ()
-    example: tuple[NDArray[np.uint8], FloatArray, CameraModel] | None = None
+    example: tuple[Shot, CameraModel] | None = None
 
 
 def _of_corners(path: Path, size_m: tuple[float, float]) -> _Seen:
@@ -133,7 +134,9 @@ def _of_scans(args: argparse.Namespace, size_m: tuple[float, float]) -> _Seen:
             left_out.append(f"{cloud_path.name} and {image_path.name}: {error}")
             continue
         found.append((in_camera, in_lidar))
-        example = (gray, cloud.xyz_m.astype(np.float64), camera)
+        shot = Shot(
+            name=image_path.stem, bgr=np.repeat(gray[..., None], 3, axis=2), points_m=cloud.xyz_m
+        )
         names.append(cloud_path.stem)
     if not found:
         raise CalibrationError("; ".join(left_out))
@@ -143,7 +146,7 @@ def _of_scans(args: argparse.Namespace, size_m: tuple[float, float]) -> _Seen:
         names=tuple(names),
         camera=camera.frame_id,
         left_out=tuple(left_out),
-        example=example,
+        example=(shot, camera),
     )
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from perception_stack.calibration.camera.figures import camera_section
 from perception_stack.calibration.camera.lens import LENSES
-from perception_stack.calibration.camera.rig import RigCalibration, calibrate_rig
-from perception_stack.calibration.camera.rig_grading import CameraOnRig
-from perception_stack.calibration.grade import Verdict
-from perception_stack.calibration.report import write_grade
+from perception_stack.calibration.grading.grade import Verdict
+from perception_stack.calibration.grading.report import write_grade
+from perception_stack.calibration.rig.calibrate import RigCalibration, calibrate_rig
+from perception_stack.calibration.rig.grading import CameraOnRig
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.errors import ConfigError
 from perception_stack.geometry.board import Board

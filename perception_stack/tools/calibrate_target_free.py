@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from perception_stack.calibration.alignment import AlignedFrame, AlignmentConfig, calibrate
-from perception_stack.calibration.alignment.calibrate import NUM_ROUNDS
-from perception_stack.calibration.alignment.figures import overlay_section
-from perception_stack.calibration.rotations import covariance_of_inverse
+from perception_stack.calibration.estimation.rotations import covariance_of_inverse
+from perception_stack.calibration.grading.overlay import Shot, overlay_section
+from perception_stack.calibration.target_free import AlignedFrame, AlignmentConfig, calibrate
+from perception_stack.calibration.target_free.calibrate import NUM_ROUNDS
 from perception_stack.datatypes import ColorImage
 from perception_stack.errors import CalibrationError, ConfigError
 from perception_stack.geometry.transforms import RigidTransform
@@ -72,13 +72,14 @@ def run(args: argparse.Namespace) -> int:
             progress=lambda: bar.update(1),
         )
     pose = found.camera_from_lidar
+    shots = [Shot(name=one.name, bgr=one.image.bgr, points_m=one.cloud.xyz_m) for one in frames]
     return finish(
         args.out,
         pose.inverse(),
         covariance_of_inverse(pose, found.covariance),
         found.grade,
         title=f"Place of {pose.target} in {pose.source}",
-        sections=[overlay_section(frames, camera, start=start, found=pose)],
+        sections=[overlay_section(shots, camera, {"start": start, "result": pose})],
     )
 
 

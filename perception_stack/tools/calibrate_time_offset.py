@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from perception_stack.calibration.grade import Verdict
-from perception_stack.calibration.odometry import turns_of_images, turns_of_scans
-from perception_stack.calibration.report import write_grade
-from perception_stack.calibration.time_offset import find_time_offset
+from perception_stack.calibration.grading.grade import Verdict
+from perception_stack.calibration.grading.report import write_grade
+from perception_stack.calibration.time_offset.calibrate import find_time_offset
+from perception_stack.calibration.time_offset.turns import turns_of_images, turns_of_scans
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.io import messages
 from perception_stack.io.bags import BagReader

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from perception_stack.calibration.extrinsic import UNKNOWN_VARIANCE
-from perception_stack.calibration.grade import Grade, Verdict
-from perception_stack.calibration.report import write_grade
+from perception_stack.calibration.grading.grade import Grade, Verdict
+from perception_stack.calibration.grading.report import write_grade
+from perception_stack.calibration.grading.transform import UNKNOWN_VARIANCE
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.calibration_files import Extrinsic, write_extrinsics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from perception_stack.calibration.grade import Grade
+from perception_stack.calibration.grading.grade import Grade
 from perception_stack.tools.console import say, table
 
 _MOST_LEFT_OUT = 10

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
+from perception_stack.calibration.estimation.rotations import exp, log
 from perception_stack.calibration.lidar_camera.board_in_cloud import find_board
 from perception_stack.calibration.lidar_camera.board_in_image import board_in_image
 from perception_stack.calibration.lidar_camera.boards import facing, turns_of
-from perception_stack.calibration.rotations import exp, log
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.board import Board
 from perception_stack.geometry.camera import CameraModel

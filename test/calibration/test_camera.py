@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 
 from perception_stack.calibration.camera.bundle import RigProblem
-from perception_stack.calibration.camera.intrinsics import calibrate_camera
+from perception_stack.calibration.camera.calibrate import calibrate_camera
 from perception_stack.calibration.camera.lens import EQUIDISTANT, LENSES, PLUMB_BOB, RATIONAL
-from perception_stack.calibration.camera.uncertainty import (
-    image_grid,
-    next_views,
-    sensitivity,
+from perception_stack.calibration.camera.uncertainty import next_views
+from perception_stack.calibration.estimation.solver import (
+    solve,
 )
-from perception_stack.calibration.grade import Verdict
-from perception_stack.calibration.solver import solve
+from perception_stack.calibration.grading.grade import Verdict
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.board import Board
 
@@ -168,7 +166,7 @@ def test_the_advised_view_helps_as_much_as_said(look):
     views = look(BOARD, PLUMB_BOB, num=5, seed=3, filled=(0.3, 0.35))
     result = calibrate(views, lens=PLUMB_BOB)
     fit = result.adjustment.fit
-    seen = result.judgement.seen
+    change = result.judgement.change
     (advice,) = next_views(
         PLUMB_BOB,
         result.params,
@@ -176,11 +174,10 @@ def test_the_advised_view_helps_as_much_as_said(look):
         BOARD,
         sigma_px=0.1,
         size_px=SIZE_PX,
-        seen=seen,
+        change=change,
         num=1,
     )
     assert advice.gain > 0.3
-    change = sensitivity(PLUMB_BOB, result.params, image_grid(*SIZE_PX).reshape(-1, 2), seen)
     change = change[np.isfinite(change).all(axis=(1, 2))].reshape(-1, 9)
 
     def variance(some):

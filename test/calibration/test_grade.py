@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from datetime import datetime, timedelta, timezone
 
+import cv2
 import numpy as np
 import pytest
 import yaml
 
-from perception_stack.calibration.grade import (
+from perception_stack.calibration.grading.grade import (
     Grade,
     Observation,
     Parameter,
@@ -16,8 +18,11 @@ from perception_stack.calibration.grade import (
     ResidualSummary,
     Verdict,
 )
-from perception_stack.calibration.report import render_grade, write_grade
+from perception_stack.calibration.grading.overlay import Shot, overlay_section
+from perception_stack.calibration.grading.report import render_grade, write_grade
 from perception_stack.errors import ShapeError
+from perception_stack.geometry.camera import CameraModel
+from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.report.page import Picture, Section
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=2)))
@@ -90,3 +95,16 @@ def test_the_hash_is_that_of_the_data():
 def test_covariance_of_another_size():
     with pytest.raises(ShapeError):
         grade(covariance=np.eye(3))
+
+
+def test_points_are_drawn_where_the_camera_sees_them():
+    k = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
+    camera = CameraModel.pinhole(frame_id="camera", width_px=640, height_px=480, k=k)
+    pose = RigidTransform.from_matrix(np.eye(4), target="camera", source="lidar")
+    points = np.array([[0.4, 0.2, 5.0], [0, 0, -5.0], [np.nan, 0, 5]], dtype=np.float32)
+    shot = Shot(name="a", bgr=np.zeros((480, 640, 3), np.uint8), points_m=points)
+    (picture,) = overlay_section([shot], camera, {"result": pose}).pictures
+    encoded = np.frombuffer(b64decode(picture.uri.split(",")[1]), np.uint8)
+    drawn = cv2.imdecode(encoded, cv2.IMREAD_COLOR).max(axis=2) > 100
+    assert drawn.any()
+    np.testing.assert_allclose(np.argwhere(drawn).mean(axis=0), [260, 360], atol=1.5)

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perception_stack.calibration.grade import Verdict
+from perception_stack.calibration.estimation.rotations import exp, log
+from perception_stack.calibration.grading.grade import Verdict
 from perception_stack.calibration.hand_eye.calibrate import HandEye, Setup, calibrate_hand_eye
 from perception_stack.calibration.hand_eye.figures import hand_eye_section
-from perception_stack.calibration.rotations import exp, log
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.pose_stream import PoseStream
 from perception_stack.geometry.transforms import RigidTransform

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perception_stack.calibration.grade import Verdict
+from perception_stack.calibration.estimation.rotations import exp, log
+from perception_stack.calibration.grading.grade import Verdict
 from perception_stack.calibration.lidar_camera.boards import (
     corners_of,
     poses_of_corners,
     turns_of,
 )
 from perception_stack.calibration.lidar_camera.calibrate import LidarCamera, calibrate_lidar_camera
-from perception_stack.calibration.rotations import exp, log
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.board_poses import read_board_poses

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perception_stack.calibration.grade import Verdict
+from perception_stack.calibration.estimation.rotations import exp, log
+from perception_stack.calibration.grading.grade import Verdict
 from perception_stack.calibration.lidar_base.calibrate import calibrate_lidar_base
 from perception_stack.calibration.lidar_base.figures import ground_section
 from perception_stack.calibration.lidar_lidar.calibrate import LidarLidar, calibrate_lidar_lidar
 from perception_stack.calibration.lidar_lidar.figures import clouds_section
-from perception_stack.calibration.rotations import exp, log
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.calibration_formats.angles import rotation_of

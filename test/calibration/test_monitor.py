@@ -84,7 +84,7 @@ def test_wild_readings_do_not_alarm_and_blindness_is_said() -> None:
 
 
 @pytest.mark.parametrize("axis", range(3))
-def test_alignment_reads_a_turned_camera(road_rig, road_mount, road_camera, axis: int) -> None:
+def test_target_free_reads_a_turned_camera(road_rig, road_mount, road_camera, axis: int) -> None:
     turn = np.deg2rad(0.5) * np.eye(6)[axis]
     moved = Mount(
         base_from_camera=bumped(road_mount.base_from_camera, list(turn)),
@@ -101,7 +101,7 @@ def test_alignment_reads_a_turned_camera(road_rig, road_mount, road_camera, axis
     np.testing.assert_allclose(np.mean(values, axis=0)[:3], -turn[:3], atol=np.deg2rad(0.2))
 
 
-def test_alignment_cannot_judge_without_structure(road_rig, road_mount, road_camera) -> None:
+def test_target_free_cannot_judge_without_structure(road_rig, road_mount, road_camera) -> None:
     watch = AlignmentWatch(road_camera, road_mount.camera_from_lidar)
     fog = np.random.default_rng(0).normal(128, 3, (214, 640, 3)).clip(0, 255).astype(np.uint8)
     image = ColorImage(frame_id=road_camera.frame_id, stamp_ns=0, bgr=fog)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perception_stack.calibration.checks import check_rig
 from perception_stack.calibration.config import CalibrationConfig
+from perception_stack.calibration.grading.rig_check import check_rig
 from perception_stack.errors import CalibrationError, ConfigError
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perception_stack.calibration.rotations import (
+from perception_stack.calibration.estimation.rotations import (
     corrected,
     cross_matrix,
     exp,

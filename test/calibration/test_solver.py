@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from perception_stack.calibration.solver import (
+from perception_stack.calibration.estimation.normal_equations import (
     Block,
-    NumericProblem,
     inverse,
+)
+from perception_stack.calibration.estimation.solver import (
+    NumericProblem,
+    block_information,
     solve,
-    weak_directions,
 )
 from perception_stack.errors import CalibrationError
 
@@ -65,7 +67,8 @@ def test_same_minimum_as_scipy():
     np.testing.assert_allclose(ours.state[1], theirs.x[2:], atol=1e-3)
     covariance = np.linalg.inv(theirs.jac.T @ theirs.jac)[:2, :2]
     covariance *= (theirs.fun @ theirs.fun) / (y.size - 2 - len(x))
-    np.testing.assert_allclose(inverse(ours.information), covariance, rtol=0.01)
+    information = block_information(ours.stack).sum(axis=0) / ours.sigma**2
+    np.testing.assert_allclose(inverse(information), covariance, rtol=0.01)
 
 
 def test_gross_errors_have_no_pull():
@@ -112,16 +115,13 @@ def test_numeric_derivatives():
     np.testing.assert_allclose(fit.state, theirs.x, atol=2e-3 * fit.std.min())
 
 
-def test_what_the_data_do_not_fix_is_named():
+def test_what_the_data_do_not_fix_has_a_huge_standard_deviation():
     x = np.linspace(0, 1, 30)
 
     def residuals(p):  # only the sum of the first two matters, the last is well fixed
         return [((p[0] + p[1]) * x + p[2] - x + 0.01 * np.sin(40 * x))[:, None]]
 
     fit = solve(NumericProblem(residuals, np.full(3, 1e-6)), np.zeros(3))
-    (weak,) = weak_directions(fit.information, ("fx", "fy", "cx"), np.full(3, 0.1))
-    assert weak.text in ("fx against fy", "fy against fx")
-    assert weak.excess > 1e3
     assert fit.std[0] > 1e2
     assert fit.std[2] < 0.1
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from perception_stack.calibration.camera.lens import EQUIDISTANT, PLUMB_BOB
-from perception_stack.calibration.camera.rig import calibrate_rig
-from perception_stack.calibration.camera.rig_grading import CameraOnRig
-from perception_stack.calibration.grade import Verdict
-from perception_stack.calibration.rotations import exp
+from perception_stack.calibration.estimation.rotations import exp
+from perception_stack.calibration.grading.grade import Verdict
+from perception_stack.calibration.rig.calibrate import calibrate_rig
+from perception_stack.calibration.rig.grading import CameraOnRig
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.board import Board

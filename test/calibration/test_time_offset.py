@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from perception_stack.calibration.grade import Verdict
-from perception_stack.calibration.odometry import turns_of_images, turns_of_scans
-from perception_stack.calibration.time_offset import Turns, find_time_offset
+from perception_stack.calibration.grading.grade import Verdict
+from perception_stack.calibration.time_offset.calibrate import Turns, find_time_offset
+from perception_stack.calibration.time_offset.turns import turns_of_images, turns_of_scans
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.simulation.rig import Mount

@@ -84,7 +84,7 @@ def test_turns_keep_the_object_in_its_place(models) -> None:
 
 
 @pytest.mark.parametrize("name", ["bracket", "mug"])
-def test_alignment_undoes_a_small_error(models, name: str) -> None:
+def test_target_free_undoes_a_small_error(models, name: str) -> None:
     model, rng = models[name], np.random.default_rng(3)
     truth = moved(np.eye(4), np.array([0.05, 0.0, 0.8]), np.array([2.0, 0.5, 0.3]))
     seen = seen_of(model, truth, rng, 0.0)
@@ -95,7 +95,7 @@ def test_alignment_undoes_a_small_error(models, name: str) -> None:
     assert np.abs(found[:3, :3] - truth[:3, :3]).max() < 1e-3
 
 
-def test_alignment_of_many_is_that_of_each(models) -> None:
+def test_target_free_of_many_is_that_of_each(models) -> None:
     model, rng = models["bracket"], np.random.default_rng(3)
     truth = moved(np.eye(4), np.array([0.05, 0.0, 0.8]), np.array([2.0, 0.5, 0.3]))
     seen = seen_of(model, truth, rng, 0.001)

@@ -17,7 +17,11 @@ from numpy.typing import NDArray
 from perception_stack.calibration.camera.bundle import RigProblem, RigState
 from perception_stack.calibration.camera.lens import Lens
 from perception_stack.calibration.camera.start import plane_poses
-from perception_stack.calibration.solver import Fit, solve
+from perception_stack.calibration.estimation.normal_equations import Stack
+from perception_stack.calibration.estimation.solver import (
+    Fit,
+    solve,
+)
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
@@ -109,7 +113,7 @@ def adjust(
         some = RigProblem(lenses, [good[v] for v in kept], board_points_m)
         fitted = solve(some, _some(state, kept), tolerance=_ROUGH).state
         state = _with_boards(state, fitted, kept)
-        errors = _errors(problem, state)
+        errors = _errors(problem.linearise(state))
     right = _right(errors, kept)
     reasons = _reasons(errors, right)
     good = tuple(_only(*pair) for pair in zip(views, right, strict=True))
@@ -143,10 +147,10 @@ def _rough(problem: RigProblem, start: RigState) -> tuple[RigState, list[FloatAr
         begin = start
         if not robust_first:
             begin = solve(problem, start, robust=False, max_iterations=_ROUGH_ITERATIONS).state
-        state = solve(problem, begin, tolerance=_ROUGH, max_iterations=_ROUGH_ITERATIONS).state
-        errors = _errors(problem, state)
+        fit = solve(problem, begin, tolerance=_ROUGH, max_iterations=_ROUGH_ITERATIONS)
+        errors = _errors(fit.stack)
         bad = _reasons(errors, _right(errors, everyone))
-        found.append((len(bad), float(np.median(np.concatenate(errors))), state, errors))
+        found.append((len(bad), float(np.median(np.concatenate(errors))), fit.state, errors))
         if not bad:
             break
     _, _, state, errors = min(found, key=lambda one: one[:2])
@@ -205,8 +209,8 @@ def _second_chance(
     some = [views[v] for v in again]
     problem = RigProblem(lenses, some, board_points_m, free_lenses=False, free_cameras=False)
     start = place_boards(lenses, some, board_points_m, _some(state, again))
-    placed = solve(problem, start, tolerance=_ROUGH).state
-    found = _errors(problem, placed)
+    fit = solve(problem, start, tolerance=_ROUGH)
+    placed, found = fit.state, _errors(fit.stack)
     better = [i for i, v in enumerate(again) if np.median(found[i]) < np.median(errors[v])]
     errors = list(errors)
     for i in better:
@@ -216,9 +220,8 @@ def _second_chance(
     ), errors
 
 
-def _errors(problem: RigProblem, state: RigState) -> list[FloatArray]:
+def _errors(stack: Stack) -> list[FloatArray]:
     """Size of the error of each point of each view."""
-    stack = problem.linearise(state)
     sizes = np.sqrt(np.nan_to_num(stack.square, nan=_LOST_PX**2, posinf=_LOST_PX**2))
     return [one[keep] for one, keep in zip(sizes, stack.there, strict=True)]
 
@@ -230,7 +233,7 @@ def _right(errors: list[FloatArray], kept: NDArray[np.intp]) -> list[NDArray[np.
 
 
 def _rms(errors_px: FloatArray) -> float:
-    return float(np.sqrt(np.mean(errors_px**2)))
+    return float(np.sqrt(errors_px @ errors_px / len(errors_px)))
 
 
 def _only(view: View, right: NDArray[np.bool_]) -> View:
@@ -258,7 +261,7 @@ def _reasons(errors: list[FloatArray], right: list[NDArray[np.bool_]]) -> dict[i
             for one, keep in zip(errors, right, strict=True)
         ]
     )
-    wrong = np.array([1 - keep.mean() for keep in right])
+    wrong = np.array([1 - np.count_nonzero(keep) / len(keep) for keep in right])
     fine = wrong <= _WRONG_SHARE
     level = np.log(np.maximum(size[fine], _FINEST_PX / _LEAST_EXCESS))
     middle = float(np.median(level)) if fine.any() else 0.0

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.calibration.camera.lens import Lens
-from perception_stack.calibration.rotations import exp
-from perception_stack.calibration.solver import Stack
+from perception_stack.calibration.estimation.normal_equations import (
+    Stack,
+)
+from perception_stack.calibration.estimation.rotations import exp
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
 
@@ -146,26 +148,31 @@ class RigProblem:
         """Write what one camera sees into the rows of the stack."""
         rows = self._rows[camera]
         rotation, translation = state.rotations[camera], state.translations_m[camera]
-        arm = (state.board_rotations[rows.view] @ rows.board_m[:, :, None])[:, :, 0]
-        swung = (arm + state.board_translations_m[rows.view]) @ rotation.T
+        arm = np.einsum("nij,nj->ni", state.board_rotations[rows.view], rows.board_m)
+        swung = arm + state.board_translations_m[rows.view]
+        if camera > 0:
+            swung = swung @ rotation.T
         params = state.lens_params[camera]
         uv_px, by_point, by_params = self.lenses[camera].project(swung + translation, params)
-        by_rig = by_point @ rotation
+        by_rig = by_point
+        if camera > 0:
+            by_rig = (by_point.reshape(-1, 3) @ rotation).reshape(by_point.shape)
         residuals[rows.slots] = uv_px - rows.uv_px
         block = np.zeros((len(uv_px), 2, jacobian.shape[2]))
-        block[:, :, -6:-3] = _cross_rows(by_rig, arm)
+        _fill_turn(block[:, :, -6:-3], by_rig, arm)
         block[:, :, -3:] = by_rig
         if self.free_lenses:
             first = sum(sizes[:camera])
             block[:, :, first : first + len(params)] = by_params
         if self.free_cameras and camera > 0:
             first = sum(sizes) + 6 * (camera - 1)
-            block[:, :, first : first + 3] = _cross_rows(by_point, swung)
+            _fill_turn(block[:, :, first : first + 3], by_point, swung)
             block[:, :, first + 3 : first + 6] = by_point
         jacobian[rows.slots] = block
 
 
-def _cross_rows(by_point: FloatArray, arm: FloatArray) -> FloatArray:
+def _fill_turn(out: FloatArray, by_point: FloatArray, arm: FloatArray) -> None:
     """Derivative [N, 2, 3] by a turn of what lies at the end of an arm [N, 3]: arm x gradient."""
-    (x, y, z), (a, b, c) = arm.T[:, :, None], np.moveaxis(by_point, 2, 0)
-    return np.stack([y * c - z * b, z * a - x * c, x * b - y * a], axis=2)
+    x, y, z = arm.T[:, :, None]
+    a, b, c = by_point[..., 0], by_point[..., 1], by_point[..., 2]
+    out[..., 0], out[..., 1], out[..., 2] = y * c - z * b, z * a - x * c, x * b - y * a

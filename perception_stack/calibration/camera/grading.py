@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from perception_stack.calibration.camera.adjustment import Adjustment
 from perception_stack.calibration.camera.bundle import RigState
@@ -19,7 +18,12 @@ from perception_stack.calibration.camera.uncertainty import (
     pixel_std,
     sensitivity,
 )
-from perception_stack.calibration.grade import Observation, Parameter, ResidualSummary, Verdict
+from perception_stack.calibration.grading.grade import (
+    Observation,
+    Parameter,
+    ResidualSummary,
+    Verdict,
+)
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.board import Board
@@ -38,7 +42,6 @@ _HONEST_RATIO = 2.0
 _SEEN_SHARE = 0.97
 _GOOD_VIEWS = 6
 _TILTED_RAD = np.deg2rad(12)
-_WORST_FIRST = (Verdict.NOT_ENOUGH, Verdict.USABLE, Verdict.GOOD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,7 +56,7 @@ class CameraJudgement:
         grid_px: float64 [G, 2], pixels all over the image.
         std_px: float64 [G], how well each is known; infinite where the model says nothing, NaN
             where a fisheye looks aside or back.
-        seen: bool [G], as far from the centre boards were seen.
+        change: float64 [G, 2, P], how each moves with the parameters, see :func:`sensitivity`.
     """
 
     verdict: Verdict
@@ -62,7 +65,7 @@ class CameraJudgement:
     coverage: dict[str, float]
     grid_px: FloatArray
     std_px: FloatArray
-    seen: NDArray[np.bool_]
+    change: FloatArray
 
 
 def judge_camera(
@@ -125,7 +128,7 @@ def judge_camera(
         },
         grid_px=grid_px,
         std_px=std_px,
-        seen=inside,
+        change=change,
     )
 
 
@@ -150,11 +153,6 @@ def judge_fit(
     return Verdict.USABLE if doubts else Verdict.GOOD, doubts, fitted, held_out
 
 
-def worst(verdicts: Sequence[Verdict]) -> Verdict:
-    """The verdict of a whole from those of its parts."""
-    return min(verdicts, key=_WORST_FIRST.index)
-
-
 def advise(
     lens: Lens,
     params: FloatArray,
@@ -163,11 +161,11 @@ def advise(
     *,
     sigma_px: float,
     size_px: tuple[int, int],
-    seen: NDArray[np.bool_],
+    change: FloatArray,
 ) -> tuple[str, ...]:
     """The next views to take, a sentence each."""
     found = next_views(
-        lens, params, covariance, board, sigma_px=sigma_px, size_px=size_px, seen=seen
+        lens, params, covariance, board, sigma_px=sigma_px, size_px=size_px, change=change
     )
     return tuple(
         f"{one.text} It would take away {100 * one.gain:.0f} % of the variance." for one in found

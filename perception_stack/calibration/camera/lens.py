@@ -50,13 +50,15 @@ class Lens:
             point, [N, 2, 3], and by the parameters, [N, 2, P].
         """
         bend = _bend_fisheye if self is EQUIDISTANT else _bend_pinhole
-        xy, by_point, by_coefficients = bend(points_m, params[4:])
-        focal = params[:2]
-        by_params = np.zeros((len(xy), 2, len(params)))
-        by_params[:, 0, 0], by_params[:, 1, 1] = xy[:, 0], xy[:, 1]
-        by_params[:, 0, 2] = by_params[:, 1, 3] = 1.0
-        by_params[:, :, 4:] = focal[:, None] * by_coefficients
-        return xy * focal + params[2:4], focal[:, None] * by_point, by_params
+        # coordinates come first until the end: numpy is fast along the last axis
+        xy, by_point, by_coefficients = bend(np.ascontiguousarray(points_m.T), params[4:])
+        focal = params[:2, None]
+        by_params = np.zeros((len(params), *xy.shape))
+        by_params[0, 0], by_params[1, 1] = xy
+        by_params[2, 0] = by_params[3, 1] = 1.0
+        by_params[4:] = focal * by_coefficients
+        uv_px = xy * focal + params[2:4, None]
+        return uv_px.T, (focal * by_point).transpose(2, 1, 0), by_params.transpose(2, 1, 0)
 
     def pixels(self, points_m: FloatArray, params: FloatArray) -> FloatArray:
         """Pixels alone, float64 [N, 2], of points [N, 3]; NaN where there is no image."""
@@ -119,8 +121,10 @@ LENSES = {one.distortion_model: one for one in (PLUMB_BOB, EQUIDISTANT, RATIONAL
 def _bend_pinhole(
     points_m: FloatArray, coefficients: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    depth = np.where(points_m[:, 2] > _NEAREST, points_m[:, 2], np.nan)
-    x, y = points_m[:, 0] / depth, points_m[:, 1] / depth
+    """Of points [3, N]: bent coordinates [2, N]; derivatives [3, 2, N] and [C, 2, N]."""
+    x, y, z = points_m
+    nearness = 1 / np.where(z > _NEAREST, z, np.nan)
+    x, y = x * nearness, y * nearness
     k1, k2, p1, p2, k3, k4, k5, k6 = (*coefficients, 0.0, 0.0, 0.0)[:8]
     r2 = x * x + y * y
     r4 = r2 * r2
@@ -130,53 +134,40 @@ def _bend_pinhole(
     slope = (  # by r2
         k1 + 2 * k2 * r2 + 3 * k3 * r4 - radial * (k4 + 2 * k5 * r2 + 3 * k6 * r4)
     ) / below
-    bent = np.stack(
-        [
-            x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
-            y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y,
-        ],
-        axis=1,
-    )
-    across = 2 * x * y * slope + 2 * p1 * x + 2 * p2 * y
-    xx = radial + 2 * x * x * slope + 2 * p1 * y + 6 * p2 * x
-    yy = radial + 2 * y * y * slope + 6 * p1 * y + 2 * p2 * x
-    by_point = np.empty((len(x), 2, 3))
-    by_point[:, 0, 0], by_point[:, 0, 1] = xx / depth, across / depth
-    by_point[:, 1, 0], by_point[:, 1, 1] = across / depth, yy / depth
-    by_point[:, 0, 2] = -(xx * x + across * y) / depth
-    by_point[:, 1, 2] = -(across * x + yy * y) / depth
-    by_coefficients = np.empty((len(x), 2, len(coefficients)))
-    for axis, one in enumerate((x, y)):
-        for column, power in ((0, r2), (1, r4), (4, r6)):
-            by_coefficients[:, axis, column] = one * power / below
-        if len(coefficients) == 8:
-            for column, power in ((5, r2), (6, r4), (7, r6)):
-                by_coefficients[:, axis, column] = -one * radial * power / below
-    by_coefficients[:, 0, 2], by_coefficients[:, 0, 3] = 2 * x * y, r2 + 2 * x * x
-    by_coefficients[:, 1, 2], by_coefficients[:, 1, 3] = r2 + 2 * y * y, 2 * x * y
-    return bent, by_point, by_coefficients
+    xy2, side_x, side_y = 2 * x * y, r2 + 2 * x * x, r2 + 2 * y * y
+    bent = [x * radial + p1 * xy2 + p2 * side_x, y * radial + p1 * side_y + p2 * xy2]
+    across = (xy2 * slope + 2 * p1 * x + 2 * p2 * y) * nearness
+    xx = (radial + 2 * x * x * slope + 2 * p1 * y + 6 * p2 * x) * nearness
+    yy = (radial + 2 * y * y * slope + 6 * p1 * y + 2 * p2 * x) * nearness
+    by_point = [[xx, across], [across, yy], [-(xx * x + across * y), -(across * x + yy * y)]]
+    up = np.array([x, y]) / below
+    by_coefficients = [up * r2, up * r4, [xy2, side_y], [side_x, xy2], up * r6]
+    if len(coefficients) == 8:
+        down = -radial * up
+        by_coefficients += [down * r2, down * r4, down * r6]
+    return np.array(bent), np.array(by_point), np.array(by_coefficients)
 
 
 def _bend_fisheye(
     points_m: FloatArray, coefficients: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Kannala and Brandt (2006): the distance from the centre is a polynomial of the angle."""
-    x, y, z = points_m.T
+    x, y, z = points_m
     flat = np.hypot(x, y)
     away = np.maximum(flat, 1e-12)
     angle = np.arctan2(flat, z)
-    powers = angle[:, None] ** np.array([3, 5, 7, 9])
-    radius = angle + powers @ coefficients
-    slope = 1 + (angle[:, None] ** np.array([2, 4, 6, 8])) @ (coefficients * [3, 5, 7, 9])
-    direction = np.stack([x, y], axis=1) / away[:, None]
+    powers = angle ** np.array([[3], [5], [7], [9]])
+    radius = angle + coefficients @ powers
+    slope = 1 + (coefficients * [3, 5, 7, 9]) @ angle ** np.array([[2], [4], [6], [8]])
+    direction = points_m[:2] / away
     # on the axis the image is that of a pinhole
     on_axis = flat < 1e-9 * np.abs(z)
     ratio = np.where(on_axis, 1 / np.where(on_axis, z, 1.0), radius / away)
     square = np.maximum(flat**2 + z**2, 1e-300)
     along = slope * z / square  # d radius / d flat
-    by_point = np.empty((len(x), 2, 3))
-    outer = direction[:, :, None] * direction[:, None, :]
-    by_point[:, :, :2] = ratio[:, None, None] * (np.eye(2) - outer) + along[:, None, None] * outer
-    by_point[:, :, 2] = direction * (-slope * flat / square)[:, None]
-    by_coefficients = direction[:, :, None] * powers[:, None, :]
-    return direction * radius[:, None], by_point, by_coefficients
+    by_point = np.empty((3, 2, len(x)))
+    by_point[:2] = (along - ratio) * direction[:, None] * direction
+    by_point[0, 0] += ratio
+    by_point[1, 1] += ratio
+    by_point[2] = direction * (-slope * flat / square)
+    return direction * radius, by_point, direction * powers[:, None]

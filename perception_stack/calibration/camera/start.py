@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.calibration.camera.lens import EQUIDISTANT, Lens
+from perception_stack.calibration.estimation.rotations import nearest_rotation
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
 
@@ -147,20 +148,21 @@ def _thinned(one: Sighting) -> Sighting:
 
 def _homographies(board: FloatArray, flat: FloatArray, weight: FloatArray) -> FloatArray:
     """Plane to image, float64 [V, 3, 3], by the direct linear transform."""
-    x, y = board[..., 0], board[..., 1]
-    zero, one = np.zeros_like(x), np.ones_like(x)
     u, v = flat[..., 0], flat[..., 1]
     # in wide images far rays would weigh the most
-    weight = weight / (1 + u * u + v * v)
-    rows = np.stack(
-        [
-            np.stack([x, y, one, zero, zero, zero, -u * x, -u * y, -u], axis=-1),
-            np.stack([zero, zero, zero, x, y, one, -v * x, -v * y, -v], axis=-1),
-        ],
-        axis=2,
-    ).reshape(len(board), -1, 9)
-    rows = rows * np.repeat(weight, 2, axis=1)[..., None]
-    _, vectors = np.linalg.eigh(rows.transpose(0, 2, 1) @ rows)
+    weight = (weight / (1 + u * u + v * v)) ** 2
+    x, y = board[..., 0], board[..., 1]
+    products = np.stack([x * x, x * y, x, y * y, y, np.ones_like(x)], axis=-1)
+    # each point asks for h1 p = u h3 p and h2 p = v h3 p; sums of p pᵀ by 1, u, v and u² + v²
+    factors = np.stack([weight, weight * u, weight * v, weight * (u * u + v * v)], axis=1)
+    symmetric = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])
+    one, by_u, by_v, square = np.moveaxis((factors @ products)[..., symmetric], 1, 0)
+    normal = np.zeros((len(board), 9, 9))
+    normal[:, :3, :3] = normal[:, 3:6, 3:6] = one
+    normal[:, 6:, 6:] = square
+    normal[:, :3, 6:] = normal[:, 6:, :3] = -by_u
+    normal[:, 3:6, 6:] = normal[:, 6:, 3:6] = -by_v
+    _, vectors = np.linalg.eigh(normal)
     return vectors[:, :, 0].reshape(-1, 3, 3)
 
 
@@ -173,8 +175,4 @@ def _decomposed(homography: FloatArray) -> tuple[FloatArray, FloatArray]:
     scaled = homography * (sign / np.maximum(size, 1e-12))[:, None, None]
     third = np.cross(scaled[:, :, 0], scaled[:, :, 1])
     rough = np.stack([scaled[:, :, 0], scaled[:, :, 1], third], axis=2)
-    left, _, right = np.linalg.svd(rough)
-    turn = left @ right
-    mirrored = np.linalg.det(turn) < 0
-    left[mirrored, :, 2] *= -1
-    return left @ right, scaled[:, :, 2]
+    return nearest_rotation(rough), scaled[:, :, 2]

@@ -15,8 +15,14 @@ from numpy.typing import NDArray
 
 from perception_stack.calibration.camera.bundle import RigProblem, RigState
 from perception_stack.calibration.camera.lens import Lens
-from perception_stack.calibration.rotations import exp
-from perception_stack.calibration.solver import block_information, in_words, inverse
+from perception_stack.calibration.estimation.normal_equations import (
+    inverse,
+    solve_positive,
+)
+from perception_stack.calibration.estimation.rotations import exp
+from perception_stack.calibration.estimation.solver import (
+    block_information,
+)
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.board import Board
@@ -119,7 +125,7 @@ def loose_directions(
     variances, axes = np.linalg.eigh(half.T @ weight @ half)
     effect = np.sqrt(np.diag(weight))
     return [
-        in_words(half @ axis * effect, names)
+        _in_words(half @ axis * effect, names)
         for variance, axis in zip(variances[::-1], axes.T[::-1], strict=True)
         if variance > limit_px**2
     ]
@@ -133,7 +139,7 @@ def next_views(
     *,
     sigma_px: float,
     size_px: tuple[int, int],
-    seen: NDArray[np.bool_],
+    change: FloatArray,
     num: int = 2,
 ) -> list[Advice]:
     """The views that would lessen the uncertainty over the image most, one after the other.
@@ -145,7 +151,7 @@ def next_views(
         board: What will be held up.
         sigma_px: Error of a point, with what makes views disagree.
         size_px: Width and height of the image.
-        seen: bool [G], where on :func:`image_grid` boards were seen.
+        change: float64 [G, 2, P], of :func:`image_grid`, from :func:`sensitivity`.
         num: How many to tell.
     """
     texts, sightings, candidates = _candidates(lens, params, board, size_px)
@@ -153,14 +159,13 @@ def next_views(
         return []
     problem = RigProblem([lens], [[one] for one in sightings], board.points_m)
     gains = block_information(problem.linearise(candidates)) / sigma_px**2
-    change = sensitivity(lens, params, image_grid(*size_px).reshape(-1, 2), seen)
     change = change[np.isfinite(change).all(axis=(1, 2))].reshape(-1, len(params))
     weight = change.T @ change
     known = inverse(covariance)
     found = []
     before = float(np.sum(weight * covariance))
     for _ in range(num):
-        after = np.einsum("pq,cpq->c", weight, inverse(known + gains))
+        after = np.trace(solve_positive(known + gains, weight), axis1=1, axis2=2)
         best = int(np.argmin(after))
         found.append(Advice(text=texts[best], gain=1 - float(after[best]) / before))
         known = known + gains[best]
@@ -234,3 +239,16 @@ def covered_cells(
     )
     result: FloatArray = counts
     return result
+
+
+def _in_words(vector: FloatArray, names: Sequence[str]) -> str:
+    """The parameters that a direction is about, and whether they go with or against the first."""
+    order = np.argsort(-np.abs(vector))
+    told = [i for i in order if abs(vector[i]) > 0.3 * abs(vector[order[0]])][:4]
+    first, others = told[0], told[1:]
+    together = [names[i] for i in others if vector[i] * vector[first] > 0]
+    against = [names[i] for i in others if vector[i] * vector[first] < 0]
+    text = str(names[first])
+    if together:
+        text = f"{', '.join([text, *together[:-1]])} and {together[-1]} together"
+    return text + (f" against {' and '.join(against)}" if against else "")

@@ -15,7 +15,20 @@ from enum import Enum
 
 import numpy as np
 
-from perception_stack.calibration.extrinsic import (
+from perception_stack.calibration.estimation.whitened import (
+    Noise,
+    WhitenedFit,
+    fit_whitened,
+    refit,
+)
+from perception_stack.calibration.grading.grade import (
+    Grade,
+    Observation,
+    Parameter,
+    Provenance,
+    ResidualSummary,
+)
+from perception_stack.calibration.grading.transform import (
     Limits,
     direction_of,
     few_blocks_factor,
@@ -24,19 +37,11 @@ from perception_stack.calibration.extrinsic import (
     weaknesses_of,
     without_knowledge_of,
 )
-from perception_stack.calibration.grade import (
-    Grade,
-    Observation,
-    Parameter,
-    Provenance,
-    ResidualSummary,
-)
 from perception_stack.calibration.hand_eye.motion import motion_of
 from perception_stack.calibration.hand_eye.offset import likely_offsets_s
 from perception_stack.calibration.hand_eye.pairs import Poses
 from perception_stack.calibration.hand_eye.problem import LEAST_POSES, Paired, Problem
 from perception_stack.calibration.hand_eye.start import first_answer
-from perception_stack.calibration.whitened import Noise, WhitenedFit, fit_whitened, refit
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.pose_stream import PoseStream
@@ -115,6 +120,10 @@ def calibrate_hand_eye(
     weak = motion.explained(weaknesses_of(six, _LIMITS), _LIMITS)
     errors = problem.place_errors(fit.step)
     held_out = _held_out(problem, fit)
+    fitted, of_held_out = (
+        ResidualSummary.of(np.linalg.norm(one[fit.used], axis=1), unit="m")
+        for one in (errors, held_out)
+    )
     offset_std = float(np.sqrt(covariance[-1, -1])) if problem.timed else np.nan
     verdict, why, advice = judge(
         six,
@@ -123,15 +132,16 @@ def calibrate_hand_eye(
         target=mount.target,
         used=fit.used,
         what="poses",
-        held_out_ratio=_rms(held_out[fit.used]) / max(_rms(errors[fit.used]), 1e-9),
+        fitted=fitted,
+        held_out=of_held_out,
     )
     grade = Grade(
         verdict=verdict,
         why=(*why, *paired.notes),
         advice=tuple(advice),
         direction=direction_of(mount),
-        fitted=ResidualSummary.of(np.linalg.norm(errors[fit.used], axis=1), unit="m"),
-        held_out=ResidualSummary.of(np.linalg.norm(held_out[fit.used], axis=1), unit="m"),
+        fitted=fitted,
+        held_out=of_held_out,
         parameters=(*parameters_of(mount, six, _LIMITS), *_offset(problem, offset_s, offset_std)),
         covariance=_with_offset(six, covariance, problem.timed),
         observations=_observations(paired, fit, held_out),
@@ -231,7 +241,3 @@ def _with_offset(six: FloatArray, covariance: FloatArray, timed: bool) -> FloatA
     full = covariance[np.ix_(rows, rows)]
     full[:6, :6] = six
     return full
-
-
-def _rms(errors: FloatArray) -> float:
-    return float(np.sqrt(np.mean(errors**2))) if errors.size else np.nan

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from perception_stack.calibration.extrinsic import Limits, Weakness, name_of_axis
+from perception_stack.calibration.estimation.whitened import WhitenedFit
+from perception_stack.calibration.grading.transform import Limits, Weakness, name_of_axis
 from perception_stack.calibration.hand_eye.pairs import PosePairs
-from perception_stack.calibration.whitened import WhitenedFit
 from perception_stack.datatypes import FloatArray
 
 _ABOVE_NOISE = 4.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.rotations import log
+from perception_stack.calibration.estimation.rotations import log
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.pose_stream import PoseStream
 

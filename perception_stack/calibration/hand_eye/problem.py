@@ -6,8 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from perception_stack.calibration.estimation.rotations import (
+    corrected,
+    cross_matrix,
+    log,
+    mean_rotation,
+)
 from perception_stack.calibration.hand_eye.pairs import PosePairs, Poses
-from perception_stack.calibration.rotations import corrected, cross_matrix, log, mean_rotation
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.pose_stream import PoseStream

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from perception_stack.calibration.estimation.rotations import log, nearest_rotation
 from perception_stack.calibration.hand_eye.pairs import PosePairs
-from perception_stack.calibration.rotations import log, nearest_rotation
 from perception_stack.datatypes import FloatArray
 
 _NUM_TRIPLES = 4000

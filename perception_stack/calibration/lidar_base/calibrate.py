@@ -13,7 +13,26 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.extrinsic import (
+from perception_stack.calibration.estimation.normal_equations import (
+    Block,
+    shared_blocks,
+)
+from perception_stack.calibration.estimation.points import drawn_planes
+from perception_stack.calibration.estimation.rotations import corrected, shortest_turn
+from perception_stack.calibration.estimation.solver import (
+    Fit,
+    SharedProblem,
+    solve,
+)
+from perception_stack.calibration.grading.grade import (
+    Grade,
+    Observation,
+    Provenance,
+    ResidualSummary,
+    Verdict,
+    worst,
+)
+from perception_stack.calibration.grading.transform import (
     UNKNOWN_VARIANCE,
     Limits,
     direction_of,
@@ -21,17 +40,7 @@ from perception_stack.calibration.extrinsic import (
     judge,
     parameters_of,
     with_shared_error,
-    worse,
 )
-from perception_stack.calibration.grade import (
-    Grade,
-    Observation,
-    Provenance,
-    ResidualSummary,
-    Verdict,
-)
-from perception_stack.calibration.rotations import corrected, cross_matrix
-from perception_stack.calibration.solver import Block, Fit, solve
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.transforms import RigidTransform
@@ -55,7 +64,7 @@ _WANTED_PIECES = 20
 _FARTHEST_M = 25.0
 _NEAREST_M = 0.5
 _INLIER_M = 0.08
-_NUM_TRIED = 500
+_NUM_TRIED, _LEAST_AREA_M2 = 500, 0.1
 _MOST_TILTED = np.cos(np.deg2rad(35.0))
 _LEAST_POINTS = 100
 _MOST_FOLDS = 20
@@ -115,6 +124,7 @@ def calibrate_lidar_base(
     covariance[np.ix_(_GROUND, _GROUND)] = known[np.ix_(_GROUND, _GROUND)]
     gaps = problem.heights_m(fit.state)
     held_out, folds = _held_out(problem, fit)
+    fitted, of_held_out = (ResidualSummary.of(one, unit="m") for one in (gaps, held_out))
     verdict, why, advice = judge(
         known,
         [],
@@ -122,12 +132,13 @@ def calibrate_lidar_base(
         target=initial.target,
         used=np.ones(len(folds), dtype=np.bool_),
         what="pieces of ground",
-        held_out_ratio=float(np.sqrt(np.mean(held_out**2) / np.mean(gaps**2))),
+        fitted=fitted,
+        held_out=of_held_out,
     )
-    uneven_m = float(np.sqrt(np.mean(gaps**2)))
+    uneven_m = fitted.rms
     if uneven_m > _FLAT_M or alike > _MUCH_ALIKE:
         limit = Verdict.NOT_ENOUGH if uneven_m > _NOT_FLAT_M else Verdict.USABLE
-        verdict = worse(verdict, limit)
+        verdict = worst(verdict, limit)
         why.append(
             f"the ground is not flat: pieces lie {1000 * uneven_m:.0f} mm high or low, neighbours "
             "alike, which one place does not average out"
@@ -144,8 +155,8 @@ def calibrate_lidar_base(
         why=tuple(why),
         advice=tuple(advice),
         direction=direction_of(result),
-        fitted=ResidualSummary.of(gaps, unit="m"),
-        held_out=ResidualSummary.of(held_out, unit="m"),
+        fitted=fitted,
+        held_out=of_held_out,
         parameters=parameters_of(result, covariance, _LIMITS),
         covariance=covariance,
         observations=folds,
@@ -156,7 +167,7 @@ def calibrate_lidar_base(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Ground:
+class _Ground(SharedProblem):
     """Heights of pieces of ground over a step of z, roll and pitch."""
 
     points_m: FloatArray
@@ -210,20 +221,8 @@ class _Ground:
     def linearise(self, state: FloatArray) -> list[Block]:
         turned = self.points_m @ self.answer(state).rotation.T
         slopes = np.stack([np.ones(len(turned)), turned[:, 1], -turned[:, 0]], axis=1)
-        return [
-            Block(
-                residuals=np.array([[height]]),
-                shared=slope[None, None],
-                private=np.zeros((1, 1, 0)),
-            )
-            for height, slope in zip(self.heights_m(state), slopes, strict=True)
-        ]
-
-    def moved(
-        self, state: FloatArray, shared: FloatArray, private: list[FloatArray]
-    ) -> FloatArray:
-        del private
-        return state + shared
+        heights = self.heights_m(state)
+        return shared_blocks(heights[:, None], slopes[:, None], np.arange(len(heights)))
 
 
 def _even_squares(level_m: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
@@ -254,24 +253,19 @@ def _first_plane(
     Raises:
         CalibrationError: there is none.
     """
-    rng = np.random.default_rng(0)
     if len(points) < _LEAST_POINTS:
         raise CalibrationError(f"{len(points)} points between 0.5 and 25 m are no ground")
     up = initial.rotation[2]  # the base's z axis in the LiDAR
     low = points[points @ up < np.quantile(points @ up, 0.7)]
-    few = low[rng.permutation(len(low))[:3000]]
-    one, two, three = (few[rng.integers(len(few), size=_NUM_TRIED)] for _ in range(3))
-    normal = np.cross(two - one, three - one)
-    length = np.linalg.norm(normal, axis=1)
-    normal = normal / np.maximum(length, 1e-9)[:, None]
-    normal = normal * np.sign(normal @ up)[:, None]
-    near = np.abs(few @ normal.T - np.einsum("ti,ti->t", normal, one)) < _INLIER_M
-    votes = near.sum(axis=0) * (normal @ up > _MOST_TILTED) * (length > 0.1)
+    normals, offsets, distance_m = drawn_planes(
+        low, most_points=3000, num=_NUM_TRIED, least_area_m2=_LEAST_AREA_M2
+    )
+    votes = (distance_m < _INLIER_M).sum(axis=0) * (np.abs(normals @ up) > _MOST_TILTED)
     best = int(np.argmax(votes))
-    if votes[best] < max(_LEAST_POINTS, 0.1 * len(few)):
+    if votes[best] < max(_LEAST_POINTS, 0.1 * len(distance_m)):
         text = "no ground is found below the LiDAR within 35° of the initial orientation"
         raise CalibrationError(f"{text}; give roughly how '{initial.source}' is mounted")
-    normal, offset = normal[best], float(normal[best] @ one[best])
+    normal, offset = normals[best], float(offsets[best])
     for _ in range(3):
         ground = points[np.abs(points @ normal - offset) < _INLIER_M]
         middle = ground.mean(axis=0)
@@ -280,9 +274,8 @@ def _first_plane(
         offset = float(normal @ middle)
     ground = points[np.abs(points @ normal - offset) < 2 * _INLIER_M]
     # the shortest turn that makes the normal the base's z axis leaves yaw as it was
-    seen = initial.rotation @ normal
-    cross = cross_matrix(np.cross(seen, [0.0, 0.0, 1.0]))
-    rotation = (np.eye(3) + cross + cross @ cross / (1 + seen[2])) @ initial.rotation
+    up = np.array([0.0, 0.0, 1.0])
+    rotation = shortest_turn(initial.rotation @ normal, up) @ initial.rotation
     place = initial.translation_m.copy()
     place[2] = ground_z_m - offset
     return replace(initial, rotation=rotation, translation_m=place), ground

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from perception_stack.calibration.estimation.points import drawn_planes
 from perception_stack.calibration.lidar_camera.boards import BoardPoses
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
@@ -106,16 +107,11 @@ def _azimuth_step_rad(points: FloatArray, ring: NDArray[np.integer]) -> float:
 
 def _on_ground(points: FloatArray) -> NDArray[np.bool_]:
     """Points near the plane that most points within 8 m lie on, below the LiDAR."""
-    rng = np.random.default_rng(0)
     low = points[(points[:, 2] < 0) & (np.linalg.norm(points, axis=1) < 2 * _FARTHEST_M)]
     if len(low) < _LEAST_POINTS:
         return np.zeros(len(points), dtype=np.bool_)
-    few = low[rng.permutation(len(low))[:2000]]
-    one, two, three = (few[rng.integers(len(few), size=300)] for _ in range(3))
-    normal = np.cross(two - one, three - one)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-    offset = np.einsum("ti,ti->t", normal, one)
-    votes = (np.abs(few @ normal.T - offset) < _GROUND_M / 2).sum(axis=0)
+    normal, offset, distance_m = drawn_planes(low, most_points=2000, num=300)
+    votes = (distance_m < _GROUND_M / 2).sum(axis=0)
     best = int(np.argmax(votes * (np.abs(normal[:, 2]) > 0.7)))
     ground: NDArray[np.bool_] = np.abs(points @ normal[best] - offset[best]) < _GROUND_M
     return ground

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.rotations import nearest_rotation
+from perception_stack.calibration.estimation.rotations import nearest_rotation
 from perception_stack.datatypes import FloatArray, check_rows, check_shape
 from perception_stack.errors import CalibrationError
 

@@ -3,7 +3,7 @@
 Each board is one observation of six numbers: how far the camera's board, taken to the LiDAR, lies
 from the LiDAR's, along its sides and across, and by which turns. Turns are weighed as if corners
 had independent errors of one size: a board of twice the size shows them twice as well. How large
-errors are is found from the data (:mod:`perception_stack.calibration.whitened`).
+errors are is found from the data (:mod:`perception_stack.calibration.estimation.whitened`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,21 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.extrinsic import (
+from perception_stack.calibration.estimation.rotations import corrected, log
+from perception_stack.calibration.estimation.whitened import (
+    Noise,
+    WhitenedFit,
+    fit_whitened,
+    numeric,
+    refit,
+)
+from perception_stack.calibration.grading.grade import (
+    Grade,
+    Observation,
+    Provenance,
+    ResidualSummary,
+)
+from perception_stack.calibration.grading.transform import (
     Limits,
     direction_of,
     few_blocks_factor,
@@ -23,7 +37,6 @@ from perception_stack.calibration.extrinsic import (
     parameters_of,
     weaknesses_of,
 )
-from perception_stack.calibration.grade import Grade, Observation, Provenance, ResidualSummary
 from perception_stack.calibration.lidar_camera.boards import (
     BoardPoses,
     facing,
@@ -32,14 +45,6 @@ from perception_stack.calibration.lidar_camera.boards import (
 )
 from perception_stack.calibration.lidar_camera.next_view import coverage_of, next_view
 from perception_stack.calibration.lidar_camera.start import first_answer
-from perception_stack.calibration.rotations import corrected, log
-from perception_stack.calibration.whitened import (
-    Noise,
-    WhitenedFit,
-    fit_whitened,
-    numeric,
-    refit,
-)
 from perception_stack.datatypes import FloatArray, check_rows
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.transforms import RigidTransform
@@ -117,7 +122,11 @@ def calibrate_lidar_camera(
     fit = fit_whitened(numeric(boards.errors), 6, noise=_NOISE, blocks=np.arange(num))
     result = corrected(start, fit.step)
     covariance = fit.covariance * few_blocks_factor(int(fit.used.sum()))
-    held_out, fitted = _held_out(boards, fit), boards.misses(fit.step)
+    held_out = _held_out(boards, fit)
+    fitted, of_held_out = (
+        ResidualSummary.of(np.linalg.norm(one[fit.used], axis=2), unit="m")
+        for one in (boards.misses(fit.step), held_out)
+    )
     mean_m = np.linalg.norm(held_out, axis=2).mean(axis=1)
     verdict, why, advice = judge(
         covariance,
@@ -126,7 +135,8 @@ def calibrate_lidar_camera(
         target=lidar,
         used=fit.used,
         what="boards",
-        held_out_ratio=_rms(held_out[fit.used]) / max(_rms(fitted[fit.used]), 1e-9),
+        fitted=fitted,
+        held_out=of_held_out,
     )
     if num > 1:
         advice.insert(0, next_view(covariance, fit.sigma / levers_of(size_m), result, in_camera))
@@ -135,8 +145,8 @@ def calibrate_lidar_camera(
         why=(*why, *_of_range(boards, fit)),
         advice=tuple(advice),
         direction=direction_of(result),
-        fitted=ResidualSummary.of(np.linalg.norm(fitted[fit.used], axis=2), unit="m"),
-        held_out=ResidualSummary.of(np.linalg.norm(held_out[fit.used], axis=2), unit="m"),
+        fitted=fitted,
+        held_out=of_held_out,
         parameters=parameters_of(result, covariance, _LIMITS),
         covariance=covariance,
         observations=tuple(
@@ -244,7 +254,3 @@ def _reason(fit: WhitenedFit, row: int, size_m: tuple[float, float]) -> str:
         f"{fit.distance[row]:.0f} standard deviations off: {shift_m * 1000:.0f} mm and "
         f"{turn_deg:.1f}° from where the others put it"
     )
-
-
-def _rms(errors: FloatArray) -> float:
-    return float(np.sqrt(np.mean(errors**2))) if errors.size else np.nan

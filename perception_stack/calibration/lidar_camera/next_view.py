@@ -6,8 +6,8 @@ import itertools
 
 import numpy as np
 
+from perception_stack.calibration.estimation.rotations import cross_matrix, exp
 from perception_stack.calibration.lidar_camera.boards import BoardPoses
-from perception_stack.calibration.rotations import cross_matrix, exp
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.transforms import RigidTransform
 

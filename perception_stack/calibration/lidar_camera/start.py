@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from perception_stack.calibration.estimation.rotations import log, nearest_rotation
 from perception_stack.calibration.lidar_camera.boards import BoardPoses
-from perception_stack.calibration.rotations import log, nearest_rotation
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.transforms import RigidTransform

@@ -7,7 +7,20 @@ from datetime import datetime
 
 import numpy as np
 
-from perception_stack.calibration.extrinsic import (
+from perception_stack.calibration.estimation.normal_equations import (
+    inverse,
+)
+from perception_stack.calibration.estimation.rotations import cross_matrix
+from perception_stack.calibration.estimation.solver import (
+    Fit,
+)
+from perception_stack.calibration.grading.grade import (
+    Grade,
+    Observation,
+    Provenance,
+    ResidualSummary,
+)
+from perception_stack.calibration.grading.transform import (
     Limits,
     Weakness,
     direction_of,
@@ -19,10 +32,7 @@ from perception_stack.calibration.extrinsic import (
     with_shared_error,
     without_knowledge_of,
 )
-from perception_stack.calibration.grade import Grade, Observation, Provenance, ResidualSummary
 from perception_stack.calibration.lidar_lidar.register import Matches, fit_matches, register
-from perception_stack.calibration.rotations import cross_matrix
-from perception_stack.calibration.solver import Fit, inverse
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.transforms import RigidTransform
@@ -88,6 +98,7 @@ def calibrate_lidar_lidar(
     weak = [_with_advice(one, initial.target) for one in _distinct(weak)]
     gaps = matches.gaps_m(result)
     held_out, folds = _held_out(matches, result)
+    fitted, of_held_out = (ResidualSummary.of(one, unit="m") for one in (gaps, held_out))
     used = np.ones(len(folds), dtype=np.bool_)
     verdict, why, advice = judge(
         covariance,
@@ -96,7 +107,8 @@ def calibrate_lidar_lidar(
         target=initial.target,
         used=used,
         what="surfaces",
-        held_out_ratio=float(np.sqrt(np.mean(held_out**2) / np.mean(gaps**2))),
+        fitted=fitted,
+        held_out=of_held_out,
     )
     before = float(np.mean(np.abs(matches.gaps_m(initial))))
     after = float(np.mean(np.abs(gaps)))
@@ -110,8 +122,8 @@ def calibrate_lidar_lidar(
         why=tuple(why),
         advice=tuple(advice),
         direction=direction_of(result),
-        fitted=ResidualSummary.of(gaps, unit="m"),
-        held_out=ResidualSummary.of(held_out, unit="m"),
+        fitted=fitted,
+        held_out=of_held_out,
         parameters=parameters_of(result, covariance, _LIMITS),
         covariance=covariance,
         observations=folds,

@@ -92,13 +92,6 @@ def patches_of(points_m: FloatArray, *, edge_m: float) -> Patches:
     )
 
 
-def thinned(points_m: FloatArray, *, edge_m: float) -> FloatArray:
-    """One point of each cube, the first."""
-    cell = np.floor(points_m / edge_m).astype(np.int64)
-    _, first = np.unique(cell, axis=0, return_index=True)
-    return np.asarray(points_m[np.sort(first)])
-
-
 def _flat_cubes(
     points_m: FloatArray, edge_m: float
 ) -> tuple[tuple[FloatArray, FloatArray, FloatArray, NDArray[np.intp]], NDArray[np.intp]]:

@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.lidar_lidar.patches import Patches, patches_of, thinned
-from perception_stack.calibration.rotations import corrected, cross_matrix, exp
-from perception_stack.calibration.solver import Block, Fit, solve
+from perception_stack.calibration.estimation.normal_equations import Block, shared_blocks
+from perception_stack.calibration.estimation.points import thinned
+from perception_stack.calibration.estimation.rotations import corrected, exp, shortest_turn
+from perception_stack.calibration.estimation.solver import Fit, SharedProblem, solve
+from perception_stack.calibration.lidar_lidar.patches import Patches, patches_of
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.transforms import RigidTransform
@@ -89,7 +91,7 @@ class Matches:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _OnPatches:
+class _OnPatches(SharedProblem):
     """The problem as the common solver wants it: one block for each few metres of the scene."""
 
     matches: Matches
@@ -100,20 +102,7 @@ class _OnPatches:
         steep = self.matches.steep[:, None]
         gaps = self.matches.gaps_m(here)[:, None] / steep
         slopes = (self.matches.slopes(here) / steep)[:, None]
-        borders = np.flatnonzero(np.diff(self.matches.block)) + 1
-        nothing = np.zeros((len(gaps), 1, 0))
-        return [
-            Block(residuals=one, shared=two, private=three)
-            for one, two, three in zip(
-                *(np.split(all_, borders) for all_ in (gaps, slopes, nothing)), strict=True
-            )
-        ]
-
-    def moved(
-        self, state: FloatArray, shared: FloatArray, private: list[FloatArray]
-    ) -> FloatArray:
-        del private
-        return state + shared
+        return shared_blocks(gaps, slopes, self.matches.block)
 
 
 def register(
@@ -244,7 +233,7 @@ def _starts(initial: RigidTransform, target: Patches, source: Patches) -> Iterat
     turned = initial.rotation @ other_up
     if np.arccos(np.clip(turned @ up, -1, 1)) > _MOST_TURNED_RAD:
         return
-    level = _shortest(turned, up) @ initial.rotation
+    level = shortest_turn(turned, up) @ initial.rotation
     shift = initial.translation_m
     shift = shift + (height_m - other_m - up @ shift) * up
     for angle in np.deg2rad(_YAWS_DEG):
@@ -260,13 +249,6 @@ def _largest_plane(patches: Patches) -> tuple[FloatArray, float]:
     same &= np.abs(patches.normal[likely] @ patches.center_m.T - offset[likely, None]) < farthest_m
     best = likely[int(np.argmax(same @ patches.num_points))]
     return patches.normal[best], float(offset[best])
-
-
-def _shortest(one: FloatArray, other: FloatArray) -> FloatArray:
-    """The shortest turn that takes a unit vector to another one, not its opposite."""
-    cross = cross_matrix(np.cross(one, other))
-    turn: FloatArray = np.eye(3) + cross + cross @ cross / (1 + one @ other)
-    return turn
 
 
 def _at_most(points_m: FloatArray, num: int, edge_m: float) -> FloatArray:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from perception_stack.calibration.alignment.image_edges import ImageEdges
-from perception_stack.calibration.alignment.scan_edges import find_edges
-from perception_stack.calibration.alignment.score import NUM_NUMBERS, NUM_POSE, EdgeFrame, Score
-from perception_stack.calibration.alignment.search import climb, wrong_places
-from perception_stack.calibration.alignment.view import Lens
 from perception_stack.calibration.monitor.reading import Reading
+from perception_stack.calibration.target_free.image_edges import ImageEdges
+from perception_stack.calibration.target_free.scan_edges import edges_in_view
+from perception_stack.calibration.target_free.score import NUM_NUMBERS, NUM_POSE, EdgeFrame, Score
+from perception_stack.calibration.target_free.search import climb, wrong_places
+from perception_stack.calibration.target_free.view import Resampler
 from perception_stack.datatypes import ColorImage, FloatArray, PointCloud
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
@@ -23,7 +23,7 @@ _BLURS_RAD = np.deg2rad([0.4, 0.2])
 _FINEST_RAD = float(np.deg2rad(0.1))
 _NUM_POSES = 32
 _MARGIN_RAD = np.deg2rad(2.0)
-_NEAREST_M, _FEWEST, _LEAST = 0.5, 150, 12.0
+_FEWEST, _LEAST = 150, 12.0
 
 
 class AlignmentWatch:
@@ -35,7 +35,7 @@ class AlignmentWatch:
     """
 
     def __init__(self, camera: CameraModel, camera_from_lidar: RigidTransform) -> None:
-        self._lens = Lens(camera, finest_rad=_FINEST_RAD)
+        self._resampler = Resampler(camera, finest_rad=_FINEST_RAD)
         self._pose = camera_from_lidar
         self._wrong = wrong_places(_NUM_POSES, seed=0)
 
@@ -45,15 +45,10 @@ class AlignmentWatch:
         The prior pulls what one frame hardly tells towards zero, one sigma being one degree or
         10 cm.
         """
-        view = self._lens.look(image)
+        view = self._resampler.look(image)
         if not view.inside.any():
             return Reading.none("the image is empty")
-        points = cloud.xyz_m.astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            real = np.isfinite(points).all(axis=1) & (np.linalg.norm(points, axis=1) > _NEAREST_M)
-        cloud = cloud.rows(real)
-        seen = view.holds(self._pose.apply(cloud.xyz_m.astype(np.float64)), margin_rad=_MARGIN_RAD)
-        edges = find_edges(cloud.rows(seen))
+        edges = edges_in_view(cloud, view, self._pose, margin_rad=_MARGIN_RAD)
         if len(edges) < _FEWEST:
             return Reading.none(f"{len(edges)} edges in the scan, {_FEWEST} are needed")
         place, value = np.zeros(NUM_NUMBERS), 0.0

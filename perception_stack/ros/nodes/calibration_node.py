@@ -13,7 +13,7 @@ from std_srvs.srv import Trigger
 
 from perception_stack.calibration.camera.selection import Answer
 from perception_stack.calibration.config import CalibrationConfig
-from perception_stack.calibration.grade import Verdict
+from perception_stack.calibration.grading.grade import Verdict
 from perception_stack.errors import PerceptionError
 from perception_stack.io import messages
 from perception_stack.pipeline.calibration import load_rig

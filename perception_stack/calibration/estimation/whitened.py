@@ -14,7 +14,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.solver import TAIL, Block, Fit, inverse, solve
+from perception_stack.calibration.estimation.normal_equations import (
+    TAIL,
+    Block,
+    inverse,
+    shared_blocks,
+)
+from perception_stack.calibration.estimation.solver import (
+    Fit,
+    SharedProblem,
+    solve,
+)
 from perception_stack.datatypes import FloatArray
 
 Model = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
@@ -132,7 +142,7 @@ def numeric(residuals: Callable[[FloatArray], FloatArray]) -> Model:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Whitened:
+class _Whitened(SharedProblem):
     """The problem as the common solver wants it."""
 
     model: Model
@@ -143,17 +153,7 @@ class _Whitened:
     def linearise(self, state: FloatArray) -> list[Block]:
         found, slope = self.model(state)
         found, slope = found[self.used] / self.width, slope[self.used] / self.width[:, None]
-        borders = np.flatnonzero(np.diff(self.blocks[self.used])) + 1
-        return [
-            Block(residuals=one, shared=other, private=np.zeros((*one.shape, 0)))
-            for one, other in zip(np.split(found, borders), np.split(slope, borders), strict=True)
-        ]
-
-    def moved(
-        self, state: FloatArray, shared: FloatArray, private: list[FloatArray]
-    ) -> FloatArray:
-        del private
-        return state + shared
+        return shared_blocks(found, slope, self.blocks[self.used])
 
 
 def as_deviations(squared: FloatArray, freedom: int) -> FloatArray:

@@ -15,16 +15,17 @@ from perception_stack.calibration.camera.grading import (
     effective_sigma_px,
     judge_camera,
     judge_fit,
-    worst,
 )
 from perception_stack.calibration.camera.lens import Lens
-from perception_stack.calibration.grade import (
+from perception_stack.calibration.grading.grade import (
     Grade,
     Observation,
     Parameter,
     Provenance,
     Verdict,
+    worst,
 )
+from perception_stack.calibration.grading.transform import six_parameters
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.board import Board
 from perception_stack.geometry.transforms import RigidTransform
@@ -109,7 +110,7 @@ def grade_rig(
     )
     distance_m = float(np.median(np.linalg.norm(fit.state.board_translations_m, axis=1)))
     placed, reasons = zip(*(_judge_placement(one, distance_m) for one in placements), strict=True)
-    verdict = worst([verdict, *(one.verdict for one in judgements), *placed])
+    verdict = worst(verdict, *(one.verdict for one in judgements), *placed)
     parameters = [
         Parameter(
             name=f"{camera.name} {one.name}",
@@ -144,7 +145,7 @@ def grade_rig(
                 board,
                 sigma_px=effective_sigma_px(fit.sigma, fit.inflation),
                 size_px=(cameras[loosest].width_px, cameras[loosest].height_px),
-                seen=judgements[loosest].seen,
+                change=judgements[loosest].change,
             ),
         )
     flips = [f"'{camera}' had read '{name}' turned; it was put right." for name, camera in turned]
@@ -195,28 +196,12 @@ def _judge_placement(placement: Placement, distance_m: float) -> tuple[Verdict, 
     return Verdict.NOT_ENOUGH, text
 
 
-def _placement_parameters(name: str, placement: Placement) -> list[Parameter]:
-    from scipy.spatial.transform import Rotation
-
-    values = [
-        *placement.first_from_camera.translation_m,
-        *Rotation.from_matrix(placement.first_from_camera.rotation).as_rotvec(),
-    ]
+def _placement_parameters(name: str, placement: Placement) -> tuple[Parameter, ...]:
+    way_m = float(np.linalg.norm(placement.first_from_camera.translation_m))
     kinds = ("x", "y", "z", "turn about x", "turn about y", "turn about z")
-    std = np.sqrt(np.diag(placement.covariance))
-    return [
-        Parameter(
-            name=f"{name} {kind}",
-            value=float(value),
-            std=float(one),
-            unit="m" if i < 3 else "rad",
-            observable=bool(one < (placement_limit_m if i < 3 else _USABLE_TURN_RAD)),
-        )
-        for i, (kind, value, one, placement_limit_m) in enumerate(
-            zip(kinds, values, std, [_limit_m(placement)] * 6, strict=True)
-        )
-    ]
-
-
-def _limit_m(placement: Placement) -> float:
-    return max(float(np.linalg.norm(placement.first_from_camera.translation_m)), 1e-3)
+    return six_parameters(
+        placement.first_from_camera,
+        placement.covariance,
+        names=[f"{name} {kind}" for kind in kinds],
+        limits=np.repeat([max(way_m, 1e-3), _USABLE_TURN_RAD], 3),
+    )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from perception_stack.calibration.estimation.rotations import nearest_rotation
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.board import Board
 
@@ -23,7 +24,7 @@ _TIMES, _LEAST, _MOST = 6.0, 0.1, 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class BoardPoses:
+class SeenBoards:
     """Boards as one camera sees them.
 
     Attributes:
@@ -56,7 +57,7 @@ class PairAlignment:
     agrees: NDArray[np.bool_]
 
 
-def align_pair(first: BoardPoses, second: BoardPoses, board: Board) -> PairAlignment:
+def align_pair(first: SeenBoards, second: SeenBoards, board: Board) -> PairAlignment:
     """The pose that most views agree on; both must have seen at least one view."""
     view, mine, theirs = np.intersect1d(first.view, second.view, return_indices=True)
     turns, shifts = _board_motions(board)
@@ -77,10 +78,8 @@ def align_pair(first: BoardPoses, second: BoardPoses, board: Board) -> PairAlign
     order = apart[:, :, best].argmin(axis=1)
     agrees = nearest[:, best] < np.clip(_TIMES * np.median(nearest[:, best]), _LEAST, _MOST)
     chosen = np.flatnonzero(agrees)
-    middle = np.mean([relative[k, order[k]] for k in chosen], axis=0)
-    left, _, right = np.linalg.svd(middle)
     return PairAlignment(
-        rotation=left @ right,
+        rotation=nearest_rotation(np.sum([relative[k, order[k]] for k in chosen], axis=0)),
         translation_m=np.median([where[k, order[k]] for k in chosen], axis=0),
         view=view,
         order=order,
@@ -110,9 +109,7 @@ def _board_motions(board: Board) -> tuple[FloatArray, FloatArray]:
     turns, shifts = [], []
     for order in board.symmetries():
         there = points[order]
-        left, _, right = np.linalg.svd((there - there.mean(axis=0)).T @ centred)
-        # flat boards leave the sign of the normal open
-        turn = left @ np.diag([1.0, 1.0, np.linalg.det(left @ right)]) @ right
+        turn = nearest_rotation((there - there.mean(axis=0)).T @ centred)
         turns.append(turn)
         shifts.append(there.mean(axis=0) - turn @ points.mean(axis=0))
     return np.stack(turns), np.stack(shifts)

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perception_stack.calibration.alignment.score import NUM_NUMBERS, NUM_POSE, Resample, Score
+from perception_stack.calibration.target_free.score import NUM_NUMBERS, NUM_POSE, Resample, Score
 from perception_stack.datatypes import FloatArray
 
 BLURS_RAD = tuple(np.deg2rad([0.8, 0.4, 0.2, 0.1]))
 """From a blur at which a start 3 degrees off is felt to the resolution of scans."""
 
+NUM_FINE = 2
+"""How many of the last of them settle the result."""
 _KEPT = (16, 8, 4, 3)
 _WITHIN = 2.0  # units of the start's error that are searched
 _APART = 0.15
@@ -65,6 +67,27 @@ def search(
         places = [one.place for one in found]
         progress()
     return _best([climb(scores[-1], one) for one in places], _KEPT[-1])
+
+
+def settle(scores: Sequence[Score], guesses: Sequence[Found], rough: Score) -> list[Found]:
+    """Where guesses end that were found about another start, best first.
+
+    Args:
+        scores: About the best guess, from the more blurred on; their spreads are learnt.
+        guesses: Best first.
+        rough: Whose places they are.
+    """
+    samples = wrong_places(_NUM_SPREAD, seed=0)
+    for score in scores:
+        score.learn_spread(samples)
+    found = []
+    for guess in guesses:
+        place = np.concatenate([scores[-1].place(rough.pose(guess.place)), guess.place[NUM_POSE:]])
+        for score in scores:
+            one = climb(score, place)
+            place = one.place
+        found.append(one)
+    return _best(found, len(found))
 
 
 def wrong_places(num: int, *, seed: int) -> FloatArray:
@@ -122,7 +145,7 @@ def refit(
     """Where the best place goes when the data are weighted otherwise, and how often another wins.
 
     Args:
-        scores: The last two blurs are climbed.
+        scores: From the more blurred on.
         found: Best first.
         num: Refits.
         seed: Of the weights.
@@ -142,7 +165,7 @@ def refit(
         z = np.maximum(by_kind / scores[-1].spread, 0)
         lost += int(np.argmax((z**2).sum(axis=1)) != 0)
         place = found[0].place
-        for score in scores[-2:]:
+        for score in scores:
             place = climb(score, place, resample=resample).place
         places[i] = place
     return places, lost / num

@@ -14,7 +14,12 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.grade import (
+from perception_stack.calibration.estimation.rotations import nearest_rotation
+from perception_stack.calibration.estimation.solver import (
+    NumericProblem,
+    solve,
+)
+from perception_stack.calibration.grading.grade import (
     Grade,
     Observation,
     Parameter,
@@ -22,7 +27,6 @@ from perception_stack.calibration.grade import (
     ResidualSummary,
     Verdict,
 )
-from perception_stack.calibration.solver import NumericProblem, solve
 from perception_stack.datatypes import FloatArray, check_shape
 from perception_stack.errors import CalibrationError
 
@@ -171,9 +175,7 @@ class _Spans:
         """What the spans differ by at an offset, under the mount that fits best then, [N, 3]."""
         before, after = self._spline(self._begin + offset_s), self._spline(self._end + offset_s)
         other = (before.inv() * after).as_rotvec()
-        left, _, right = np.linalg.svd(self._turned.T @ other)
-        flip = np.diag([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
-        return np.asarray(self._turned - other @ (left @ flip @ right).T)
+        return np.asarray(self._turned - other @ nearest_rotation(self._turned.T @ other).T)
 
     def blocks(self, offset_s: float) -> list[FloatArray]:
         """The misfit in pieces of a second."""

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.alignment.image_edges import ImageEdges
-from perception_stack.calibration.alignment.scan_edges import NUM_KINDS, ScanEdges
-from perception_stack.calibration.alignment.view import View
-from perception_stack.calibration.rotations import cross_matrix, exp
+from perception_stack.calibration.estimation.rotations import cross_matrix, exp, log
+from perception_stack.calibration.target_free.image_edges import ImageEdges
+from perception_stack.calibration.target_free.scan_edges import NUM_KINDS, ScanEdges
+from perception_stack.calibration.target_free.view import View
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import compiled
 from perception_stack.geometry.transforms import RigidTransform
@@ -96,6 +96,11 @@ class Score:
     def pose(self, place: FloatArray) -> RigidTransform:
         """Camera from LiDAR of a place."""
         return moved(self._start, place[:NUM_POSE] * self._units)
+
+    def place(self, pose: RigidTransform) -> FloatArray:
+        """First six numbers of the place of a pose: inverse of :meth:`pose`."""
+        change = pose @ self._start.inverse()
+        return np.concatenate([log(change.rotation), change.translation_m]) / self._units
 
     def sums(self, place: FloatArray, times: FloatArray | None = None) -> FloatArray:
         """Sum and its slopes by kind and tile, float64 [kinds, tiles, 8]: slopes, sum.

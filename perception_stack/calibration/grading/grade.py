@@ -27,6 +27,11 @@ class Verdict(str, Enum):
     NOT_ENOUGH = "not enough"
 
 
+def worst(*verdicts: Verdict) -> Verdict:
+    """The verdict of a whole from those of its parts."""
+    return max(verdicts, key=list(Verdict).index)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResidualSummary:
     """Size of errors.

@@ -8,14 +8,22 @@ from datetime import datetime
 
 import numpy as np
 
-from perception_stack.calibration.alignment.config import AlignmentConfig
-from perception_stack.calibration.alignment.image_edges import ImageEdges
-from perception_stack.calibration.alignment.scan_edges import find_edges
-from perception_stack.calibration.alignment.score import EdgeFrame, Score
-from perception_stack.calibration.alignment.search import BLURS_RAD, Found, refit, search
-from perception_stack.calibration.alignment.verdict import grade
-from perception_stack.calibration.alignment.view import Lens
-from perception_stack.calibration.grade import Grade, Provenance
+from perception_stack.calibration.estimation.rotations import log
+from perception_stack.calibration.grading.grade import Grade, Provenance
+from perception_stack.calibration.target_free.config import AlignmentConfig
+from perception_stack.calibration.target_free.grading import grade
+from perception_stack.calibration.target_free.image_edges import ImageEdges
+from perception_stack.calibration.target_free.scan_edges import ScanEdges, edges_in_view
+from perception_stack.calibration.target_free.score import EdgeFrame, Score
+from perception_stack.calibration.target_free.search import (
+    BLURS_RAD,
+    NUM_FINE,
+    Found,
+    refit,
+    search,
+    settle,
+)
+from perception_stack.calibration.target_free.view import Resampler, View
 from perception_stack.datatypes import ColorImage, FloatArray, PointCloud
 from perception_stack.errors import CalibrationError, FrameMismatchError
 from perception_stack.geometry.camera import CameraModel
@@ -25,7 +33,6 @@ NUM_ROUNDS = 2 * len(BLURS_RAD)
 """How often ``progress`` of :func:`calibrate` is called."""
 
 _REACH_SIGMAS = 2.0
-_NEAREST_M = 0.5
 _FEWEST_EDGES = 100
 # Refits see the scatter of the patches, not what all patches share, nor that few patches make
 # the scatter of refits too small. Found on simulated rigs, see docs/calibration_target_free.md.
@@ -87,8 +94,8 @@ def calibrate(
         CalibrationError: no frame, an image of another size than the camera's, or too few edges.
         FrameMismatchError: images or clouds in other frames than the start says.
     """
-    lens = Lens(camera)
-    seen = [_reduced(one, lens, camera, start, config) for one in frames]
+    resampler = Resampler(camera)
+    seen = [_reduced(one, resampler, camera, start, config) for one in frames]
     if not seen:
         raise CalibrationError("no frames; give an image and a scan at least")
     num_edges = sum(len(one.edges) for one in seen)
@@ -98,8 +105,16 @@ def calibrate(
             f"{_FEWEST_EDGES} are needed; is the start right, and do clouds and images overlap?"
         )
     units = np.repeat([config.start_rotation_rad, config.start_translation_m], 3)
-    scores = _scores(seen, start, units)
-    found = search(scores, num_samples=config.num_samples, seed=config.seed, progress=progress)
+    rough = _scores(seen, start, units)
+    guesses = search(rough, num_samples=config.num_samples, seed=config.seed, progress=progress)
+    # which edges lie in view, and how large sums are by chance, depends on where one begins
+    centre = rough[-1].pose(guesses[0].place)
+    about = [
+        replace(one, edges=_edges(one.image.view, frame.cloud, centre, config))
+        for one, frame in zip(seen, frames, strict=True)
+    ]
+    scores = _scores(about, centre, units, NUM_FINE)
+    found = settle(scores, guesses, rough[-1])
     places, lost = refit(scores, found, num=config.num_resamples, seed=config.seed)
     camera_from_lidar = scores[-1].pose(found[0].place)
     covariance = _covariance(scores[-1], found[0], places)
@@ -131,7 +146,7 @@ def calibrate(
 
 def _reduced(
     frame: AlignedFrame,
-    lens: Lens,
+    resampler: Resampler,
     camera: CameraModel,
     start: RigidTransform,
     config: AlignmentConfig,
@@ -148,22 +163,26 @@ def _reduced(
     if frame.image.bgr.shape[:2] != size:
         text = f"image '{frame.name}' is {frame.image.bgr.shape[1]}x{frame.image.bgr.shape[0]} px"
         raise CalibrationError(f"{text}, its camera {size[1]}x{size[0]}")
-    view = lens.look(frame.image)
-    points = frame.cloud.xyz_m.astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        real = np.isfinite(points).all(axis=1) & (np.linalg.norm(points, axis=1) > _NEAREST_M)
-    cloud = frame.cloud.rows(real)
+    view = resampler.look(frame.image)
+    return EdgeFrame(image=ImageEdges(view), edges=_edges(view, frame.cloud, start, config))
+
+
+def _edges(
+    view: View, cloud: PointCloud, camera_from_lidar: RigidTransform, config: AlignmentConfig
+) -> ScanEdges:
     margin_rad = _REACH_SIGMAS * 2 * config.start_rotation_rad
-    near = view.holds(start.apply(cloud.xyz_m.astype(np.float64)), margin_rad=margin_rad)
-    return EdgeFrame(image=ImageEdges(view), edges=find_edges(cloud.rows(near)))
+    return edges_in_view(cloud, view, camera_from_lidar, margin_rad=margin_rad)
 
 
 def _mirrored(frame: EdgeFrame) -> EdgeFrame:
     return replace(frame, image=ImageEdges(frame.image.view.mirrored()))
 
 
-def _scores(frames: Sequence[EdgeFrame], start: RigidTransform, units: FloatArray) -> list[Score]:
-    return [Score(frames, start=start, blur_rad=blur, units=units) for blur in BLURS_RAD]
+def _scores(
+    frames: Sequence[EdgeFrame], start: RigidTransform, units: FloatArray, blurs: int = 0
+) -> list[Score]:
+    """From the most blurred on; the last ``blurs`` only, if given."""
+    return [Score(frames, start=start, blur_rad=blur, units=units) for blur in BLURS_RAD[-blurs:]]
 
 
 def _covariance(score: Score, found: Found, places: FloatArray) -> FloatArray:
@@ -172,7 +191,7 @@ def _covariance(score: Score, found: Found, places: FloatArray) -> FloatArray:
     errors = []
     for place in places:
         change = score.pose(place) @ best.inverse()
-        turn = _vector(change.rotation)
+        turn = log(change.rotation)
         shift = score.pose(place).translation_m - best.translation_m
         errors.append(np.concatenate([shift, turn]))
     error = np.array(errors)
@@ -180,9 +199,3 @@ def _covariance(score: Score, found: Found, places: FloatArray) -> FloatArray:
     covariance = _INFLATION**2 * error.T @ error / len(error)
     floor = np.repeat([_FLOOR_M, _FLOOR_RAD], 3)
     return np.asarray(covariance + np.diag(floor**2))
-
-
-def _vector(turn: FloatArray) -> FloatArray:
-    from scipy.spatial.transform import Rotation
-
-    return np.asarray(Rotation.from_matrix(turn).as_rotvec())

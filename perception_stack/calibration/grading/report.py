@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from perception_stack.calibration.grade import (
+from perception_stack.calibration.grading.grade import (
     Grade,
     Observation,
     Parameter,

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from perception_stack.calibration.target_free.view import View
 from perception_stack.datatypes import FloatArray, PointCloud
 from perception_stack.geometry.compiled import compiled
+from perception_stack.geometry.transforms import RigidTransform
 
 NUM_KINDS = 4
 """Ends of surfaces across and along beams; changes of brightness across and along beams."""
 
+_NEAREST_M = 0.5
 _NUM_NEIGHBOURS = 10
 _ELEVATION_WEIGHT = 1.5  # so that a neighbour on the same beam is preferred to one above
 _WIDEST_RAD = np.deg2rad([1.0, 1.0, 2.0, 2.0])  # gaps to left, right, upper, lower neighbour
@@ -65,6 +68,18 @@ class ScanEdges:
             kind=self.kind[picked],
             gap_rad=self.gap_rad[picked],
         )
+
+
+def edges_in_view(
+    cloud: PointCloud, view: View, camera_from_lidar: RigidTransform, *, margin_rad: float
+) -> ScanEdges:
+    """Edges of the points that a camera sees, or nearly, under a pose."""
+    points = cloud.xyz_m.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        real = np.isfinite(points).all(axis=1) & (np.linalg.norm(points, axis=1) > _NEAREST_M)
+    cloud = cloud.rows(real)
+    seen = camera_from_lidar.apply(cloud.xyz_m.astype(np.float64))
+    return find_edges(cloud.rows(view.holds(seen, margin_rad=margin_rad)))
 
 
 def find_edges(cloud: PointCloud) -> ScanEdges:

@@ -71,7 +71,7 @@ def directions(points_m: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.arctan2(x, z), np.arctan2(y, np.hypot(x, z))
 
 
-class Lens:
+class Resampler:
     """Takes images of one camera to views.
 
     Args:

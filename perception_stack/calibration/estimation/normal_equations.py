@@ -40,6 +40,23 @@ class Block:
         check_shape("private", self.private, *self.residuals.shape, None)
 
 
+def shared_blocks(
+    residuals: FloatArray, shared: FloatArray, block: NDArray[np.intp]
+) -> list[Block]:
+    """Blocks without private parameters, of measurements that follow each other.
+
+    Args:
+        residuals: float64 [N, D].
+        shared: float64 [N, D, P].
+        block: int [N], rising, of which block each is.
+    """
+    borders = np.flatnonzero(np.diff(block)) + 1
+    return [
+        Block(residuals=one, shared=two, private=np.zeros((*one.shape, 0)))
+        for one, two in zip(np.split(residuals, borders), np.split(shared, borders), strict=True)
+    ]
+
+
 class Stack:
     """All blocks in one array each, as long as the longest; what is missing is zero.
 
@@ -116,7 +133,7 @@ class Stack:
         now = start
         for _ in range(_SCALE_STEPS):
             weights = (TAIL + self.dim) / (TAIL + square / now**2)
-            was, now = now, float(np.sqrt(np.mean(weights * square) / self.dim))
+            was, now = now, float(np.sqrt(weights @ square / (self.dim * len(square))))
             now = max(now, 1e-9 * start, 1e-12)
             if abs(was - now) < 0.1 * STEP_SIGMAS * now:
                 break
@@ -138,32 +155,32 @@ class Normal:
     def step(self, damping: float) -> tuple[FloatArray, FloatArray, float]:
         """Damped step, shared [P] and private [B, Q], and how far it goes down."""
         p = self._split
-        diagonal = np.einsum("bii->bi", self._matrix)
-        damped = self._matrix + damping * diagonal[:, :, None] * np.eye(diagonal.shape[1])
-        back = _solve_positive(
+        damped = self._matrix.copy()
+        np.einsum("bii->bi", damped)[:] *= 1 + damping
+        back = solve_positive(
             damped[:, p:, p:],
             np.concatenate([damped[:, p:, :p], self._slope[:, p:, None]], axis=2),
         )
         reduced = (damped[:, :p, :p] - damped[:, :p, p:] @ back[..., :p]).sum(axis=0)
         slope = (self._slope[:, :p] - (damped[:, :p, p:] @ back[..., p:])[..., 0]).sum(axis=0)
-        shared = -_solve_positive(reduced, slope[:, None])[:, 0]
+        shared = -solve_positive(reduced, slope[:, None])[:, 0]
         private = -(back[..., -1] + back[..., :-1] @ shared)
         gain = -float(
             self._slope[:, :p].sum(axis=0) @ shared + (self._slope[:, p:] * private).sum()
         )
         return shared, private, gain
 
-    def reduced(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Information [B, P, P] and score [B, P] of each block; private information [B, Q, Q]."""
+    def reduced(self) -> tuple[FloatArray, FloatArray]:
+        """Information [B, P, P] and score [B, P] of each block."""
         p, matrix = self._split, self._matrix
         own = matrix[:, p:, p:]
         back = inverse(own) @ np.concatenate([matrix[:, p:, :p], self._slope[:, p:, None]], axis=2)
         information = matrix[:, :p, :p] - matrix[:, :p, p:] @ back[..., :p]
         scores = self._slope[:, :p] - (matrix[:, :p, p:] @ back[..., p:])[..., 0]
-        return information, scores, own
+        return information, scores
 
 
-def _solve_positive(matrix: FloatArray, right: FloatArray) -> FloatArray:
+def solve_positive(matrix: FloatArray, right: FloatArray) -> FloatArray:
     """Solutions of positive definite systems [..., N, N], scaled so that units do not matter."""
     scale = np.sqrt(np.maximum(np.einsum("...ii->...i", matrix), 1e-300))[..., None]
     scaled = matrix / (scale * np.swapaxes(scale, -1, -2))

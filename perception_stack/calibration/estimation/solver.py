@@ -22,7 +22,7 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from perception_stack.calibration.normal import (
+from perception_stack.calibration.estimation.normal_equations import (
     STEP_SIGMAS,
     TAIL,
     Block,
@@ -33,22 +33,6 @@ from perception_stack.calibration.normal import (
 )
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
-
-__all__ = [
-    "TAIL",
-    "Block",
-    "Direction",
-    "Fit",
-    "NumericProblem",
-    "Problem",
-    "Stack",
-    "block_information",
-    "held_out_residuals",
-    "in_words",
-    "inverse",
-    "solve",
-    "weak_directions",
-]
 
 # Blocks that count as much as the common inflation does; of 0, 5, 10 and 20 the first three agree
 # with the spread over resampled views on three real sets, and 20 less
@@ -68,8 +52,21 @@ class Problem(Protocol[StateT]):
         """The state after a step of the shared [P] and each block's private parameters [Q]."""
 
 
+class SharedProblem:
+    """One whose state is the shared parameters, float64 [P], there being no private ones."""
+
+    __slots__ = ()
+
+    def moved(
+        self, state: FloatArray, shared: FloatArray, private: list[FloatArray]
+    ) -> FloatArray:
+        """See :class:`Problem`."""
+        del private
+        return state + shared
+
+
 @dataclass(frozen=True, slots=True)
-class NumericProblem:
+class NumericProblem(SharedProblem):
     """Shared parameters only, derivatives by central differences.
 
     Attributes:
@@ -99,13 +96,6 @@ class NumericProblem:
             for one, column in zip(here, columns, strict=True)
         ]
 
-    def moved(
-        self, state: FloatArray, shared: FloatArray, private: list[FloatArray]
-    ) -> FloatArray:
-        """See :class:`Problem`."""
-        del private
-        return state + shared
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fit(Generic[StateT]):
@@ -118,14 +108,8 @@ class Fit(Generic[StateT]):
         sigma: Size of the error of one number of a measurement, doubtful ones weighing less.
         inflation: Mean factor by which blocks disagree more (in variance) than the errors inside
             of them explain; 1 if errors are independent.
-        information: float64 [P, P] of the shared parameters, private ones being unknown too; under
-            independent errors of size ``sigma``.
-        block_information: float64 [B, P, P], each block's share of it.
         covariance: float64 [P, P] of the shared parameters, blocks being independent, what is
             inside of them not. Huge, not infinite, along directions that the data do not fix.
-        private_covariances: float64 [B, Q, Q], of each block's own parameters, the shared ones
-            being known.
-        num_iterations: Steps taken.
         converged: False if it ended for another reason than being there.
     """
 
@@ -134,11 +118,7 @@ class Fit(Generic[StateT]):
     weights: list[FloatArray]
     sigma: float
     inflation: float
-    information: FloatArray
-    block_information: FloatArray
     covariance: FloatArray
-    private_covariances: FloatArray
-    num_iterations: int
     converged: bool
 
     @property
@@ -168,21 +148,6 @@ class Fit(Generic[StateT]):
         return [
             one[keep] for one, keep in zip(self.stack.residuals, self.stack.there, strict=True)
         ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Direction:
-    """A combination of parameters that the data do not fix.
-
-    Attributes:
-        vector: float64 [P], in the units of the parameters, as far as its standard deviation.
-        excess: Its standard deviation over what was allowed; above 1.
-        text: In words, such as ``fx and fy together``.
-    """
-
-    vector: FloatArray
-    excess: float
-    text: str
 
 
 def solve(
@@ -242,32 +207,8 @@ def solve(
         here,
         scale,
         robust=robust,
-        num_iterations=num_iterations,
         converged=progress == "there",
     )
-
-
-def weak_directions(
-    information: FloatArray, names: Sequence[str], limits: FloatArray
-) -> tuple[Direction, ...]:
-    """Combinations of parameters that are fixed worse than allowed, the worst first.
-
-    Args:
-        information: float64 [P, P], such as :attr:`Fit.information` over :attr:`Fit.inflation`.
-        names: Of the parameters.
-        limits: float64 [P], standard deviation beyond which a parameter says nothing useful.
-    """
-    scaled = information * np.outer(limits, limits)
-    values, vectors = np.linalg.eigh((scaled + scaled.T) / 2)
-    found = []
-    for value, vector in zip(values, vectors.T, strict=True):
-        if value >= 1:
-            break
-        excess = float(1 / np.sqrt(max(value, 1e-24)))
-        found.append(
-            Direction(vector=vector * limits * excess, excess=excess, text=in_words(vector, names))
-        )
-    return tuple(found)
 
 
 def held_out_residuals(fit: Fit[StateT]) -> list[FloatArray]:
@@ -280,11 +221,16 @@ def held_out_residuals(fit: Fit[StateT]) -> list[FloatArray]:
 
     Returns:
         float64 [N, D] of each block, in the order of its measurements.
+
+    Raises:
+        CalibrationError: one block alone fixes a parameter.
     """
     stack, p = fit.stack, fit.stack.num_shared
     ones = stack.weights(1.0, robust=False)
-    information, scores, _ = Normal(stack, ones).reduced()
+    information, scores = Normal(stack, ones).reduced()
     without = information.sum(axis=0) - information
+    if not (np.einsum("bii->bi", without) > 0).all():  # but for rounding
+        raise CalibrationError("one of the views alone fixes a parameter; take more views")
     step = np.einsum("bpq,bq->bp", inverse(without), scores)
     shared, private = stack.jacobian[..., :p], stack.jacobian[..., p:]
     moved = stack.residuals + np.einsum("bndp,bp->bnd", shared, step)
@@ -313,7 +259,6 @@ def _fit(
     scale: float,
     *,
     robust: bool,
-    num_iterations: int,
     converged: bool,
 ) -> Fit[StateT]:
     weights = stack.weights(scale, robust=robust)
@@ -321,7 +266,7 @@ def _fit(
     # M-estimation: how steep the influence is on average, and how large
     steep = np.mean(weight - (2 / (TAIL + dim) * weight**2 * square / dim if robust else 0.0))
     power = np.mean(weight**2 * square) / dim
-    information, scores, own = Normal(stack, weights).reduced()
+    information, scores = Normal(stack, weights).reduced()
     num, num_shared = scores.shape
     num_free = dim * len(square) - num_shared - num * stack.num_private
     # a fit comes closer to the data than the truth does
@@ -343,11 +288,7 @@ def _fit(
         weights=[one[keep] / most for one, keep in zip(weights, stack.there, strict=True)],
         sigma=scale if robust else scale * float(np.sqrt(dim * len(square) / max(num_free, 1))),
         inflation=inflation,
-        information=total * (slope**2 / unit),
-        block_information=information * (slope**2 / unit),
         covariance=white.T @ meat @ white / slope**2,
-        private_covariances=inverse(own) * (unit / slope**2),
-        num_iterations=num_iterations,
         converged=converged,
     )
 
@@ -375,16 +316,3 @@ def _spread(
     ratio = float((scores**2).sum()) / size if size > 0 else 1.0
     # as if one block more agreed with the model; blocks cannot agree better than their errors do
     return full.T @ full, max((degrees * ratio + dim) / (degrees + dim), 1.0)
-
-
-def in_words(vector: FloatArray, names: Sequence[str]) -> str:
-    """The parameters that a direction is about, and whether they go with or against the first."""
-    order = np.argsort(-np.abs(vector))
-    told = [i for i in order if abs(vector[i]) > 0.3 * abs(vector[order[0]])][:4]
-    first, others = told[0], told[1:]
-    together = [names[i] for i in others if vector[i] * vector[first] > 0]
-    against = [names[i] for i in others if vector[i] * vector[first] < 0]
-    text = str(names[first])
-    if together:
-        text = f"{', '.join([text, *together[:-1]])} and {together[-1]} together"
-    return text + (f" against {' and '.join(against)}" if against else "")

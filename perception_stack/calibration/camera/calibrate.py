@@ -24,13 +24,23 @@ from perception_stack.calibration.camera.grading import (
     judge_camera,
     judge_fit,
     observations,
-    worst,
 )
 from perception_stack.calibration.camera.lens import LENSES, PLUMB_BOB, RATIONAL, Lens
 from perception_stack.calibration.camera.start import plane_poses, start_params
 from perception_stack.calibration.camera.uncertainty import image_grid
-from perception_stack.calibration.grade import Grade, Observation, Provenance, Verdict
-from perception_stack.calibration.solver import TAIL, held_out_residuals
+from perception_stack.calibration.estimation.normal_equations import (
+    TAIL,
+)
+from perception_stack.calibration.estimation.solver import (
+    held_out_residuals,
+)
+from perception_stack.calibration.grading.grade import (
+    Grade,
+    Observation,
+    Provenance,
+    Verdict,
+    worst,
+)
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
@@ -74,12 +84,16 @@ class CameraCalibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Candidate:
-    """A lens that was tried; whole if it says of every pixel where it looks."""
+    """A lens that was tried."""
 
     lens: Lens
     adjustment: Adjustment
     held_out_px: list[FloatArray]
-    is_whole: bool
+
+    def is_whole(self, size_px: tuple[int, int]) -> bool:
+        """Whether it says of every pixel where it looks."""
+        pixels = image_grid(*size_px).reshape(-1, 2)
+        return bool(self.lens.covers(pixels, self.adjustment.fit.state.lens_params[0]).all())
 
 
 def calibrate_camera(
@@ -137,7 +151,7 @@ def calibrate_camera(
         camera_from_board=boards_of(fit.state, 0),
         size_px=(width_px, height_px),
     )
-    verdict = worst([verdict, judgement.verdict])
+    verdict = worst(verdict, judgement.verdict)
     sigma_px = effective_sigma_px(fit.sigma, fit.inflation)
     return CameraCalibration(
         camera=best.lens.model(params, frame_id=frame_id, width_px=width_px, height_px=height_px),
@@ -159,7 +173,7 @@ def calibrate_camera(
                 board,
                 sigma_px=sigma_px,
                 size_px=(width_px, height_px),
-                seen=judgement.seen,
+                change=judgement.change,
             ),
             direction="",
             fitted=fitted,
@@ -204,11 +218,14 @@ def _best(
     for lens in lenses:
         try:
             start = _start(sightings, board, lens, best, size_px=(width_px, height_px))
-            one = _candidate(sightings, board, lens, start, size_px=(width_px, height_px))
+            adjustment = adjust([lens], [[one] for one in sightings], board.points_m, start)
         except CalibrationError as error:
             problems.append(str(error))
             continue
-        if best is None or _is_better(one, best):
+        one = _Candidate(
+            lens=lens, adjustment=adjustment, held_out_px=held_out_residuals(adjustment.fit)
+        )
+        if best is None or _is_better(one, best, (width_px, height_px)):
             best = one
     if best is None:
         raise CalibrationError(problems[0])
@@ -240,32 +257,14 @@ def _start(
     )
 
 
-def _candidate(
-    sightings: Sequence[Sighting],
-    board: Board,
-    lens: Lens,
-    start: RigState,
-    *,
-    size_px: tuple[int, int],
-) -> _Candidate:
-    adjustment = adjust([lens], [[one] for one in sightings], board.points_m, start)
-    covered = lens.covers(image_grid(*size_px).reshape(-1, 2), adjustment.fit.state.lens_params[0])
-    return _Candidate(
-        lens=lens,
-        adjustment=adjustment,
-        held_out_px=held_out_residuals(adjustment.fit),
-        is_whole=bool(covered.all()),
-    )
-
-
-def _is_better(one: _Candidate, other: _Candidate) -> bool:
+def _is_better(one: _Candidate, other: _Candidate, size_px: tuple[int, int]) -> bool:
     """Whether views that both use are predicted better, by more than the views disagree on it.
 
     A polynomial that folds back inside of the image is worse than one that does not, and a model
     that leaves views out which another explains is worse than that.
     """
-    if one.is_whole != other.is_whole:
-        return one.is_whole
+    if (whole := one.is_whole(size_px)) != other.is_whole(size_px):
+        return whole
     more = len(one.adjustment.kept) - len(other.adjustment.kept)
     if abs(more) >= _MORE_VIEWS:
         return more > 0

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.alignment.view import View
+from perception_stack.calibration.target_free.view import View
 
 CHANNELS = 5
 _FINE_RAD, _NEAR_RAD, _AROUND_RAD = np.deg2rad(0.08), np.deg2rad(2.0), np.deg2rad(3.0)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.grade import Grade, Parameter, Verdict
+from perception_stack.calibration.estimation.rotations import log
+from perception_stack.calibration.grading.grade import Parameter, ResidualSummary, Verdict, worst
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.transforms import RigidTransform
 
@@ -124,27 +125,43 @@ def few_blocks_factor(num_blocks: int, num_params: int = 1) -> float:
 def parameters_of(
     transform: RigidTransform, covariance: FloatArray, limits: Limits
 ) -> tuple[Parameter, ...]:
-    """x, y, z and the rotation vector, each with its standard deviation."""
-    from perception_stack.calibration.rotations import log
-
-    values = np.concatenate([transform.translation_m, log(transform.rotation)])
+    """The six numbers, named by the frames."""
     source, target = transform.source, transform.target
-    result = []
-    for i, value in enumerate(values):
-        std = float(np.sqrt(covariance[i, i]))
-        axis = "xyz"[i % 3]
-        limit = limits.usable_m if i < 3 else limits.usable_rad
-        name = f"{axis} of {source} in {target}" if i < 3 else f"turn about {axis} of {target}"
-        result.append(
-            Parameter(
-                name=name,
-                value=float(value),
-                std=std if std < np.sqrt(UNKNOWN_VARIANCE) / 100 else np.inf,
-                unit="m" if i < 3 else "rad",
-                observable=std <= limit,
-            )
+    return six_parameters(
+        transform,
+        covariance,
+        names=[
+            *(f"{axis} of {source} in {target}" for axis in "xyz"),
+            *(f"turn about {axis} of {target}" for axis in "xyz"),
+        ],
+        limits=np.repeat([limits.usable_m, limits.usable_rad], 3),
+    )
+
+
+def six_parameters(
+    transform: RigidTransform, covariance: FloatArray, *, names: Sequence[str], limits: FloatArray
+) -> tuple[Parameter, ...]:
+    """x, y, z and the rotation vector, each with its standard deviation.
+
+    Args:
+        transform: What was found.
+        covariance: float64 [6, 6].
+        names: Six.
+        limits: float64 [6], standard deviations above which a number is not fixed; m and rad.
+    """
+    values = np.concatenate([transform.translation_m, log(transform.rotation)])
+    return tuple(
+        Parameter(
+            name=name,
+            value=float(value),
+            std=float(std) if std < np.sqrt(UNKNOWN_VARIANCE) / 100 else np.inf,
+            unit="m" if i < 3 else "rad",
+            observable=bool(std <= limit),
         )
-    return tuple(result)
+        for i, (name, value, std, limit) in enumerate(
+            zip(names, values, np.sqrt(np.diag(covariance)), limits, strict=True)
+        )
+    )
 
 
 def judge(
@@ -155,7 +172,8 @@ def judge(
     target: str,
     used: NDArray[np.bool_],
     what: str,
-    held_out_ratio: float,
+    fitted: ResidualSummary,
+    held_out: ResidualSummary,
 ) -> tuple[Verdict, list[str], list[str]]:
     """Verdict, why, and what to do.
 
@@ -166,7 +184,8 @@ def judge(
         target: Frame the directions are in.
         used: bool [N], which observations were used.
         what: What the observations are called, plural.
-        held_out_ratio: RMS error of held-out observations over that of fitted ones.
+        fitted: Errors of the observations.
+        held_out: Errors of each under a result that was found without it.
     """
     why, advice = [], []
     for one in weak:
@@ -196,16 +215,12 @@ def judge(
         if share > _MANY_OUTLIERS:
             verdict = Verdict.NOT_ENOUGH
             advice.append(f"find out why so many {what} are wrong before using the result")
-    if held_out_ratio > _MUCH_WORSE:
-        why.append(f"{what} that were held out fit {held_out_ratio:.1f} times worse")
-        verdict = worse(verdict, Verdict.USABLE)
+    ratio = held_out.rms / max(fitted.rms, 1e-9)
+    if ratio > _MUCH_WORSE:
+        why.append(f"{what} that were held out fit {ratio:.1f} times worse")
+        verdict = worst(verdict, Verdict.USABLE)
         advice.append(f"record more {what}: there are too few for so many unknowns")
     return verdict, why, advice
-
-
-def worse(one: Verdict, other: Verdict) -> Verdict:
-    """The worse of two verdicts."""
-    return max(one, other, key=_ORDER.index)
 
 
 def weakest(covariance: FloatArray) -> tuple[float, float]:
@@ -213,16 +228,6 @@ def weakest(covariance: FloatArray) -> tuple[float, float]:
     shift = float(np.linalg.eigvalsh(covariance[:3, :3])[-1])
     turn = float(np.linalg.eigvalsh(covariance[3:6, 3:6])[-1])
     return float(np.sqrt(shift)), float(np.sqrt(turn))
-
-
-def as_text(grade: Grade) -> str:
-    """The grade in a few lines for a terminal."""
-    lines = [f"verdict: {grade.verdict.value}", *(f"  because {one}" for one in grade.why)]
-    lines += [f"  next: {one}" for one in grade.advice]
-    return "\n".join([grade.direction, *lines])
-
-
-_ORDER = [Verdict.GOOD, Verdict.USABLE, Verdict.NOT_ENOUGH]
 
 
 def _size(std: float, is_turn: bool) -> str:

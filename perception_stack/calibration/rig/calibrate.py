@@ -10,19 +10,21 @@ import numpy as np
 
 from perception_stack.calibration.camera.adjustment import Adjustment, adjust, place_boards
 from perception_stack.calibration.camera.bundle import RigState
+from perception_stack.calibration.camera.calibrate import CameraCalibration, calibrate_camera
 from perception_stack.calibration.camera.grading import CameraJudgement, observations
-from perception_stack.calibration.camera.intrinsics import CameraCalibration, calibrate_camera
-from perception_stack.calibration.camera.rectification import rectified
-from perception_stack.calibration.camera.rig_grading import (
+from perception_stack.calibration.estimation.rotations import covariance_of_inverse
+from perception_stack.calibration.estimation.solver import (
+    held_out_residuals,
+)
+from perception_stack.calibration.grading.grade import Grade, Observation, Provenance
+from perception_stack.calibration.rig.grading import (
     CameraOnRig,
     Placement,
     grade_rig,
     judge_cameras,
 )
-from perception_stack.calibration.camera.rig_views import AlignedViews, aligned_views, view_name
-from perception_stack.calibration.grade import Grade, Observation, Provenance
-from perception_stack.calibration.rotations import covariance_of_inverse
-from perception_stack.calibration.solver import held_out_residuals
+from perception_stack.calibration.rig.rectification import rectified
+from perception_stack.calibration.rig.views import AlignedViews, aligned_views, view_name
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from perception_stack.calibration.camera.adjustment import LEAST_VIEWS, TooFewViewsError
-from perception_stack.calibration.camera.alignment import (
-    BoardPoses,
+from perception_stack.calibration.camera.calibrate import CameraCalibration
+from perception_stack.calibration.grading.grade import Observation
+from perception_stack.calibration.rig.pairs import (
     PairAlignment,
+    SeenBoards,
     align_pair,
     spanning_tree,
 )
-from perception_stack.calibration.camera.intrinsics import CameraCalibration
-from perception_stack.calibration.grade import Observation
 from perception_stack.calibration.targets.detection import Sighting
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.board import Board
@@ -58,7 +58,7 @@ def aligned_views(
         CalibrationError: cameras share too few views, or agree in too few.
     """
     kept: list[list[Sighting | None]] = []
-    poses: list[BoardPoses] = []
+    poses: list[SeenBoards] = []
     for camera, one in enumerate(alone):
         state, used = one.adjustment.fit.state, one.adjustment.kept
         clean = {
@@ -74,7 +74,7 @@ def aligned_views(
         ]
         index = np.array([i for _, i in mine], dtype=np.intp)
         poses.append(
-            BoardPoses(
+            SeenBoards(
                 view=np.array([v for v, _ in mine], dtype=np.intp),
                 rotations=state.board_rotations[index],
                 translations_m=state.board_translations_m[index],
@@ -90,7 +90,7 @@ def aligned_views(
 
 def _in_one_order(
     kept: list[list[Sighting | None]],
-    poses: list[BoardPoses],
+    poses: list[SeenBoards],
     board: Board,
     names: Sequence[str],
 ) -> AlignedViews:

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from perception_stack.calibration.alignment.score import Resample, Score
-from perception_stack.calibration.alignment.search import Found, climb
-from perception_stack.calibration.grade import (
+from perception_stack.calibration.grading.grade import (
     Grade,
     Observation,
-    Parameter,
     Provenance,
     ResidualSummary,
     Verdict,
 )
+from perception_stack.calibration.grading.transform import six_parameters
+from perception_stack.calibration.target_free.score import Resample, Score
+from perception_stack.calibration.target_free.search import Found, climb
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
@@ -68,8 +68,6 @@ def grade(
         twice = Resample(frames=once, tiles=2.0 * half)
         place = climb(score, found[0].place, resample=twice).place
         held_out.append(_offsets(score, place, 1.0 * ~half)[0])
-    units = np.repeat([0.10, np.deg2rad(3)], 3)
-    values = [*camera_from_lidar.translation_m, *_angles(camera_from_lidar)]
     return Grade(
         verdict=verdict,
         why=why,
@@ -81,17 +79,11 @@ def grade(
         ),
         fitted=ResidualSummary.of(fitted * focal_px, unit="px"),
         held_out=ResidualSummary.of(np.concatenate(held_out) * focal_px, unit="px"),
-        parameters=tuple(
-            Parameter(
-                name=name,
-                value=float(value),
-                std=float(one),
-                unit="m" if i < 3 else "rad",
-                observable=bool(one < _OBSERVABLE * unit),
-            )
-            for i, (name, value, one, unit) in enumerate(
-                zip(_NAMES, values, std, units, strict=True)
-            )
+        parameters=six_parameters(
+            camera_from_lidar,
+            covariance,
+            names=_NAMES,
+            limits=_OBSERVABLE * np.repeat([0.10, np.deg2rad(3)], 3),
         ),
         covariance=covariance,
         observations=tuple(
@@ -174,10 +166,3 @@ def _offsets(
 def _coverage(score: Score) -> float:
     num = sum(np.bincount(tile, minlength=score.num_tiles) for tile in score.tiles)
     return float(np.mean(num >= _FEWEST))
-
-
-def _angles(camera_from_lidar: RigidTransform) -> FloatArray:
-    """Rotation vector, rad."""
-    from scipy.spatial.transform import Rotation
-
-    return np.asarray(Rotation.from_matrix(camera_from_lidar.rotation).as_rotvec())

@@ -4,11 +4,11 @@
 how well is told in ``docs/calibration_target_free.md``.
 """
 
-from perception_stack.calibration.alignment.calibrate import (
+from perception_stack.calibration.target_free.calibrate import (
     AlignedFrame,
     Alignment,
     calibrate,
 )
-from perception_stack.calibration.alignment.config import AlignmentConfig
+from perception_stack.calibration.target_free.config import AlignmentConfig
 
 __all__ = ["AlignedFrame", "Alignment", "AlignmentConfig", "calibrate"]

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from perception_stack.calibration.alignment import AlignedFrame, AlignmentConfig, calibrate
-from perception_stack.calibration.alignment.image_edges import ImageEdges
-from perception_stack.calibration.alignment.scan_edges import find_edges
-from perception_stack.calibration.alignment.score import EdgeFrame, Score, moved
-from perception_stack.calibration.alignment.search import climb, wrong_places
-from perception_stack.calibration.alignment.view import Lens, directions
-from perception_stack.calibration.grade import Verdict
-from perception_stack.calibration.rotations import covariance_of_inverse
+from perception_stack.calibration.estimation.rotations import covariance_of_inverse
+from perception_stack.calibration.grading.grade import Verdict
+from perception_stack.calibration.target_free import AlignedFrame, AlignmentConfig, calibrate
+from perception_stack.calibration.target_free.image_edges import ImageEdges
+from perception_stack.calibration.target_free.scan_edges import find_edges
+from perception_stack.calibration.target_free.score import EdgeFrame, Score, moved
+from perception_stack.calibration.target_free.search import climb, wrong_places
+from perception_stack.calibration.target_free.view import Resampler, directions
 from perception_stack.datatypes import ColorImage, PointCloud
 from perception_stack.errors import CalibrationError, FrameMismatchError
 from perception_stack.geometry.camera import CameraModel
@@ -38,7 +38,7 @@ def frames(road_rig, road_mount) -> list[AlignedFrame]:
 
 @pytest.fixture(scope="module")
 def edge_frames(frames, road_camera) -> list[EdgeFrame]:
-    lens = Lens(road_camera)
+    lens = Resampler(road_camera)
     return [
         EdgeFrame(image=ImageEdges(lens.look(one.image)), edges=find_edges(one.cloud))
         for one in frames
@@ -58,6 +58,24 @@ def test_start_3_degrees_and_10_cm_off_is_recovered(frames, road_camera, road_mo
     assert (np.abs(off) < 4 * np.sqrt(np.diag(found.covariance))).all()
     assert found.grade.verdict is not Verdict.NOT_ENOUGH
     assert all(one.observable for one in found.grade.parameters)
+
+
+def test_a_result_owes_nothing_to_its_start(frames, road_camera, road_mount) -> None:
+    """What lies in view, and how large sums are by chance, would differ with the start."""
+    found = []
+    for sign in (1, -1):
+        change = sign * np.array([1, -1, 1, 1, -1, -1]) * np.repeat([np.deg2rad(2), 0.1], 3)
+        result = calibrate(
+            frames,
+            road_camera,
+            start=moved(road_mount.camera_from_lidar, change),
+            config=AlignmentConfig(num_samples=512, num_resamples=20),
+            now=NOW,
+        )
+        found.append(result.camera_from_lidar)
+    apart = found[0] @ found[1].inverse()
+    assert np.rad2deg(Rotation.from_matrix(apart.rotation).magnitude()) < 0.015
+    assert np.linalg.norm(found[0].translation_m - found[1].translation_m) < 0.0025
 
 
 def test_images_of_another_place_are_not_called_good(frames, road_camera, road_mount) -> None:
@@ -149,7 +167,7 @@ def test_view_undoes_the_lens(model: str, distortion: list[float]) -> None:
     )
     bgr = np.zeros((480, 640, 3), dtype=np.uint8)
     bgr[79:82, 539:542] = 255
-    view = Lens(camera).look(ColorImage(frame_id="camera", stamp_ns=0, bgr=bgr))
+    view = Resampler(camera).look(ColorImage(frame_id="camera", stamp_ns=0, bgr=bgr))
     row, col = (
         np.average(np.indices(view.brightness.shape)[i], weights=view.brightness) for i in (0, 1)
     )

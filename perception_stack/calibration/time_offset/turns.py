@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.time_offset import Turns
+from perception_stack.calibration.estimation.points import thinned
+from perception_stack.calibration.time_offset.calibrate import Turns
 from perception_stack.datatypes import ColorImage, FloatArray, PointCloud
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.camera import CameraModel
@@ -103,8 +104,7 @@ def _thinned(cloud: PointCloud) -> FloatArray:
         points = points[(distance_m > _NEAREST_M) & (distance_m < _FARTHEST_M)]
     if len(points) < _FEWEST_POINTS:
         raise CalibrationError(f"{len(points)} points in a scan of '{cloud.frame_id}'")
-    _, first = np.unique(np.floor(points / _VOXEL_M).astype(np.int64), axis=0, return_index=True)
-    return np.asarray(points[np.sort(first)])
+    return thinned(points, edge_m=_VOXEL_M)
 
 
 def _scan_motion(

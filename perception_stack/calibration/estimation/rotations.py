@@ -14,13 +14,13 @@ from perception_stack.geometry.transforms import RigidTransform, quat_from_matri
 
 def exp(turn_rad: FloatArray) -> FloatArray:
     """Rotation matrices float64 [..., 3, 3] of rotation vectors [..., 3] (Rodrigues)."""
-    angle = np.linalg.norm(turn_rad, axis=-1)[..., None, None]
-    half = angle / 2
-    cross = cross_matrix(turn_rad)
+    turn = np.asarray(turn_rad, dtype=np.float64)
+    angle = np.sqrt(np.einsum("...i,...i->...", turn, turn))[..., None, None]
     # sinc is smooth at zero
     first = np.sinc(angle / np.pi)
-    second = np.sinc(half / np.pi) ** 2 / 2
-    result: FloatArray = np.eye(3) + first * cross + second * (cross @ cross)
+    second = np.sinc(angle / (2 * np.pi)) ** 2 / 2
+    outer = turn[..., :, None] * turn[..., None, :]
+    result: FloatArray = np.cos(angle) * np.eye(3) + first * cross_matrix(turn) + second * outer
     return result
 
 
@@ -37,10 +37,10 @@ def log(rotation: FloatArray) -> FloatArray:
 
 def cross_matrix(vector: FloatArray) -> FloatArray:
     """Matrices [..., 3, 3] that take v to ``vector`` × v."""
-    x, y, z = np.moveaxis(np.asarray(vector, dtype=np.float64), -1, 0)
-    zero = np.zeros_like(x)
-    rows = [[zero, -z, y], [z, zero, -x], [-y, x, zero]]
-    return np.moveaxis(np.array(rows), (0, 1), (-2, -1))
+    vector = np.asarray(vector, dtype=np.float64)
+    result = np.zeros((*vector.shape, 3))
+    result[..., 2, 1], result[..., 0, 2], result[..., 1, 0] = np.moveaxis(vector, -1, 0)
+    return result - np.swapaxes(result, -1, -2)
 
 
 def corrected(transform: RigidTransform, step: FloatArray) -> RigidTransform:
@@ -62,6 +62,13 @@ def covariance_of_inverse(transform: RigidTransform, covariance: FloatArray) -> 
     swing = back @ cross_matrix(transform.translation_m)
     slope = np.block([[-back, -swing], [np.zeros((3, 3)), -back]])
     return np.asarray(slope @ covariance @ slope.T)
+
+
+def shortest_turn(one: FloatArray, other: FloatArray) -> FloatArray:
+    """The rotation float64 [3, 3] that takes a unit vector to another one, not its opposite."""
+    cross = cross_matrix(np.cross(one, other))
+    turn: FloatArray = np.eye(3) + cross + cross @ cross / (1 + one @ other)
+    return turn
 
 
 def mean_rotation(rotations: FloatArray, weights: FloatArray) -> FloatArray:
