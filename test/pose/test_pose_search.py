@@ -146,6 +146,23 @@ def test_large_planes_are_taken_off_a_frame(models, table) -> None:
     assert near > 0.7 * len(points)
 
 
+def test_tops_of_one_height_are_kept() -> None:
+    """Three boxes that stand apart on a table seen from above; together they are larger."""
+    depth_m = np.full((480, 640), 1.0, dtype=np.float32)
+    tops = np.zeros(depth_m.shape, dtype=np.bool_)
+    for row, col in ((60, 100), (80, 480), (330, 300)):
+        tops[row : row + 80, col : col + 80] = True
+    depth_m[tops] = 0.9
+    depth_m += np.random.default_rng(0).normal(0, 0.001, depth_m.shape).astype(np.float32)
+    pinhole = np.array([600.0, 600.0, 319.5, 239.5])
+    rgb = np.empty((0, 0, 3), dtype=np.uint8)
+    scene = Scene.of_map(depth_m, pinhole, frame_id="", stamp_ns=0, rgb=rgb)
+    points = points_of_frame(scene, largest_m=0.24, noise_m=0.003)
+    rows, cols, _ = scene.pixels_of(points.points_m)
+    assert tops[rows, cols].all()
+    assert len(points) == tops[::2, ::2].sum()
+
+
 def judged(models, view, name: str, poses: np.ndarray):
     model = models[name]
     points = points_of_frame(view.scene, largest_m=0.24, noise_m=0.003)
@@ -279,3 +296,46 @@ def test_covariance_says_how_large_errors_are(models, name: str) -> None:
         error = np.append(found[:3, 3] - truth[:3, 3], turn)
         inside.append(error @ np.linalg.solve(covariance, error) < 12.59)  # 95 %, 6 degrees
     assert np.mean(inside) >= 0.8
+
+
+@pytest.mark.parametrize("name", ["bracket", "wedge"])
+def test_covariance_counts_noise_that_neighbours_share(models, name: str) -> None:
+    """Waves of three centimetres and more along the rays, which no number of points averages."""
+    model, rng = models[name], np.random.default_rng(2)
+    inside = []
+    for _ in range(60):
+        truth = np.eye(4)
+        truth[:3, :3] = Rotation.random(random_state=rng).as_matrix()
+        truth[:3, 3] = [0.05, 0.0, 0.8]
+        seen = seen_of(model, truth, rng, 0.001)
+        waves = rng.normal(0, 2 * np.pi / 0.1, (6, 3))
+        phases = rng.uniform(-np.pi, np.pi, 6)
+        common_m = 0.002 * np.sqrt(2 / 6) * np.sin(seen @ waves.T + phases).sum(axis=1)
+        seen *= 1 + (common_m / seen[:, 2])[:, None]
+        limits = np.full(8, 0.06 * model.diameter_m)
+        found = model.fine.aligned(seen, truth[None], limits)[0]
+        covariance, _ = covariance_of(
+            model, seen, found, limit_m=0.06 * model.diameter_m, noise_m=0.003
+        )
+        turn = Rotation.from_matrix(found[:3, :3] @ truth[:3, :3].T).as_rotvec()
+        error = np.append(found[:3, 3] - truth[:3, 3], turn)
+        inside.append(error @ np.linalg.solve(covariance, error) < 12.59)  # 95 %, 6 degrees
+    assert np.mean(inside) >= 0.85
+
+
+def test_covariance_holds_every_turn_of_a_mug_whose_handle_is_hidden(models) -> None:
+    """The mesh's origin is beside the axis: a turn takes it along an arc."""
+    model, rng = models["mug"], np.random.default_rng(0)
+    truth = moved(np.eye(4), np.array([0.05, 0.0, 0.8]), np.array([1.8, 0.0, 0.0]))
+    seen = seen_of(model, truth, rng, 0.001)
+    local_m = (seen - truth[:3, 3]) @ truth[:3, :3]
+    bowl = model.fine.points_m[:, 0].min() + 0.042  # its outer radius
+    seen = seen[np.linalg.norm(local_m[:, :2] - [bowl, 0.0], axis=1) < 0.0435]
+    for angle in np.deg2rad([-150.0, -60.0, 40.0, 120.0, 170.0]):
+        about = moved(np.eye(4), np.array([bowl, 0.0, 0.0]), np.array([0.0, 0.0, angle]))
+        about[:3, 3] -= about[:3, :3] @ np.array([bowl, 0.0, 0.0])
+        found = truth @ about
+        covariance, _ = covariance_of(model, seen, found, limit_m=0.005, noise_m=0.003)
+        turn = Rotation.from_matrix(found[:3, :3] @ truth[:3, :3].T).as_rotvec()
+        error = np.append(found[:3, 3] - truth[:3, 3], turn)
+        assert error @ np.linalg.solve(covariance, error) < 12.59
