@@ -25,17 +25,32 @@ LEAST_NOISE = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Points:
+    """Points and their normals, float64 [N, 3]; NaN where there is no surface."""
+
+    points_m: FloatArray
+    normals: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.points_m)
+
+    def rows(self, index: slice | NDArray[np.intp] | list[int]) -> Points:
+        """Some of them."""
+        return Points(points_m=self.points_m[index], normals=self.normals[index])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Region:
     """Points that may lie on an object, and places to try it at.
 
     Attributes:
-        seen_m: float64 [N, 3], evenly thinned, in the camera's frame.
+        seen: Evenly thinned, in the camera's frame.
         seeds_m: float64 [S, 3], some of the points, spread over all.
         seed_normals: float64 [S, 3], towards the camera.
         xyxy_px: float64 [4], the object's box; NaN for the whole frame.
     """
 
-    seen_m: FloatArray
+    seen: Points
     seeds_m: FloatArray
     seed_normals: FloatArray
     xyxy_px: FloatArray
@@ -49,17 +64,6 @@ class Region:
         """Without seeds so far away that noise hides the shape of an object."""
         fine = noise_at(self.seeds_m[:, 2], noise_m) < _MOST_NOISE * diameter_m
         return replace(self, seeds_m=self.seeds_m[fine], seed_normals=self.seed_normals[fine])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Points:
-    """Points and their normals, float64 [N, 3]; NaN where there is no surface."""
-
-    points_m: FloatArray
-    normals: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.points_m)
 
 
 def region_of(points: Points, *, diameter_m: float, xyxy_px: FloatArray | None) -> Region:
@@ -79,7 +83,7 @@ def region_of(points: Points, *, diameter_m: float, xyxy_px: FloatArray | None) 
     if xyxy_px is not None and len(seeds) > _MOST_SEEDS:
         seeds = seeds[np.linspace(0, len(seeds) - 1, _MOST_SEEDS).astype(np.intp)]
     return Region(
-        seen_m=points.points_m[kept],
+        seen=points.rows(kept),
         seeds_m=points.points_m[seeds],
         seed_normals=points.normals[seeds],
         xyxy_px=np.full(4, np.nan) if xyxy_px is None else xyxy_px,

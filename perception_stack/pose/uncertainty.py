@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from perception_stack.datatypes import FloatArray
+from perception_stack.objects.surface import LIKE
 from perception_stack.pose.models import PoseModel
+from perception_stack.pose.region import Points
 
 _NORMAL_RAD = 0.1
 _COMMON_NOISE, _PATCH = 0.7, 0.25  # share of the noise that is in common; where, of the diameter
@@ -15,7 +17,7 @@ _UNKNOWN_SHIFT = 0.1  # of the diameter; more is noticed by the check against fr
 
 
 def covariance_of(
-    model: PoseModel, seen_m: FloatArray, pose: FloatArray, *, limit_m: float, noise_m: float
+    model: PoseModel, seen: Points, pose: FloatArray, *, limit_m: float, noise_m: float
 ) -> tuple[FloatArray, int]:
     """Covariance of position and rotation vector along the axes of the scene, float64 [6, 6].
 
@@ -29,7 +31,7 @@ def covariance_of(
 
     Args:
         model: The object.
-        seen_m: float64 [N, 3], what is seen of it.
+        seen: What is seen of it.
         pose: float64 [4, 4], scene from model.
         limit_m: Points farther from the model do not belong to it.
         noise_m: Standard deviation of a depth pixel.
@@ -37,7 +39,7 @@ def covariance_of(
     Returns:
         The covariance, and how many of the points lie on the object.
     """
-    offset_m, normals, gap_m = _on_surface(model, seen_m, pose, limit_m=limit_m)
+    offset_m, normals, gap_m = _on_surface(model, seen, pose, limit_m=limit_m)
     rows = np.concatenate([normals, np.cross(offset_m, normals)], axis=1)
     # makes lengths and angles comparable, so that "no hold" means the same for both
     scale = np.repeat([1.0, model.diameter_m / 2], 3)
@@ -55,15 +57,16 @@ def covariance_of(
 
 
 def _on_surface(
-    model: PoseModel, seen_m: FloatArray, pose: FloatArray, *, limit_m: float
+    model: PoseModel, seen: Points, pose: FloatArray, *, limit_m: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Points near sides that face the camera, from the model's middle, [N, 3]; normals; gaps."""
-    distance_m, (nearest,) = model.fine.distances(seen_m, pose[None])
-    local_m = (seen_m - pose[:3, 3]) @ pose[:3, :3]
+    """Points that alignment would match, from the model's middle, [N, 3]; normals; gaps."""
+    distance_m, (nearest,) = model.fine.distances(seen.points_m, pose[None])
+    local_m = (seen.points_m - pose[:3, 3]) @ pose[:3, :3]
     normals = model.fine.normals[nearest]
     camera_m = -pose[:3, :3].T @ pose[:3, 3]
     facing = np.einsum("ni,ni->n", normals, local_m - camera_m) < 0
-    near = facing & (distance_m[0] < limit_m)
+    unlike = np.einsum("ni,ni->n", normals, seen.normals @ pose[:3, :3]) < LIKE
+    near = facing & ~unlike & (distance_m[0] < limit_m)
     local_m, normals = local_m[near], normals[near]
     gap_m = np.einsum("ni,ni->n", local_m - model.fine.points_m[nearest[near]], normals)
     return local_m - model.known.middle_m, normals, gap_m

@@ -42,6 +42,10 @@ def seen_of(model, pose: np.ndarray, rng: np.random.Generator, noise_m: float) -
     return points * (1 + rng.normal(0, noise_m, (300, 1)) / points[:, 2:])
 
 
+def unoriented(points_m: np.ndarray) -> Points:
+    return Points(points_m=points_m, normals=np.full(points_m.shape, np.nan))
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_some_rotation_is_near_any_other(seed: int) -> None:
@@ -90,7 +94,7 @@ def test_alignment_undoes_a_small_error(models, name: str) -> None:
     seen = seen_of(model, truth, rng, 0.0)
     off = moved(truth, np.array([0.006, -0.005, 0.004]), np.array([0.06, -0.05, 0.04]))
     limits = np.geomspace(0.1, 0.03, 20) * model.diameter_m
-    found = model.fine.aligned(seen, off[None], limits, one_sided=True)[0]
+    found = model.fine.aligned(seen, off[None], limits, seen_normals=unoriented(seen).normals)[0]
     assert np.abs(found[:3, 3] - truth[:3, 3]).max() < 1e-4
     assert np.abs(found[:3, :3] - truth[:3, :3]).max() < 1e-3
 
@@ -269,7 +273,7 @@ def test_turn_about_an_axis_of_symmetry_is_unknown(models, name: str, num_loose:
     model = models[name]
     truth = moved(np.eye(4), np.array([0.05, 0.0, 0.8]), np.array([1.8, 0.5, 0.3]))
     seen = seen_of(model, truth, np.random.default_rng(0), 0.002)
-    covariance, _ = covariance_of(model, seen, truth, limit_m=0.01, noise_m=0.003)
+    covariance, _ = covariance_of(model, unoriented(seen), truth, limit_m=0.01, noise_m=0.003)
     sd, axes = np.linalg.eigh(covariance[3:, 3:])
     sd = np.sqrt(sd)
     assert (sd[3 - num_loose :] > 1.5).all()
@@ -290,7 +294,7 @@ def test_covariance_says_how_large_errors_are(models, name: str) -> None:
         limits = np.full(8, 0.06 * model.diameter_m)
         found = model.fine.aligned(seen, truth[None], limits)[0]
         covariance, _ = covariance_of(
-            model, seen, found, limit_m=0.06 * model.diameter_m, noise_m=0.003
+            model, unoriented(seen), found, limit_m=0.06 * model.diameter_m, noise_m=0.003
         )
         turn = Rotation.from_matrix(found[:3, :3] @ truth[:3, :3].T).as_rotvec()
         error = np.append(found[:3, 3] - truth[:3, 3], turn)
@@ -315,7 +319,7 @@ def test_covariance_counts_noise_that_neighbours_share(models, name: str) -> Non
         limits = np.full(8, 0.06 * model.diameter_m)
         found = model.fine.aligned(seen, truth[None], limits)[0]
         covariance, _ = covariance_of(
-            model, seen, found, limit_m=0.06 * model.diameter_m, noise_m=0.003
+            model, unoriented(seen), found, limit_m=0.06 * model.diameter_m, noise_m=0.003
         )
         turn = Rotation.from_matrix(found[:3, :3] @ truth[:3, :3].T).as_rotvec()
         error = np.append(found[:3, 3] - truth[:3, 3], turn)
@@ -335,7 +339,7 @@ def test_covariance_holds_every_turn_of_a_mug_whose_handle_is_hidden(models) -> 
         about = moved(np.eye(4), np.array([bowl, 0.0, 0.0]), np.array([0.0, 0.0, angle]))
         about[:3, 3] -= about[:3, :3] @ np.array([bowl, 0.0, 0.0])
         found = truth @ about
-        covariance, _ = covariance_of(model, seen, found, limit_m=0.005, noise_m=0.003)
+        covariance, _ = covariance_of(model, unoriented(seen), found, limit_m=0.005, noise_m=0.003)
         turn = Rotation.from_matrix(found[:3, :3] @ truth[:3, :3].T).as_rotvec()
         error = np.append(found[:3, 3] - truth[:3, 3], turn)
         assert error @ np.linalg.solve(covariance, error) < 12.59
