@@ -11,7 +11,8 @@ from perception_stack.pose._kernels import contact_poses
 from perception_stack.pose.hypotheses import best_different, log_prior, nearby, turned
 from perception_stack.pose.region import Points, points_near, points_of_frame, region_of
 from perception_stack.pose.scene import Scene
-from perception_stack.pose.search import Search
+from perception_stack.pose.search import Candidates, Search
+from perception_stack.pose.selection import Claim, compatible
 from perception_stack.pose.support import above_support, support_plane
 from perception_stack.pose.uncertainty import covariance_of
 from perception_stack.pose.verification import Tolerance, judge
@@ -343,3 +344,29 @@ def test_covariance_holds_every_turn_of_a_mug_whose_handle_is_hidden(models) -> 
         turn = Rotation.from_matrix(found[:3, :3] @ truth[:3, :3].T).as_rotvec()
         error = np.append(found[:3, 3] - truth[:3, 3], turn)
         assert error @ np.linalg.solve(covariance, error) < 12.59
+
+
+@pytest.mark.parametrize(("lead", "names"), [(1.0, ["carton"]), (20.0, ["ball", "carton"])])
+def test_what_explains_more_of_the_frame_claims_it_first(
+    models, table, lead: float, names: list[str]
+) -> None:
+    """A ball that bulges from a carton's face agrees with some depths of the carton."""
+    view = table(1)
+    points = points_of_frame(view.scene, largest_m=0.24, noise_m=0.003)
+    pose = view.pose("carton")
+    local_m = (points.points_m - pose[:3, 3]) @ pose[:3, :3]
+    on_it = points.points_m[np.abs(local_m / [0.06, 0.035, 0.085]).max(axis=1) < 1.05]
+    ball = np.eye(4)
+    ball[:3, 3] = on_it.mean(axis=0)
+    ball[:3, 3] *= 1 + 0.045 / np.linalg.norm(ball[:3, 3])
+    claims = []
+    for model, where in ((models["carton"], pose), (models["ball"], ball)):
+        region = region_of(points, diameter_m=model.diameter_m, xyxy_px=None)
+        search = Search(model, view.scene, region, noise_m=0.003)
+        evidence = search.judged(where[None])
+        odds = np.full(1, lead if model is models["ball"] else 0.0)
+        candidates = Candidates(
+            poses=where[None], evidence=evidence, closely=evidence, log_odds=odds, score=np.ones(1)
+        )
+        claims.append(Claim(search=search, candidates=candidates, row=0))
+    assert [one.search.model.name for one in compatible(claims)] == names
