@@ -53,7 +53,7 @@ from perception_stack.pose.models import PoseModel
 from perception_stack.pose.scene import Scene
 from perception_stack.simulation.table_objects import write_meshes
 
-FIRST_SEED = 8000  # not one that anything was chosen on
+FIRST_SEED = 20000  # not one that anything was chosen on
 LEAST_VISIBLE, LEAST_REFINED = 0.4, 0.2
 REPORTED = PoseEstimatorConfig().min_score
 CHI2_90 = 10.64  # 6 degrees of freedom

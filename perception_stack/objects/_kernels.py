@@ -75,19 +75,26 @@ def step_pose(pose: FloatArray, step: FloatArray) -> None:
 
 
 @machine_code
-def align_poses(
-    poses: FloatArray, seen_m: FloatArray, grid: Grid, limits_m: FloatArray, one_sided: bool
+def align_poses(  # noqa: PLR0917
+    poses: FloatArray,
+    seen_m: FloatArray,
+    seen_normals: FloatArray,
+    grid: Grid,
+    limits_m: FloatArray,
+    least_cosine: float,
 ) -> None:
     """Iterative closest point for each of H poses, which are changed in place.
 
     Args:
         poses: float64 [H, 4, 4], scene from model.
         seen_m: float64 [N, 3].
+        seen_normals: float64 [N, 3]; [0, 3] if all sides of the model count.
         grid: The model.
         limits_m: float64 [K], distance from which a point counts nothing, by iteration.
-        one_sided: Only model points that face the camera count.
+        least_cosine: Between normals of one surface.
     """
     points, normals = grid[0], grid[1]
+    one_sided = len(seen_normals) > 0
     a, b, row = np.empty((6, 6)), np.empty(6), np.empty(6)
     for h in range(len(poses)):
         p = poses[h]
@@ -108,8 +115,15 @@ def align_poses(
                 if share <= 0:
                     continue
                 nx, ny, nz = normals[m, 0], normals[m, 1], normals[m, 2]
-                if one_sided and nx * (x - ex) + ny * (y - ey) + nz * (z - ez) >= 0:
-                    continue
+                if one_sided:
+                    if nx * (x - ex) + ny * (y - ey) + nz * (z - ez) >= 0:
+                        continue
+                    dx, dy, dz = seen_normals[n, 0], seen_normals[n, 1], seen_normals[n, 2]
+                    cosine = nx * (p[0, 0] * dx + p[1, 0] * dy + p[2, 0] * dz)
+                    cosine += ny * (p[0, 1] * dx + p[1, 1] * dy + p[2, 1] * dz)
+                    cosine += nz * (p[0, 2] * dx + p[1, 2] * dy + p[2, 2] * dz)
+                    if cosine < least_cosine:
+                        continue
                 weight = share * share
                 gap = ox * nx + oy * ny + oz * nz
                 row[0], row[1], row[2] = nx, ny, nz

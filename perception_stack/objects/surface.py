@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 _CELL_SPACINGS = 0.5
 _MARGIN_SPACINGS = 6.0
 _MOST_CELLS = 3_000_000
+_EVERY_SIDE = np.empty((0, 3))
+
+LIKE = 0.5
+"""Cosine of normals from which on they may be of one surface: noise and edges turn them far."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +56,7 @@ class Surface:
         poses: FloatArray,
         limits_m: FloatArray,
         *,
-        one_sided: bool = False,
+        seen_normals: FloatArray = _EVERY_SIDE,
     ) -> FloatArray:
         """Poses at which seen points lie better on the surface, float64 [H, 4, 4].
 
@@ -64,9 +68,11 @@ class Surface:
             poses: float64 [H, 4, 4], scene from model.
             limits_m: One for each iteration: points farther away than this count nothing, nearer
                 ones the more the nearer (Tukey's biweight).
-            one_sided: Only sides of the model that face the scene's origin, the camera, count.
-                This keeps the two sides of a thin wall apart, but wants model points closer
-                together than the wall is thin.
+            seen_normals: float64 [N, 3], NaN where not known. If given, only sides of the model
+                count that face the scene's origin, the camera, and are turned as what is seen.
+                This keeps the two sides of a thin wall apart, and what touches an object from
+                pulling at faces that are not seen; it wants model points closer together than
+                walls are thin.
         """
         from perception_stack.objects._kernels import align_poses
 
@@ -74,9 +80,10 @@ class Surface:
         align_poses(
             better,
             np.ascontiguousarray(seen_m, dtype=np.float64),
+            np.ascontiguousarray(seen_normals, dtype=np.float64),
             self.grid,
             np.ascontiguousarray(limits_m, dtype=np.float64),
-            one_sided,
+            LIKE,
         )
         return better
 

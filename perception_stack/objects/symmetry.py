@@ -26,6 +26,8 @@ _NUM_STARTS, _NUM_POINTS = 2000, 300
 _SAME_RAD = np.deg2rad(8.0)
 _DISTINCT_RAD = np.deg2rad(30.0)  # of single turns; more than twelve of them are an axis
 _NUM_STEPS = 24
+_NUM_LAST = 8
+_NO_HOLD = 0.1  # of the largest singular value
 _PARALLEL = np.cos(np.deg2rad(8.0))
 
 
@@ -94,9 +96,16 @@ def find_symmetries(surface: Surface, diameter_m: float) -> Symmetries:
     if axes:
         # about the one axis is said already; what remains can only turn it upside down
         along = np.einsum("i,nij,j->n", axes[0].direction, turns[:, :3, :3], axes[0].direction)
-        flips = turns[along < -_PARALLEL][:1]
+        flips = _by_all_points(surface, turns[along < -_PARALLEL][:1], diameter_m)
         return Symmetries(turns=np.concatenate([np.eye(4)[None], flips]), axes=axes)
-    return Symmetries(turns=_closed(surface, turns, diameter_m))
+    turns = _by_all_points(surface, _closed(surface, turns, diameter_m)[1:], diameter_m)
+    return Symmetries(turns=np.concatenate([np.eye(4)[None], turns]))
+
+
+def _by_all_points(surface: Surface, motions: FloatArray, diameter_m: float) -> FloatArray:
+    """Symmetries that few points of the surface have found, aligned once more by all of them."""
+    limits_m = np.full(_NUM_LAST, _LIMITS[-1]) * diameter_m
+    return surface.aligned(surface.points_m, motions, limits_m)
 
 
 def _closed(surface: Surface, turns: FloatArray, diameter_m: float) -> FloatArray:
@@ -148,27 +157,39 @@ def _continuous(
             continue
         tried.append(direction)
         turns = turns_about(direction, steps, through_m=middle_m)
-        turns = surface.aligned(
-            _some(surface.points_m, _NUM_POINTS), turns, np.full(3, _LIMITS[-1]) * diameter_m
-        )
+        turns = _by_all_points(surface, turns, diameter_m)
         moved = angle_of(np.swapaxes(turns[:, :3, :3], 1, 2) @ _about(direction, steps))
         if (moved < _SAME_RAD).all() and holds(surface, turns, diameter_m).all():
-            kept.append(_mean_axis(turns, direction))
-        if len(kept) > 1:  # then every axis is one
-            return tuple(Axis(direction=one, through_m=middle_m) for one in np.eye(3))
-    return tuple(Axis(direction=one, through_m=middle_m) for one in kept)
+            kept.append(turns)
+        if len(kept) > 1:
+            break
+    if not kept:
+        return ()
+    # about two of them means about every one
+    directions = [_direction_of(kept[0])] if len(kept) == 1 else np.eye(3)
+    through_m = _still_point(np.concatenate(kept), middle_m)
+    return tuple(Axis(direction=one, through_m=through_m) for one in directions)
 
 
 def _about(direction: FloatArray, angles_rad: FloatArray) -> FloatArray:
     return turns_about(direction, angles_rad, through_m=np.zeros(3))[:, :3, :3]
 
 
-def _mean_axis(turns: FloatArray, direction: FloatArray) -> FloatArray:
-    """The direction that turns about one axis leave where it is, least squares."""
+def _direction_of(turns: FloatArray) -> FloatArray:
+    """The direction that turns about one axis leave as it is, least squares."""
     moved = turns[:, :3, :3] - np.eye(3)
-    _, _, rows = np.linalg.svd(moved.reshape(-1, 3))
-    axis: FloatArray = rows[-1] * np.sign(rows[-1] @ direction)
-    return axis
+    return np.asarray(np.linalg.svd(moved.reshape(-1, 3))[2][-1])
+
+
+def _still_point(turns: FloatArray, near_m: FloatArray) -> FloatArray:
+    """The point that turns leave where it is, least squares; of an axis the nearest to a place.
+
+    The mean of the surface's samples is not on the axis, since samples are not quite even.
+    """
+    moved = turns[:, :3, :3] - np.eye(3)
+    shift_m = turns[:, :3, 3] + moved @ near_m
+    step_m = np.linalg.lstsq(moved.reshape(-1, 3), -shift_m.ravel(), rcond=_NO_HOLD)[0]
+    return np.asarray(near_m + step_m)
 
 
 def _different(motions: FloatArray) -> FloatArray:

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import FloatArray
 from perception_stack.geometry.compiled import machine_code
 from perception_stack.pose._kernels import GRAZING, DepthMap, free
+from perception_stack.pose.region import LEAST_NOISE
 
 _CELL, _DEEPER = 1.5, 2.5  # in spacings of the model's points
 _RIM_STEP = 2  # cells outwards
 _LIKE = 0.86  # cosine between normals of one surface
 _UNLIKE = 0.6  # and of two that cannot be the same
 _RIM_REACH = 3  # tolerances by which what is beyond the outline may be nearer
-_LEAST_NOISE = 0.3  # of that at 1 m
 
 NUM_SUMS = 9
 CONFIRMED, VIOLATED, HIDDEN, UNMEASURED, FACING, GAP, UNLIKE, RIM, CONTINUED = range(NUM_SUMS)
@@ -68,7 +68,7 @@ def judge_poses(
         if depth_m <= diameter_m / 2:
             sums[h, FACING] = sums[h, VIOLATED] = 1.0
             continue
-        spread_m = noise_m * max(depth_m * depth_m, _LEAST_NOISE)
+        spread_m = noise_m * max(depth_m * depth_m, LEAST_NOISE)
         tolerance_m = np.sqrt(least_tolerance_m**2 + spread_m**2)
         _draw(drawn, middle, cell_m)
         _sum_points(sums[h], drawn, view, _DEEPER * spacing_m, tolerance_m)

@@ -39,10 +39,9 @@ def with_alternatives(search: Search, candidates: Candidates, row: int) -> Found
     if len(model.known.rgb) and search.scene.rgb.size:
         poses = _liker(search, poses)
     found = poses[0]
-    seen_m = search.points_around(found)
     covariance, num_points = covariance_of(
         model,
-        seen_m,
+        search.points_around(found),
         found,
         limit_m=LAST_LIMIT * model.diameter_m,
         noise_m=float(noise_at(found[2, 3], search.noise_m)),

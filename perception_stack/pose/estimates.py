@@ -71,11 +71,6 @@ class PoseEstimates:
     def __len__(self) -> int:
         return len(self.boxes)
 
-    @property
-    def ambiguous(self) -> NDArray[np.bool_]:
-        """Which poses are not the only ones that fit, bool [N]."""
-        return np.array([len(one) > 0 for one in self.alternatives], dtype=np.bool_)
-
     def alternative_boxes(self) -> Boxes3D:
         """All alternatives as boxes, with the score of the pose that they may stand for.
 

@@ -28,7 +28,7 @@ JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
 Missed = tuple[Reason, str]
 
-_COMPETES = 0.05  # score from which what is not reported may still explain what another claims
+_COMPETES = 0.025  # score from which what is not reported may still explain what another claims
 
 
 class PoseEstimator:

@@ -74,7 +74,7 @@ def _outlined(
     )
     covariance, num_points = covariance_of(
         model,
-        points.points_m,
+        points,
         pose,
         limit_m=LAST_LIMIT * model.diameter_m,
         noise_m=float(noise_at(pose[2, 3], noise_m)),

@@ -25,17 +25,32 @@ LEAST_NOISE = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Points:
+    """Points and their normals, float64 [N, 3]; NaN where there is no surface."""
+
+    points_m: FloatArray
+    normals: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.points_m)
+
+    def rows(self, index: slice | NDArray[np.intp] | list[int]) -> Points:
+        """Some of them."""
+        return Points(points_m=self.points_m[index], normals=self.normals[index])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Region:
     """Points that may lie on an object, and places to try it at.
 
     Attributes:
-        seen_m: float64 [N, 3], evenly thinned, in the camera's frame.
+        seen: Evenly thinned, in the camera's frame.
         seeds_m: float64 [S, 3], some of the points, spread over all.
         seed_normals: float64 [S, 3], towards the camera.
         xyxy_px: float64 [4], the object's box; NaN for the whole frame.
     """
 
-    seen_m: FloatArray
+    seen: Points
     seeds_m: FloatArray
     seed_normals: FloatArray
     xyxy_px: FloatArray
@@ -49,17 +64,6 @@ class Region:
         """Without seeds so far away that noise hides the shape of an object."""
         fine = noise_at(self.seeds_m[:, 2], noise_m) < _MOST_NOISE * diameter_m
         return replace(self, seeds_m=self.seeds_m[fine], seed_normals=self.seed_normals[fine])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Points:
-    """Points and their normals, float64 [N, 3]; NaN where there is no surface."""
-
-    points_m: FloatArray
-    normals: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.points_m)
 
 
 def region_of(points: Points, *, diameter_m: float, xyxy_px: FloatArray | None) -> Region:
@@ -79,7 +83,7 @@ def region_of(points: Points, *, diameter_m: float, xyxy_px: FloatArray | None) 
     if xyxy_px is not None and len(seeds) > _MOST_SEEDS:
         seeds = seeds[np.linspace(0, len(seeds) - 1, _MOST_SEEDS).astype(np.intp)]
     return Region(
-        seen_m=points.points_m[kept],
+        seen=points.rows(kept),
         seeds_m=points.points_m[seeds],
         seed_normals=points.normals[seeds],
         xyxy_px=np.full(4, np.nan) if xyxy_px is None else xyxy_px,
@@ -112,7 +116,7 @@ def points_in_box(
     size = xyxy_px[2:] - xyxy_px[:2]
     if not (np.isfinite(xyxy_px).all() and (size > 0).all()):
         return nothing
-    rows, cols = _pixels(scene.depth_m, xyxy_px, (border + _RING_SHARE) * size)
+    rows, cols, _ = _pixels(scene.depth_m, xyxy_px, (border + _RING_SHARE) * size)
     middle_px = (xyxy_px[:2] + xyxy_px[2:]) / 2
     off_middle = np.abs(np.stack([cols, rows], axis=1) - middle_px) / size
     inside = (off_middle <= 0.5 + border).all(axis=1)
@@ -142,23 +146,38 @@ def points_near(
         return Points(points_m=np.empty((0, 3)), normals=np.empty((0, 3)))
     nearest_m = max(middle_m[2] - diameter_m, middle_m[2] / 4)
     margin_px = scene.pinhole[:2] * diameter_m / nearest_m
-    rows, cols = _pixels(scene.depth_m, np.concatenate([uv_px, uv_px]), margin_px)
-    points_m = scene.points_at(rows, cols)
-    near = np.linalg.norm(points_m - middle_m, axis=1) < diameter_m
-    points_m, normals = points_m[near], scene.normals_at(rows[near], cols[near])
-    noise = noise_at(points_m[:, 2], noise_m)
-    kept = without_supports(points_m, normals, largest_m=diameter_m, noise_m=noise)
-    return Points(points_m=points_m[kept], normals=normals[kept])
+    rows, cols, stride = _pixels(scene.depth_m, np.concatenate([uv_px, uv_px]), margin_px)
+    near = np.linalg.norm(scene.points_at(rows, cols) - middle_m, axis=1) < diameter_m
+    return _off_supports(
+        scene, rows[near], cols[near], stride, largest_m=diameter_m, noise_m=noise_m
+    )
 
 
 def points_of_frame(scene: Scene, *, largest_m: float, noise_m: float) -> Points:
     """All points but those of planes larger than any object, such as tables, floors and walls."""
     height, width = scene.depth_m.shape
     everything = np.array([0.0, 0.0, width, height])
-    rows, cols = _pixels(scene.depth_m, everything, np.zeros(2), most=4 * _MOST_PIXELS)
+    rows, cols, stride = _pixels(scene.depth_m, everything, np.zeros(2), most=4 * _MOST_PIXELS)
+    return _off_supports(scene, rows, cols, stride, largest_m=largest_m, noise_m=noise_m)
+
+
+def _off_supports(
+    scene: Scene,
+    rows: NDArray[np.intp],
+    cols: NDArray[np.intp],
+    stride: int,
+    *,
+    largest_m: float,
+    noise_m: float,
+) -> Points:
+    """Points of pixels of a grid but those of planes larger than an object."""
     points_m, normals = scene.points_at(rows, cols), scene.normals_at(rows, cols)
     kept = without_supports(
-        points_m, normals, largest_m=largest_m, noise_m=noise_at(points_m[:, 2], noise_m)
+        points_m,
+        normals,
+        np.stack([rows, cols], axis=1) // stride,
+        largest_m=largest_m,
+        noise_m=noise_at(points_m[:, 2], noise_m),
     )
     return Points(points_m=points_m[kept], normals=normals[kept])
 
@@ -173,15 +192,15 @@ def _pixels(
     xyxy_px: FloatArray,
     margin_px: FloatArray,
     most: int = _MOST_PIXELS,
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns of measured pixels around a box, thinned evenly where there are many."""
+) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
+    """Rows and columns of measured pixels around a box, of every n-th where there are many; n."""
     height, width = depth_m.shape
     low = np.clip(np.floor(xyxy_px[:2] - margin_px), 0, (width, height)).astype(int)
     high = np.clip(np.ceil(xyxy_px[2:] + margin_px) + 1, 0, (width, height)).astype(int)
     stride = int(np.ceil(np.sqrt(max(np.prod(high - low), 1) / most)))
     patch = depth_m[low[1] : high[1] : stride, low[0] : high[0] : stride]
     rows, cols = np.nonzero(np.isfinite(patch))
-    return rows * stride + low[1], cols * stride + low[0]
+    return rows * stride + low[1], cols * stride + low[0], stride
 
 
 def _spread(points_m: FloatArray, spacing_m: float) -> NDArray[np.intp]:

@@ -17,7 +17,7 @@ from perception_stack.pose.hypotheses import (
     turned,
 )
 from perception_stack.pose.models import PoseModel
-from perception_stack.pose.region import Region
+from perception_stack.pose.region import Points, Region
 from perception_stack.pose.scene import Scene
 from perception_stack.pose.verification import Evidence, Tolerance, judge
 
@@ -81,7 +81,7 @@ class Search:
         self.model = model
         self.scene = scene
         self.region = region
-        self._tree = cKDTree(region.seen_m)
+        self._tree = cKDTree(region.seen.points_m)
         self.noise_m = noise_m
         self.tolerance, self._closely = (
             Tolerance(least_m=share * model.diameter_m, noise_m=noises * noise_m)
@@ -128,13 +128,13 @@ class Search:
             score=certainty(evidence, closely, whole_frame=whole_frame),
         )
 
-    def points_around(self, pose: FloatArray) -> FloatArray:
-        """Seen points within reach of a pose, float64 [N, 3]."""
+    def points_around(self, pose: FloatArray) -> Points:
+        """Seen points within reach of a pose."""
         middle_m = pose[:3, :3] @ self.model.known.middle_m + pose[:3, 3]
         rows = self._tree.query_ball_point(
             middle_m, _REACH * self.model.diameter_m, return_sorted=True
         )
-        return np.asarray(self.region.seen_m[rows])
+        return self.region.seen.rows(rows)
 
     def judged(self, poses: FloatArray, *, closely: bool = False) -> Evidence:
         """The evidence for and against poses, by the tolerance of the search or of the noise."""
@@ -153,7 +153,7 @@ class Search:
         found = [np.empty((0, 4, 4))]
         for seed, seed_m in enumerate(region.seeds_m):
             around = self._tree.query_ball_point(seed_m, model.diameter_m, return_sorted=True)
-            few_m = _some(region.seen_m[around], _NUM_FEW)
+            few_m = _some(region.seen.rows(around), _NUM_FEW).points_m
             poses = contacts_at(model, self.scene, region, seed)
             poses = model.even.aligned(few_m, poses, _FIRST_LIMITS * model.diameter_m)
             found.append(
@@ -164,20 +164,23 @@ class Search:
         return np.concatenate(found)
 
     def _aligned(self, poses: FloatArray, limits: FloatArray, *, fine: bool = False) -> FloatArray:
-        model = self.model
-        num = _NUM_LAST_SEEN if fine else _NUM_SEEN
-        surface = model.fine if fine else model.even
         if not self.region.is_whole_frame:
-            seen_m = _some(self.region.seen_m, num)
-            return surface.aligned(seen_m, poses, limits * model.diameter_m, one_sided=fine)
+            return self._aligned_to(self.region.seen, poses, limits, fine=fine)
         better = poses.copy()
         for row, pose in enumerate(poses):
-            seen_m = _some(self.points_around(pose), num)
-            if len(seen_m):
-                better[[row]] = surface.aligned(
-                    seen_m, pose[None], limits * model.diameter_m, one_sided=fine
-                )
+            seen = self.points_around(pose)
+            if len(seen):
+                better[[row]] = self._aligned_to(seen, pose[None], limits, fine=fine)
         return better
+
+    def _aligned_to(
+        self, seen: Points, poses: FloatArray, limits: FloatArray, *, fine: bool
+    ) -> FloatArray:
+        limits_m = limits * self.model.diameter_m
+        if not fine:
+            return self.model.even.aligned(_some(seen, _NUM_SEEN).points_m, poses, limits_m)
+        seen = _some(seen, _NUM_LAST_SEEN)
+        return self.model.fine.aligned(seen.points_m, poses, limits_m, seen_normals=seen.normals)
 
     def _best(
         self, poses: FloatArray, *, num: int, apart: float, about: FloatArray | None = None
@@ -197,6 +200,6 @@ class Search:
         return np.zeros(len(poses)) if about is None else log_prior(self.model, poses, about)
 
 
-def _some(points_m: FloatArray, num: int) -> FloatArray:
+def _some(points: Points, num: int) -> Points:
     """Every n-th point, so that few enough remain."""
-    return points_m[:: max(-(-len(points_m) // num), 1)]
+    return points.rows(slice(None, None, max(-(-len(points) // num), 1)))

@@ -13,6 +13,7 @@ from perception_stack.pose.search import Candidates, Search
 
 _CELL_PX = 4
 _MOST_SHARED = 0.4
+_EXPLAINED = 4.0  # log odds for each e-fold of cells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,15 +49,20 @@ class Claim:
 def compatible(claims: Sequence[Claim]) -> list[Claim]:
     """The best claims of one frame, none of which is seen at what a better one is seen at.
 
-    Better is what the evidence speaks for more, which grows with the pixels that it explains.
+    Better is what the evidence speaks for more and what explains more of the frame: odds are of
+    each claim alone, and what a smaller one leaves over would need yet another object.
     """
+    cells = [frozenset(_cells_of(one).tolist()) for one in claims]
+    ranks = [
+        one.log_odds + _EXPLAINED * np.log(max(len(its), 1))
+        for one, its in zip(claims, cells, strict=True)
+    ]
     kept = []
     claimed: set[int] = set()
-    for one in sorted(claims, key=lambda each: -each.log_odds):
-        cells = set(_cells_of(one).tolist())
-        if cells and len(cells & claimed) <= _MOST_SHARED * len(cells):
-            kept.append(one)
-            claimed |= cells
+    for row in np.argsort(-np.array(ranks), kind="stable"):
+        if cells[row] and len(cells[row] & claimed) <= _MOST_SHARED * len(cells[row]):
+            kept.append(claims[row])
+            claimed |= cells[row]
     return kept
 
 

@@ -15,6 +15,7 @@ _WIDE_NOISES = 6.0
 _PARALLEL, _UPRIGHT = 0.9, 0.5  # cosines
 _MOST_SUPPORTS = 6
 _LEAST_ON_PLANE = 60
+_AROUND, _MOSTLY = 5, 0.6  # pixels looked at; share of them in the inside of a piece
 
 
 def support_plane(points_m: FloatArray, *, noise_m: float) -> FloatArray | None:
@@ -83,33 +84,67 @@ def above_support(
 
 
 def without_supports(
-    points_m: FloatArray, normals: FloatArray, *, largest_m: float, noise_m: FloatArray
+    points_m: FloatArray,
+    normals: FloatArray,
+    cells: NDArray[np.intp],
+    *,
+    largest_m: float,
+    noise_m: FloatArray,
 ) -> NDArray[np.bool_]:
     """Which points of a frame do not lie on a plane larger than any object, bool [N].
+
+    A plane is as large as its largest piece, since boxes of one height have their tops in one
+    plane, too.
 
     Args:
         points_m: float64 [N, 3].
         normals: float64 [N, 3], NaN where there is no surface.
+        cells: int64 [N, 2], rows and columns of an image in which neighbours are neighbours.
         largest_m: Diameter of the largest object.
         noise_m: float64 [N], standard deviation of each point.
     """
     kept = np.ones(len(points_m), dtype=np.bool_)
+    untried = kept.copy()
     for _ in range(_MOST_SUPPORTS):
-        left = np.flatnonzero(kept)
+        left = np.flatnonzero(untried)
         plane = _largest_plane(points_m[left], normals[left], noise_m=noise_m[left])
         if plane is None:
             break
         height_m = np.abs(np.einsum("ni,i->n", points_m, plane[:3]) + plane[3])
         slant = np.abs(np.einsum("ni,i->n", normals, plane[:3]))
-        on_it = kept & (height_m < _NOISES * noise_m) & ~(slant < _PARALLEL)
-        # the middle four fifths along its two long directions, so that specks do not count
-        spread = np.linalg.eigh(np.cov(points_m[on_it].T))[1][:, 1:]
-        extent_m = np.ptp(np.quantile(points_m[on_it] @ spread, (0.1, 0.9), axis=0), axis=0)
-        if extent_m[1] < largest_m or extent_m[0] < largest_m / 2:
+        near = height_m < _NOISES * noise_m
+        on_it = np.flatnonzero(untried & near & ~(slant < _PARALLEL))
+        if not _is_larger(points_m[on_it], largest_m):
             break
+        untried[on_it] = False
         # an edge has no normal, or one between its two sides
-        kept &= ~((height_m < _NOISES * noise_m) & ~(slant < _UPRIGHT))
+        all_on_it = np.flatnonzero(kept & near & ~(slant < _UPRIGHT))
+        piece = all_on_it[_largest_piece(cells[all_on_it])]
+        if _is_larger(points_m[piece], largest_m):
+            kept[all_on_it] = untried[all_on_it] = False
     return kept
+
+
+def _is_larger(points_m: FloatArray, largest_m: float) -> bool:
+    """Whether points of a plane reach farther than an object, and half as far across."""
+    if len(points_m) < _LEAST_ON_PLANE:
+        return False
+    # the middle four fifths along its two long directions, so that specks do not count
+    spread = np.linalg.eigh(np.cov(points_m.T))[1][:, 1:]
+    extent_m = np.ptp(np.quantile(points_m @ spread, (0.1, 0.9), axis=0), axis=0)
+    return bool(extent_m[1] >= largest_m and extent_m[0] >= largest_m / 2)
+
+
+def _largest_piece(cells: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Which of some pixels make up the largest connected piece, but for its rim, bool [N]."""
+    from scipy.ndimage import label, uniform_filter
+
+    rows, cols = (cells - cells.min(axis=0)).T
+    image = np.zeros((rows.max() + 1, cols.max() + 1), dtype=np.float32)
+    image[rows, cols] = 1.0
+    # neither holes of a sensor cut a piece, nor does a touch make one of two
+    pieces = label(uniform_filter(image, _AROUND, mode="constant") > _MOSTLY)[0][rows, cols]
+    return np.asarray(pieces == np.bincount(pieces, minlength=2)[1:].argmax() + 1)
 
 
 def _largest_plane(
