@@ -197,7 +197,7 @@ def measure(data: Path, num: int) -> Table:
         )
         table.add(
             "tracker",
-            lambda raw=fused_raw: tracker_node._on_boxes(raw),
+            lambda raw=fused_raw: tracker_node._on_boxes("detections_3d", raw),
             lambda boxes=in_odom: tracker.update(boxes, sight=SIGHT),
         )
         table.add(
