@@ -54,7 +54,7 @@ def widened(
         probs[:, unknown] /= 2
         probs[:, len(classes) :] = probs[:, [unknown]] / len(new)
     probs = np.maximum(probs, _LEAST)
-    return probs / probs.sum(axis=1, keepdims=True), everything
+    return _normalised(probs), everything
 
 
 def of_chosen(
@@ -76,8 +76,7 @@ def of_chosen(
     """
     named = np.array([one != UNKNOWN for one in classes])
     joint = np.where(chosen[:, None] & named, _CHOSEN_ODDS, 1.0) * class_probs
-    told: FloatArray = joint / joint.sum(axis=1, keepdims=True)
-    return told
+    return _normalised(joint)
 
 
 def of_cut(
@@ -101,15 +100,13 @@ def of_cut(
     unknown = classes.index(UNKNOWN)
     most = class_probs[:, [unknown]] * (usual / usual[unknown])
     joint = np.where(cut[:, None], np.minimum(class_probs, most), class_probs)
-    told: FloatArray = joint / joint.sum(axis=1, keepdims=True)
-    return told
+    return _normalised(joint)
 
 
 def without_negligible(class_probs: FloatArray) -> FloatArray:
     """The same belief without what is as good as impossible, float64 [N, C], rows sum to 1."""
     kept = np.where(class_probs < _NEGLIGIBLE, 0.0, class_probs)
-    told: FloatArray = kept / kept.sum(axis=1, keepdims=True)
-    return told
+    return _normalised(kept)
 
 
 def over(
@@ -218,6 +215,11 @@ def missed(
         float64 [N] and float64 [N, C].
     """
     return _updated(existence, class_probs, 1 - recall, np.ones(len(existence)))
+
+
+def _normalised(joint: FloatArray) -> FloatArray:
+    told: FloatArray = joint / joint.sum(axis=1, keepdims=True)
+    return told
 
 
 def _updated(

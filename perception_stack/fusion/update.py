@@ -62,9 +62,10 @@ def refitted(
     unheard = np.append((bodies.likelihood == 1).all(axis=1), np.ones(num_new, dtype=np.bool_))
     plain = np.flatnonzero((touched & unheard)[rows])
     told = bodies.boxes_around([parts[i] for i in plain], ground_m[plain])
-    rows_chosen = np.array(chosen, dtype=np.intp)
-    picked = np.isin(rows[plain], rows_chosen)
-    cut = picked & _pieces(bodies, row_of_point, [parts[i] for i in plain], rows_chosen)
+    is_chosen = np.zeros(num + num_new + 1, dtype=np.bool_)  # the last one stands for no body
+    is_chosen[list(chosen)] = True
+    picked = is_chosen[rows[plain]]
+    cut = picked & _pieces(bodies, is_chosen[row_of_point], [parts[i] for i in plain])
     probs = belief.of_chosen(told.class_probs, told.classes, picked & ~cut)
     probs = belief.of_cut(probs, told.classes, cut)
     boxes.class_probs[rows[plain]] = belief.over(probs, told.classes, boxes.classes)
@@ -85,19 +86,18 @@ def refitted(
 
 
 def _pieces(
-    bodies: Bodies, row_of_point: NDArray[np.int32], parts: Sequence[Index], chosen: Index
+    bodies: Bodies, is_chosen: NDArray[np.bool_], parts: Sequence[Index]
 ) -> NDArray[np.bool_]:
     """Which sets of points were less of a body than what is left of it that no camera chose.
 
     Args:
         bodies: Before.
-        row_of_point: int32 [P], body of each point now.
+        is_chosen: bool [P], points that a camera chose.
         parts: M sets of points.
-        chosen: Rows whose points a camera chose.
     """
     num = len(bodies) + 1  # the first one stands for no body
     before = bodies.row_of_point + 1
-    left = np.bincount(before[~np.isin(row_of_point, chosen)], minlength=num)
+    left = np.bincount(before[~is_chosen], minlength=num)
     is_piece = np.zeros(len(parts), dtype=np.bool_)
     for i, part in enumerate(parts):
         taken = np.bincount(before[part], minlength=num)

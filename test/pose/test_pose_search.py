@@ -283,23 +283,31 @@ def test_turn_about_an_axis_of_symmetry_is_unknown(models, name: str, num_loose:
         assert abs(axes[:, 2] @ truth[:3, 2]) > 0.99
 
 
+def turned_at_random(rng: np.random.Generator) -> np.ndarray:
+    pose = np.eye(4)
+    pose[:3, :3] = Rotation.random(random_state=rng).as_matrix()
+    pose[:3, 3] = [0.05, 0.0, 0.8]
+    return pose
+
+
+def is_covered(model, seen: np.ndarray, truth: np.ndarray) -> bool:
+    """Whether the error of the pose fitted to points lies in the 95 % region that it states."""
+    limit_m = 0.06 * model.diameter_m
+    found = model.fine.aligned(seen, truth[None], np.full(8, limit_m))[0]
+    covariance, _ = covariance_of(model, unoriented(seen), found, limit_m=limit_m, noise_m=0.003)
+    turn = Rotation.from_matrix(found[:3, :3] @ truth[:3, :3].T).as_rotvec()
+    error = np.append(found[:3, 3] - truth[:3, 3], turn)
+    return bool(error @ np.linalg.solve(covariance, error) < 12.59)  # 6 degrees of freedom
+
+
 @pytest.mark.parametrize("name", ["bracket", "wedge"])
 def test_covariance_says_how_large_errors_are(models, name: str) -> None:
     model, rng = models[name], np.random.default_rng(1)
     inside = []
     for _ in range(60):
-        truth = np.eye(4)
-        truth[:3, :3] = Rotation.random(random_state=rng).as_matrix()
-        truth[:3, 3] = [0.05, 0.0, 0.8]
+        truth = turned_at_random(rng)
         seen = seen_of(model, truth, rng, 0.003)
-        limits = np.full(8, 0.06 * model.diameter_m)
-        found = model.fine.aligned(seen, truth[None], limits)[0]
-        covariance, _ = covariance_of(
-            model, unoriented(seen), found, limit_m=0.06 * model.diameter_m, noise_m=0.003
-        )
-        turn = Rotation.from_matrix(found[:3, :3] @ truth[:3, :3].T).as_rotvec()
-        error = np.append(found[:3, 3] - truth[:3, 3], turn)
-        inside.append(error @ np.linalg.solve(covariance, error) < 12.59)  # 95 %, 6 degrees
+        inside.append(is_covered(model, seen, truth))
     assert np.mean(inside) >= 0.8
 
 
@@ -309,22 +317,13 @@ def test_covariance_counts_noise_that_neighbours_share(models, name: str) -> Non
     model, rng = models[name], np.random.default_rng(2)
     inside = []
     for _ in range(60):
-        truth = np.eye(4)
-        truth[:3, :3] = Rotation.random(random_state=rng).as_matrix()
-        truth[:3, 3] = [0.05, 0.0, 0.8]
+        truth = turned_at_random(rng)
         seen = seen_of(model, truth, rng, 0.001)
         waves = rng.normal(0, 2 * np.pi / 0.1, (6, 3))
         phases = rng.uniform(-np.pi, np.pi, 6)
         common_m = 0.002 * np.sqrt(2 / 6) * np.sin(seen @ waves.T + phases).sum(axis=1)
         seen *= 1 + (common_m / seen[:, 2])[:, None]
-        limits = np.full(8, 0.06 * model.diameter_m)
-        found = model.fine.aligned(seen, truth[None], limits)[0]
-        covariance, _ = covariance_of(
-            model, unoriented(seen), found, limit_m=0.06 * model.diameter_m, noise_m=0.003
-        )
-        turn = Rotation.from_matrix(found[:3, :3] @ truth[:3, :3].T).as_rotvec()
-        error = np.append(found[:3, 3] - truth[:3, 3], turn)
-        inside.append(error @ np.linalg.solve(covariance, error) < 12.59)  # 95 %, 6 degrees
+        inside.append(is_covered(model, seen, truth))
     assert np.mean(inside) >= 0.85
 
 
