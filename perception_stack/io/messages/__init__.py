@@ -11,7 +11,6 @@ from perception_stack.io.messages.boxes import (
     truth_from_msg,
     truth_to_msg,
 )
-from perception_stack.io.messages.boxes_wire import boxes3d_from_bytes, boxes3d_to_bytes
 from perception_stack.io.messages.cameras import camera_from_msg, camera_to_msg
 from perception_stack.io.messages.clouds import cloud_from_msg, cloud_to_msg
 from perception_stack.io.messages.compressed import compressed_from_msg, compressed_to_msg
@@ -36,10 +35,15 @@ from perception_stack.io.messages.instances import (
     label_info_to_msg,
 )
 from perception_stack.io.messages.objects import objects_from_msg, objects_to_msg
-from perception_stack.io.messages.objects_wire import objects_to_bytes
 from perception_stack.io.messages.obstacles import obstacle_points_from_msg, obstacle_points_to_msg
 from perception_stack.io.messages.occupancy import occupancy_to_msg
 from perception_stack.io.messages.transforms import transforms_from_msg, transforms_to_msg
+from perception_stack.io.messages.wire import (
+    boxes3d_from_bytes,
+    boxes3d_to_bytes,
+    objects_to_bytes,
+    warm_up,
+)
 
 __all__ = [
     "boxes3d_from_bytes",
@@ -79,4 +83,5 @@ __all__ = [
     "transforms_to_msg",
     "truth_from_msg",
     "truth_to_msg",
+    "warm_up",
 ]

@@ -7,11 +7,13 @@ sensors that saw it, joined by ``+``; in ground truth it is the identity of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.datatypes import Boxes3D, FloatArray
 from perception_stack.errors import DecodeError, FrameMismatchError
@@ -22,6 +24,53 @@ from perception_stack.io.messages.transforms import pose_to_msg, vector_to_msg, 
 _SEPARATOR = "+"
 _UNIT_TOLERANCE = 1e-3
 _SCORE_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hypotheses:
+    """Scored classes of N objects, M in all, those of an object one after the other.
+
+    Attributes:
+        num_objects: N.
+        of_object: int64 [M], ascending.
+        names: Texts, classes among them.
+        name: int64 [M], which of them is the class.
+        score: float64 [M].
+    """
+
+    num_objects: int
+    of_object: NDArray[np.int64]
+    names: Sequence[str]
+    name: NDArray[np.int64]
+    score: FloatArray
+
+    @classmethod
+    def of(cls, objects: Iterable[Sequence[tuple[str, float]]]) -> Hypotheses:
+        """Of class and score of each of each object."""
+        each = list(objects)
+        flat = [one for mine in each for one in mine]
+        return cls(
+            num_objects=len(each),
+            of_object=np.repeat(np.arange(len(each)), [len(mine) for mine in each]),
+            names=[name for name, _ in flat],
+            name=np.arange(len(flat)),
+            score=np.array([score for _, score in flat], dtype=np.float64),
+        )
+
+    @property
+    def first(self) -> NDArray[np.int64]:
+        """[N], which hypothesis is the first of each object that has one."""
+        return np.searchsorted(self.of_object, np.arange(self.num_objects))
+
+    @property
+    def without(self) -> NDArray[np.int64]:
+        """Objects that have none."""
+        return np.flatnonzero(np.bincount(self.of_object, minlength=self.num_objects) == 0)
+
+    def of_row(self, row: int) -> list[tuple[str, float]]:
+        """Class and score of those of one object."""
+        mine = np.flatnonzero(self.of_object == row)
+        return [(self.names[self.name[i]], float(self.score[i])) for i in mine]
 
 
 def boxes3d_from_msg(message: Any) -> Boxes3D:
@@ -50,10 +99,10 @@ def boxes3d_from_msg(message: Any) -> Boxes3D:
         frame_id=header.frame_id,
         stamp_ns=stamp_ns(header),
         frames=[one.header.frame_id for one in detections],
-        hypotheses=[
+        hypotheses=Hypotheses.of(
             [(each.hypothesis.class_id, each.hypothesis.score) for each in one.results]
             for one in detections
-        ],
+        ),
         pose=np.array(pose).reshape(-1, 10),
         covariance=lambda: np.array([one.results[0].pose.covariance for one in detections]),
         ids=[one.id for one in detections],
@@ -65,7 +114,7 @@ def boxes_of(
     frame_id: str,
     stamp_ns: int,
     frames: Sequence[str],
-    hypotheses: Sequence[Sequence[tuple[str, float]]],
+    hypotheses: Hypotheses,
     pose: FloatArray,
     covariance: Callable[[], FloatArray],
     ids: Sequence[str],
@@ -76,7 +125,7 @@ def boxes_of(
         frame_id: Of the array.
         stamp_ns: Of the array.
         frames: What each detection names as its frame; "" for that of the array.
-        hypotheses: Class and score of each.
+        hypotheses: Of each.
         pose: float64 [N, 10], centre, quaternion x, y, z, w, and size.
         covariance: Gives that of the first hypothesis of each, [N, 36].
         ids: The sensors of each, joined.
@@ -88,11 +137,13 @@ def boxes_of(
     empty = Boxes3D.empty(frame_id=frame_id, stamp_ns=stamp_ns)
     if not len(frames):
         return empty
-    for i, frame in enumerate(frames):
-        if frame not in ("", frame_id):
-            raise FrameMismatchError(f"detection {i}", expected=frame_id, received=frame)
-        if not len(hypotheses[i]):
-            raise DecodeError(f"detection {i} has no hypothesis, so no score and no covariance")
+    for frame in set(frames) - {"", frame_id}:
+        which = f"detection {frames.index(frame)}"
+        raise FrameMismatchError(which, expected=frame_id, received=frame)
+    without = hypotheses.without
+    if len(without):
+        which = f"detection {without[0]}"
+        raise DecodeError(f"{which} has no hypothesis, so no score and no covariance")
     score, classes, class_probs = beliefs(hypotheses)
     check_quats(pose[:, 3:7])
     return replace(
@@ -104,8 +155,13 @@ def boxes_of(
         score=score,
         classes=classes,
         class_probs=class_probs,
-        sensors=tuple(tuple(sorted(filter(None, one.split(_SEPARATOR)))) for one in ids),
+        sensors=tuple(map(_sensors, ids)),
     )
+
+
+@lru_cache(maxsize=1024)
+def _sensors(text: str) -> tuple[str, ...]:
+    return tuple(sorted(filter(None, text.split(_SEPARATOR))))
 
 
 def sensors_text(sensors: Sequence[str]) -> str:
@@ -141,9 +197,7 @@ def truth_to_msg(boxes: Boxes3D, ids: Sequence[str], *, build: Build = build_mes
     return _to_msg(boxes, ids, build)
 
 
-def beliefs(
-    hypotheses: Sequence[Sequence[tuple[str, float]]],
-) -> tuple[FloatArray, tuple[str, ...], FloatArray]:
+def beliefs(hypotheses: Hypotheses) -> tuple[FloatArray, tuple[str, ...], FloatArray]:
     """Existence and class probabilities of scored hypotheses, at least one for each object.
 
     Scores that sum to more than 1 come from a detector that scores each class by itself; the
@@ -155,20 +209,21 @@ def beliefs(
     Raises:
         DecodeError: a score that is negative, above 1 or NaN.
     """
-    classes = tuple(sorted({name for one in hypotheses for name, _ in one}))
+    used = [hypotheses.names[i] for i in np.unique(hypotheses.name)]
+    classes = tuple(sorted(set(used)))
     column = {name: i for i, name in enumerate(classes)}
-    scores = np.zeros((len(hypotheses), len(classes)))
+    of_name = np.array([column.get(name, -1) for name in hypotheses.names], dtype=np.intp)
+    place = (hypotheses.of_object, of_name[hypotheses.name])
+    scores = np.zeros((hypotheses.num_objects, len(classes)))
     named = np.zeros_like(scores)
-    for row, one in enumerate(hypotheses):
-        for name, score in one:
-            scores[row, column[name]] += score
-            named[row, column[name]] = 1
+    np.add.at(scores, place, hypotheses.score)
+    named[place] = 1
     total = scores.sum(axis=1)
     # written so that NaN fails
     good = ((scores >= 0) & (scores <= 1 + _SCORE_TOLERANCE)).all(axis=1)
     if not good.all():
         row = int(np.argmin(good))
-        text = ", ".join(f"{name} {score:g}" for name, score in hypotheses[row])
+        text = ", ".join(f"{name} {score:g}" for name, score in hypotheses.of_row(row))
         raise DecodeError(f"scores of detection {row} are no probabilities: {text}")
     alone = total > 1 + _SCORE_TOLERANCE
     existence = np.where(alone, scores.max(axis=1, initial=0.0), total)

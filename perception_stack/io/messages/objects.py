@@ -11,7 +11,7 @@ import numpy as np
 from perception_stack.datatypes import Boxes3D, FloatArray, TrackedObjects, TrackState
 from perception_stack.errors import DecodeError
 from perception_stack.io.interfaces import build_message
-from perception_stack.io.messages.boxes import beliefs, check_quats
+from perception_stack.io.messages.boxes import Hypotheses, beliefs, check_quats
 from perception_stack.io.messages.headers import (
     Build,
     header_to_msg,
@@ -41,11 +41,12 @@ def objects_from_msg(message: Any) -> TrackedObjects:
     for i, one in enumerate(objects):
         if one.state not in _STATES:
             raise DecodeError(f"object {i} has unknown state {one.state}")
-        if not len(one.classes):
-            raise DecodeError(f"object {i} has no class")
-    _, classes, class_probs = beliefs(
-        [[(each.class_id, each.score) for each in one.classes] for one in objects]
+    hypotheses = Hypotheses.of(
+        [(each.class_id, each.score) for each in one.classes] for one in objects
     )
+    for i in hypotheses.without:
+        raise DecodeError(f"object {i} has no class")
+    _, classes, class_probs = beliefs(hypotheses)
     quat_xyzw = _rows(objects, lambda one: xyzw_of(one.pose.pose.orientation), 4)
     check_quats(quat_xyzw)
     empty = Boxes3D.empty(frame_id=header.frame_id, stamp_ns=stamp_ns(header))

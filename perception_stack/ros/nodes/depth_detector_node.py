@@ -32,6 +32,7 @@ class DepthDetectorNode(StepNode):
         config = self.config("depth_detector", DepthDetectorConfig)
         self._detector = DepthDetector(config, self._journal)
         self._detector.warm_up()
+        messages.warm_up()
         self._camera: CameraModel | None = None
         self._outputs: tuple[Publisher, Publisher] | None = None
         self.subscribe(CameraInfo, "depth_camera_info", self._on_camera_info, qos.SENSOR)

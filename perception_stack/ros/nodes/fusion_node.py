@@ -39,6 +39,7 @@ class FusionNode(StepNode):
         }
         self._stage = FusionStage(config, frames, journal)
         self._stage.warm_up()
+        messages.warm_up()
         self._update_expectations()
         self._listener = FrameListener(self, frames, journal, on_change=self._on_transform)
         self._detections_3d = self.advertise(Detection3DArray, "detections_3d", qos.RESULT)

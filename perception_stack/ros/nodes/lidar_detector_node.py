@@ -41,6 +41,7 @@ class LidarDetectorNode(StepNode):
         network = self.config("lidar_network", LidarNetworkConfig)
         self._detector = LidarStage(config, network, journal)
         self._detector.warm_up()
+        messages.warm_up()
         self._drift = DriftStage(config.reference, ("points",), journal)
         if self._drift.enabled:
             self._status = DriftStatus(self, lambda: self._drift.findings)

@@ -43,6 +43,7 @@ class PerceptionNode(StepNode):
         self._config = ChainConfig.of(self.configs)
         self._chain = Chain(self._config, self.journals, on_obstacles=self._on_obstacles)
         self._chain.warm_up()
+        messages.warm_up()
         self._update_expectations()
         self._outputs = ObjectOutputs(
             self,

@@ -53,6 +53,7 @@ class PoseEstimatorNode(StepNode):
         following = self.config("pose_tracker", PoseTrackerConfig)
         self._stage = PoseStage(config, following, pairing, frames, journal)
         self._stage.warm_up()
+        messages.warm_up()
         self._listener = FrameListener(self, frames, journal, on_change=self._on_transform)
         self._poses = self.advertise(Detection3DArray, "object_poses", qos.RESULT)
         self._others = self.advertise(Detection3DArray, "object_pose_alternatives", qos.RESULT)

@@ -30,6 +30,7 @@ class TrackerNode(StepNode):
         frames, journal = FrameTree(reset_s=config.reset_s), self.journals["tracker"]
         self._stage = TrackingStage(config, frames, journal)
         self._stage.warm_up()
+        messages.warm_up()
         self._outputs = ObjectOutputs(
             self,
             obstacle_spacing_m=config.obstacle_spacing_m,
