@@ -62,15 +62,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("record", "bumps", "alarms", "cost"))
     parser.add_argument("--streets", type=int, default=30)
+    parser.add_argument("--first-street", type=int, default=0)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--in", dest="readings", type=Path)
     parser.add_argument("--hours", type=float, default=100.0)
     args = parser.parse_args()
     if args.what == "record":
-        table = [_drive(street, range(_NUM_FRAMES), _mount()) for street in range(args.streets)]
+        streets = range(args.first_street, args.first_street + args.streets)
+        table = [_drive(street, range(_NUM_FRAMES), _mount()) for street in streets]
         np.savez(args.out, **{name: np.array([one[name] for one in table]) for name in _WATCHES})
     elif args.what == "bumps":
-        _bumps(dict(np.load(args.readings)), args.streets)
+        _bumps(dict(np.load(args.readings)), args.streets, args.first_street)
     elif args.what == "alarms":
         _alarms(dict(np.load(args.readings)), args.hours)
     else:
@@ -129,6 +131,7 @@ def _detector(name: str) -> ChangeDetector:
         num,
         learn=config.learn_frames,
         readings_per_false_alarm=config.false_alarm_hours * 3600 / config.period_s,
+        lasting=config.lasting_frames,
         blind_after=config.blind_frames,
         floor=floor,
     )
@@ -168,14 +171,17 @@ def _alarms(readings: dict[str, FloatArray], hours: float) -> None:
         )
 
 
-def _bumps(readings: dict[str, FloatArray], num_streets: int) -> None:
-    """Frames at 10 Hz from a bump to the alarm; two frames pass for each that is looked at."""
+def _bumps(readings: dict[str, FloatArray], num_streets: int, first_street: int) -> None:
+    """Frames at 10 Hz from a bump to the alarm; two frames pass for each that is looked at.
+
+    The first of the readings are those of the first street.
+    """
     rng = np.random.default_rng(4)
     for number, (what, (sensor, bump)) in enumerate(_BUMPS.items()):
         delays: dict[str, list[float]] = {name: [] for name in _WATCHES}
         first = number * num_streets
         for street in np.arange(first, first + num_streets) % len(readings["ground"]):
-            rows = _drive(int(street), range(_NUM_BUMPED), _mount(sensor, bump))
+            rows = _drive(first_street + int(street), range(_NUM_BUMPED), _mount(sensor, bump))
             for name in _WATCHES:
                 others = np.delete(np.arange(len(readings[name])), street)
                 detector = _detector(name)

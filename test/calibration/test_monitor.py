@@ -35,9 +35,14 @@ def bumped(pose: RigidTransform, vector: list[float]) -> RigidTransform:
     )
 
 
-def detector(num: int, rate: float = 1e5) -> ChangeDetector:
+def detector(num: int, rate: float = 1e5, *, lasting: int = 5) -> ChangeDetector:
     return ChangeDetector(
-        num, learn=60, readings_per_false_alarm=rate, blind_after=5, floor=np.full(num, 1e-6)
+        num,
+        learn=60,
+        readings_per_false_alarm=rate,
+        lasting=lasting,
+        blind_after=5,
+        floor=np.full(num, 1e-6),
     )
 
 
@@ -47,7 +52,7 @@ def test_false_alarms_come_no_oftener_than_designed(num: int) -> None:
     rng = np.random.default_rng(num)
     alarms = 0
     for _ in range(40):
-        one = detector(num, 20000.0)
+        one = detector(num, 20000.0, lasting=1)
         for x in rng.normal(size=(2060, num)):
             one.add(Reading(values=x))
         alarms += one.state is State.MOVED
@@ -68,6 +73,21 @@ def test_a_jump_of_four_sigma_is_noticed_soon_and_named(num: int) -> None:
     assert int(np.argmax(np.abs(one.shift))) == num - 1
     one.reset()
     assert one.state is State.LEARNING
+
+
+@pytest.mark.parametrize("lasting", [1, 5])
+def test_what_passes_is_no_move(lasting: int) -> None:
+    """A street that looks shifted by three sigma until the sum is full, and no longer."""
+    rng = np.random.default_rng(0)
+    one = detector(3, lasting=lasting)
+    for x in rng.normal(size=(100, 3)):
+        one.add(Reading(values=x))
+    while one.level < 1:
+        one.add(Reading(values=np.array([3.0, 0, 0])))
+    for x in rng.normal(size=(20, 3)):
+        one.add(Reading(values=0.1 * x))
+    assert one.state is (State.MOVED if lasting == 1 else State.STEADY)
+    assert one.level == 0
 
 
 def test_wild_readings_do_not_alarm_and_blindness_is_said() -> None:
@@ -124,6 +144,20 @@ def test_ground_reads_roll_pitch_and_height(road_rig, road_mount) -> None:
     np.testing.assert_allclose(np.abs(off[:2]), np.abs(bump[:2]), atol=np.deg2rad(0.1))
     assert off[2] == pytest.approx(0.05, abs=0.015)
     assert ground_watch.NAMES == ("roll", "pitch", "height")
+
+
+def test_ground_reads_the_same_beside_points_without_height(road_rig, road_mount) -> None:
+    cloud = road_rig.turn(3.0, road_mount)
+    holes = cloud.xyz_m[::7].copy()
+    holes[:, 2] = np.nan
+    holed = PointCloud(
+        frame_id=cloud.frame_id,
+        stamp_ns=0,
+        xyz_m=np.insert(cloud.xyz_m, np.arange(0, len(cloud), 7), holes, axis=0),
+    )
+    expected = GroundWatch(road_mount.base_from_lidar).read(cloud).values
+    found = GroundWatch(road_mount.base_from_lidar).read(holed).values
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_stereo_reads_a_turned_camera(road_rig, road_mount, road_camera) -> None:

@@ -7,11 +7,14 @@ from datetime import datetime, timezone
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from perception_stack.calibration.estimation.rotations import covariance_of_inverse
 from perception_stack.calibration.grading.grade import Verdict
 from perception_stack.calibration.target_free import AlignedFrame, AlignmentConfig, calibrate
+from perception_stack.calibration.target_free._kernels import nearest
 from perception_stack.calibration.target_free.image_edges import ImageEdges
 from perception_stack.calibration.target_free.scan_edges import find_edges
 from perception_stack.calibration.target_free.score import EdgeFrame, Score, moved
@@ -195,6 +198,28 @@ def test_edges_of_a_panel_lie_on_its_outline() -> None:
     straight = edges.weight > 0.9
     assert np.abs(edges.normal[straight & upright, 1]).min() > 0.95
     assert (edges.sign == 0).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(num=st.integers(1, 200), seed=st.integers(0, 10**6), shape=st.sampled_from("clf"))
+def test_nearest_are_those_of_all_distances(num: int, seed: int, shape: str) -> None:
+    """Clumps with holes, a line, and few places that many share."""
+    rng = np.random.default_rng(seed)
+    x, y = {
+        "c": rng.normal(size=(2, num)) ** 3,
+        "l": np.stack([rng.random(num), np.full(num, 0.3)]),
+        "f": rng.integers(0, 3, (2, num)).astype(np.float64),
+    }[shape]
+    found = nearest(x, y, 10)
+    distance = np.hypot(x[:, None] - x, y[:, None] - y)
+    np.fill_diagonal(distance, np.inf)
+    few = min(num - 1, 10)
+    assert (found[:, few:] == -1).all()
+    assert ((found[:, :few] >= 0) & (found[:, :few] != np.arange(num)[:, None])).all()
+    assert all(len(set(row)) == few for row in found[:, :few].tolist())
+    np.testing.assert_allclose(
+        np.take_along_axis(distance, found[:, :few], axis=1), np.sort(distance, axis=1)[:, :few]
+    )
 
 
 def test_ground_alone_has_no_ends() -> None:

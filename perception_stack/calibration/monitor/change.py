@@ -11,6 +11,10 @@ with a drift of k towards zero, so its length has a gamma density of shape P and
 long run, and passes a limit h about k f(h) times per reading. The limit is the h at which that
 is the wanted rate.
 
+Readings are not independent, though: a street may look shifted for a second. What moved stays
+moved, so the sum ends at the limit, falls as soon as its cause has gone, and an alarm wants it to
+stay there for some readings.
+
 What is learnt from n readings is not exact, and both errors would make alarms come far too often:
 the mean is off by about sqrt(P / n) sigma, by which the slack is widened; and in the direction
 that is worst, a sample covariance is too small by up to (1 - sqrt(P / n))² (Marchenko and Pastur
@@ -49,6 +53,7 @@ class ChangeDetector:
         num_values: Length P of a reading.
         learn: Readings that are taken for the usual.
         readings_per_false_alarm: By design, under the model above.
+        lasting: Readings in a row at the limit until a move is believed.
         blind_after: Frames in a row without a reading until that is said.
         floor: float64 [P], standard deviations below which none is believed.
     """
@@ -59,16 +64,18 @@ class ChangeDetector:
         *,
         learn: int,
         readings_per_false_alarm: float,
+        lasting: int,
         blind_after: int,
         floor: FloatArray,
     ) -> None:
         self.limit = limit_of(num_values, readings_per_false_alarm)
-        self._learn, self._blind_after, self._floor = learn, blind_after, floor
+        self._learn, self._lasting = learn, lasting
+        self._blind_after, self._floor = blind_after, floor
         self._seen: list[FloatArray] = []
         self._mean, self._root = np.zeros(num_values), np.eye(num_values)
         self._sum, self._since = np.zeros(num_values), [np.zeros(num_values)]
         self._slack = SLACK + np.sqrt(num_values / learn)
-        self._num_blind, self._moved = 0, False
+        self._num_blind, self._num_full, self._moved = 0, 0, False
         self.why_not = ""
 
     @property
@@ -116,12 +123,15 @@ class ChangeDetector:
             self._sum, self._since = 0 * new, []
         else:
             self._sum = new * (1 - self._slack / length)
+        over = self.level
+        self._sum = self._sum / max(over, 1.0)
         self._since.append(off)
-        self._moved |= self.level >= 1
+        self._num_full = self._num_full + 1 if over >= 1 else 0
+        self._moved |= self._num_full >= self._lasting
 
     def reset(self) -> None:
         """Learn anew, as after a new calibration."""
-        self._seen, self._moved, self._num_blind = [], False, 0
+        self._seen, self._moved, self._num_blind, self._num_full = [], False, 0, 0
         self._sum, self._since = 0 * self._sum, [0 * self._sum]
 
 

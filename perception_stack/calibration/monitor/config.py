@@ -24,6 +24,9 @@ class MonitorConfig(StepConfig):
     false_alarm_hours: float = param(
         100.0, "Mean time to a false alarm of each watch, by design.", unit="h", low=0.1, high=1e5
     )
+    lasting_frames: int = param(
+        5, "Frames in a row at the limit until a move is believed.", low=1, high=1000
+    )
     blind_frames: int = param(
         25, "Frames in a row without a reading after which the watch says so.", low=1, high=10000
     )

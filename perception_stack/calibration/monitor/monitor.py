@@ -33,7 +33,7 @@ class Finding:
     Attributes:
         watch: Its name.
         state: What is known of the mount.
-        level: How close the sum is to the limit, 1 being an alarm.
+        level: How close the sum is to the limit, where a move is believed if it lasts.
         text: In words.
     """
 
@@ -58,6 +58,7 @@ class CalibrationMonitor:
                 len(_NAMES[name]),
                 learn=config.learn_frames,
                 readings_per_false_alarm=config.false_alarm_hours * 3600 / period_s,
+                lasting=config.lasting_frames,
                 blind_after=config.blind_frames,
                 floor=_FLOORS[name],
             )

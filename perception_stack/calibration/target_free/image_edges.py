@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.calibration.target_free.view import View
+from perception_stack.geometry.compiled import compiled
 
 CHANNELS = 5
 _FINE_RAD, _NEAR_RAD, _AROUND_RAD = np.deg2rad(0.08), np.deg2rad(2.0), np.deg2rad(3.0)
@@ -43,15 +44,18 @@ class ImageEdges:
         x, y = gx * scale, gy * scale
         self._raw = np.stack([x * x, x * y, y * y, x, y], axis=-1)
         self._inside = inside
+        self._around: dict[float, NDArray[np.float32]] = {}
 
     def at(self, blur_rad: float) -> NDArray[np.float32]:
         """The maps at a blur, float32 [H, W, 5]: g gᵀ less its mean (xx, xy, yy), gx, gy."""
         maps = self._blurred(self._raw, blur_rad)
         wide_rad = max(_NEAR_RAD, 3 * blur_rad)
+        if wide_rad not in self._around:
+            self._around[wide_rad] = self._mean(self._raw, wide_rad)
         seen = np.maximum(self._mean(self._inside, wide_rad), 1e-2)
-        mean = self._mean(self._raw[..., :3], wide_rad) / seen[..., None]
-        maps[..., :3] -= mean * self._blurred(self._inside, blur_rad)[..., None]
-        return np.ascontiguousarray(maps)
+        share = np.asarray(self._blurred(self._inside, blur_rad) / seen, dtype=np.float32)
+        _subtract(maps, self._around[wide_rad], share)
+        return maps
 
     def _blurred(self, values: NDArray[Any], sigma_rad: float) -> NDArray[np.float32]:
         import cv2
@@ -67,3 +71,14 @@ class ImageEdges:
         return np.asarray(
             cv2.blur(values, (size, size), borderType=cv2.BORDER_REFLECT), dtype=np.float32
         )
+
+
+@compiled
+def _subtract(
+    maps: NDArray[np.float32], mean: NDArray[np.float32], share: NDArray[np.float32]
+) -> None:
+    """A share of the mean from the first three channels."""
+    for row in range(maps.shape[0]):
+        for column in range(maps.shape[1]):
+            for k in range(3):
+                maps[row, column, k] -= mean[row, column, k] * share[row, column]

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from perception_stack.calibration.target_free.view import View
 from perception_stack.datatypes import FloatArray, PointCloud
-from perception_stack.geometry.compiled import compiled
 from perception_stack.geometry.transforms import RigidTransform
 
 NUM_KINDS = 4
@@ -74,10 +73,8 @@ def edges_in_view(
     cloud: PointCloud, view: View, camera_from_lidar: RigidTransform, *, margin_rad: float
 ) -> ScanEdges:
     """Edges of the points that a camera sees, or nearly, under a pose."""
-    points = cloud.xyz_m.astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        real = np.isfinite(points).all(axis=1) & (np.linalg.norm(points, axis=1) > _NEAREST_M)
-    cloud = cloud.rows(real)
+    range2_m2 = np.einsum("ni,ni->n", cloud.xyz_m, cloud.xyz_m)
+    cloud = cloud.rows((range2_m2 > _NEAREST_M**2) & (range2_m2 < np.inf))  # False for NaN
     seen = camera_from_lidar.apply(cloud.xyz_m.astype(np.float64))
     return find_edges(cloud.rows(view.holds(seen, margin_rad=margin_rad)))
 
@@ -109,28 +106,27 @@ _Found = tuple[FloatArray, FloatArray, FloatArray, FloatArray, NDArray[np.int64]
 
 def _neighbours(ray: FloatArray) -> NDArray[np.int64]:
     """Nearest point to the left, right, above and below of each, int64 [N, 4]; -1 for none."""
-    from scipy.spatial import cKDTree
+    from perception_stack.calibration.target_free._kernels import nearest, nearest_sides
 
     elevation = np.arcsin(np.clip(ray[:, 2], -1, 1))
     across = np.arctan2(ray[:, 1], ray[:, 0]) * np.cos(elevation)
-    tree = cKDTree(np.column_stack([across, _ELEVATION_WEIGHT * elevation]))
-    _, near = tree.query(tree.data, k=_NUM_NEIGHBOURS + 1)
-    result: NDArray[np.int64] = _pick_sides(across, elevation, near[:, 1:])
-    return result
+    near = nearest(across, _ELEVATION_WEIGHT * elevation, _NUM_NEIGHBOURS)
+    return nearest_sides(across, elevation, near)
 
 
 def _ends(ray: FloatArray, range_m: FloatArray, sides: NDArray[np.int64], side: int) -> _Found:
     """Where a surface ends towards one side and something farther follows."""
     i, j, back = _triples(sides, side)
+    least_m = _JUMP_SHARE * range_m[i]
+    jumps = range_m[j] - range_m[i] > _JUMP_M + least_m
+    flat = np.abs(range_m[back] - range_m[i]) < _FLAT_M + least_m
+    i, j, back = (one[jumps & flat] for one in (i, j, back))
     gap, gap_back = _angle(ray[i], ray[j]), _angle(ray[i], ray[back])
     # the inverse range of a plane is linear in angle: what would it be at j?
     plane = 1 / range_m[i] + (1 / range_m[i] - 1 / range_m[back]) / gap_back * gap
-    step_m = range_m[j] - range_m[i]
     beyond = plane - 1 / range_m[j] > 0.5 * (1 / range_m[i] - 1 / range_m[j])
-    jumps = (step_m > _JUMP_M + _JUMP_SHARE * range_m[i]) & beyond & (plane > 0)
-    flat = np.abs(range_m[back] - range_m[i]) < _FLAT_M + _JUMP_SHARE * range_m[i]
     widest = _WIDEST_RAD[side]
-    picked = jumps & flat & (gap < widest) & (gap_back < widest)
+    picked = beyond & (plane > 0) & (gap < widest) & (gap_back < widest)
     i, j = i[picked], j[picked]
     return ray[i] + ray[j], range_m[i], ray[j] - ray[i], np.zeros(len(i)), np.full(len(i), side)
 
@@ -141,15 +137,16 @@ def _steps(
     """Where the brightness of one surface changes by more than it does on either hand."""
     i, j, back = _triples(sides, side)
     onward = sides[j, side]
-    widest = _WIDEST_RAD[side]
-    near = (_angle(ray[i], ray[j]) < widest) & (_angle(ray[i], ray[back]) < widest)
-    slope = _SLOPE[side // 2] * range_m[i]
-    picked = near & (onward >= 0) & (np.abs(range_m[j] - range_m[i]) < 0.1 + slope)
-    i, j, back, onward = i[picked], j[picked], back[picked], onward[picked]
+    # rows that lack one are left out below
     rise = (rank[j] + rank[onward] - rank[i] - rank[back]) / 2
     noise = (np.abs(rank[i] - rank[back]) + np.abs(rank[j] - rank[onward])) / 2
-    strong = np.abs(rise) - noise > _CONTRAST
-    i, j, sign = i[strong], j[strong], np.sign(rise[strong])
+    slope = _SLOPE[side // 2] * range_m[i]
+    same = np.abs(range_m[j] - range_m[i]) < 0.1 + slope
+    strong = (np.abs(rise) - noise > _CONTRAST) & same & (onward >= 0)
+    i, j, back, rise = (one[strong] for one in (i, j, back, rise))
+    widest = _WIDEST_RAD[side]
+    near = (_angle(ray[i], ray[j]) < widest) & (_angle(ray[i], ray[back]) < widest)
+    i, j, sign = i[near], j[near], np.sign(rise[near])
     label = (10 + 2 * side + sign).astype(np.int64)
     return ray[i] + ray[j], (range_m[i] + range_m[j]) / 2, ray[j] - ray[i], sign, label
 
@@ -201,83 +198,14 @@ def _line_normals(
     ray: FloatArray, range_m: FloatArray, label: NDArray[np.int64]
 ) -> tuple[FloatArray, FloatArray]:
     """Normal of the line through the edges around each, and in [0, 1] how straight it is."""
-    from scipy.spatial import cKDTree
+    from perception_stack.calibration.target_free._kernels import fit_lines
 
     elevation = np.arcsin(np.clip(ray[:, 2], -1, 1))
     azimuth = np.arctan2(ray[:, 1], ray[:, 0])
     across = azimuth * np.cos(elevation)
-    tree = cKDTree(np.column_stack([across, elevation]))
-    near = tree.query_ball_point(tree.data, _RADIUS_RAD)
-    first = np.concatenate([[0], np.cumsum([len(one) for one in near])])
-    index = np.concatenate([np.asarray(one, dtype=np.int64) for one in near])
-    flat, straight = _fit_lines(
-        across, elevation, range_m, label.astype(np.int64), first, index, _SAME_DEPTH
+    flat, straight = fit_lines(
+        across, elevation, range_m, label.astype(np.int64), _RADIUS_RAD, _SAME_DEPTH
     )
     east = np.column_stack([-np.sin(azimuth), np.cos(azimuth), 0 * azimuth])
     north = np.cross(ray, east)
     return flat[:, :1] * east + flat[:, 1:] * north, straight
-
-
-@compiled
-def _pick_sides(across: FloatArray, up: FloatArray, near: NDArray[np.int64]) -> NDArray[np.int64]:
-    num = len(across)
-    result = np.full((num, 4), -1, dtype=np.int64)
-    for i in range(num):
-        best = np.full(4, np.inf)
-        for j in near[i]:
-            if j >= num:
-                continue
-            da, du = across[j] - across[i], up[j] - up[i]
-            distance = np.hypot(da, du)
-            if distance < 1e-6:
-                continue
-            if abs(da) > 2 * abs(du):
-                side = 0 if da > 0 else 1
-            elif abs(du) > abs(da):
-                side = 2 if du > 0 else 3
-            else:
-                continue
-            if distance < best[side]:
-                best[side] = distance
-                result[i, side] = j
-    return result
-
-
-@compiled
-def _fit_lines(  # noqa: PLR0917
-    across: FloatArray,
-    up: FloatArray,
-    range_m: FloatArray,
-    label: NDArray[np.int64],
-    first: NDArray[np.int64],
-    index: NDArray[np.int64],
-    same_depth: float,
-) -> tuple[FloatArray, FloatArray]:
-    """Principal axes of the edges of one label and depth around each; compiled."""
-    num = len(across)
-    normal = np.zeros((num, 2))
-    straight = np.zeros(num)
-    for i in range(num):
-        count, a, u, aa, au, uu = 0, 0.0, 0.0, 0.0, 0.0, 0.0
-        for k in range(first[i], first[i + 1]):
-            j = index[k]
-            if label[j] != label[i] or abs(range_m[j] - range_m[i]) > same_depth * range_m[i]:
-                continue
-            da, du = across[j] - across[i], up[j] - up[i]
-            count += 1
-            a += da
-            u += du
-            aa += da * da
-            au += da * du
-            uu += du * du
-        if count < 4:
-            continue
-        aa -= a * a / count
-        au -= a * u / count
-        uu -= u * u / count
-        spread = np.sqrt((aa - uu) ** 2 + 4 * au * au)
-        straight[i] = 1 - (aa + uu - spread) / max(aa + uu + spread, 1e-15)
-        angle = 0.5 * np.arctan2(2 * au, aa - uu)
-        normal[i, 0] = -np.sin(angle)
-        normal[i, 1] = np.cos(angle)
-    return normal, straight

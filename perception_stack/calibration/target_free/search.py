@@ -27,7 +27,7 @@ _WITHIN = 2.0  # units of the start's error that are searched
 _APART = 0.15
 _NUM_SPREAD = 128
 _NUM_STEPS, _NUM_HALVINGS = 40, 8
-_FIRST_STEP, _LONGEST_STEP, _SMALL_GAIN = 0.05, 0.3, 1e-5
+_FIRST_STEP, _LONGEST_STEP = 0.05, 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,7 +84,7 @@ def settle(scores: Sequence[Score], guesses: Sequence[Found], rough: Score) -> l
     for guess in guesses:
         place = np.concatenate([scores[-1].place(rough.pose(guess.place)), guess.place[NUM_POSE:]])
         for score in scores:
-            one = climb(score, place)
+            one = climb(score, place, small_gain=1e-8)
             place = one.place
         found.append(one)
     return _best(found, len(found))
@@ -104,10 +104,12 @@ def climb(
     *,
     prior: float = 0.0,
     resample: Resample | None = None,
+    small_gain: float = 1e-5,
 ) -> Found:
     """The highest place nearby, within the range that is searched.
 
-    The width of beams always has its prior of one unit, the pose that of ``prior``.
+    The width of beams always has its prior of one unit, the pose that of ``prior``. It ends where
+    a step gains less than ``small_gain`` of the score.
 
     BFGS with halved steps (Nocedal and Wright, algorithm 6.1). The one of SciPy spends ten times
     as long on its own bookkeeping as the score takes.
@@ -131,7 +133,7 @@ def climb(
             break
         step, bent = new - at, slope - new_slope
         gain, at, value, slope = up - value, new, up, new_slope
-        if gain < _SMALL_GAIN * (1 + value):
+        if gain < small_gain * (1 + value):
             break
         if (curved := float(step @ bent)) > 1e-12:
             keep = np.eye(NUM_NUMBERS) - np.outer(step, bent) / curved
