@@ -164,7 +164,7 @@ def measure(data: Path, num: int) -> Table:
     detector = Detector(DetectorConfig(model=str(MANIFEST), model_dir=weights), Journal())
     tracker_node, tracker = TrackerNode(), Tracker(TrackerConfig(), Journal())
     other.create_subscription(TrackedObjectArray, "objects", lambda _msg: None, qos.RESULT)
-    table, linked = Table(), False
+    table, linked, nums = Table(), False, []
     for frame in frames(data, lidar, detector, num):
         if not linked:
             view = frame.view
@@ -182,6 +182,7 @@ def measure(data: Path, num: int) -> Table:
             linked = True
         fused = fusion.fuse(frame.obstacles, (frame.view,), up=UP)
         in_odom = transform_boxes(fused, odom)
+        nums.append(len(fused))
         fused_raw = messages.boxes3d_to_bytes(fused)
         table.add(
             "lidar_detector",
@@ -207,6 +208,7 @@ def measure(data: Path, num: int) -> Table:
             ),
             lambda f=frame: detector.detect(f.image),
         )
+    print(f"boxes a frame: {np.median(nums):.0f} (median; {min(nums)} to {max(nums)})")
     counts = fusion_node.journals["fusion"].counts
     print("fusion's journal:", ", ".join(f"{one.value} {num}" for one, num in counts.items()))
     return table
