@@ -188,10 +188,17 @@ def test_scan_of_a_broken_size_is_refused(tmp_path: Path) -> None:
     assert len(read_scan(tmp_path / "0.bin", stamp_ns=0)) == 0
 
 
-@pytest.mark.parametrize("content", ["1 2 3\n", "1 0 0 0 0 2 0 0 0 0 1 0\n", "a\n"])
-def test_poses_that_are_none(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("1 2 3\n", "expected 12 numbers of a pose"),
+        ("1 0 0 0 0 2 0 0 0 0 1 0\n", "expected 12 numbers of a pose"),
+        ("a\n", "not a table of numbers"),
+    ],
+)
+def test_poses_that_are_none(tmp_path: Path, content: str, text: str) -> None:
     (tmp_path / "poses.txt").write_text(content)
-    with pytest.raises(DataFileError, match="expected 12 numbers of a pose"):
+    with pytest.raises(DataFileError, match=text):
         read_poses(tmp_path / "poses.txt")
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import DepthImage, FloatArray
 from perception_stack.errors import DataFileError
 from perception_stack.geometry.camera import CameraModel
-from perception_stack.io.bop.files import METRES, numbers, pose_of, read_json
+from perception_stack.io.bop.files import METRES, numbers, pose_of, read_numbered
 
 FRAME_ID = "camera"
 
@@ -105,7 +105,7 @@ def read_scene(folder: Path) -> BopScene:
     if not folder.name.isdigit():
         raise DataFileError(folder, "the folder of a scene is named by its number")
     cameras = folder / "scene_camera.json"
-    entries = read_json(cameras)
+    entries = read_numbered(cameras)
     return BopScene(
         folder=folder,
         k={
@@ -121,9 +121,9 @@ def _objects(folder: Path) -> dict[int, tuple[BopObject, ...]]:
     truth, seen = folder / "scene_gt.json", folder / "scene_gt_info.json"
     if not truth.is_file():
         return {}
-    infos = read_json(seen) if seen.is_file() else {}
+    infos = read_numbered(seen) if seen.is_file() else {}
     objects = {}
-    for im_id, entries in read_json(truth).items():
+    for im_id, entries in read_numbered(truth).items():
         rows = []
         for row, entry in enumerate(entries):
             xyxy_px, visible = np.full(4, np.nan), np.nan

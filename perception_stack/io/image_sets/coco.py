@@ -16,6 +16,7 @@ import numpy as np
 from perception_stack.datatypes import ImageLabels
 from perception_stack.errors import DataFileError
 from perception_stack.io.image_sets import ImageSet, LabelledImage
+from perception_stack.io.text_files import read_json
 
 ANNOTATIONS, IMAGES = "annotations.json", "images"
 
@@ -109,10 +110,7 @@ def write_annotations(
 
 
 def _parsed(file: Path) -> dict[str, list[Any]]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataFileError(file, f"not JSON: {error}") from error
+    content = read_json(file)
     for name in ("images", "annotations", "categories"):
         if not isinstance(content, dict) or not isinstance(content.get(name), list):
             raise DataFileError(file, f"it has no list '{name}'")

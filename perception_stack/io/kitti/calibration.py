@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.errors import CalibrationError, DataFileError
+from perception_stack.errors import CalibrationError
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
+from perception_stack.io.text_files import read_text
 
 VELODYNE, RECT, CAMERA = "velodyne", "camera_rect", "camera_optical"
 _NUM_VALUES = {"P2": 12, "R0_rect": 9, "Tr_velo_to_cam": 12}
@@ -54,12 +55,8 @@ def read_calibration(path: Path) -> KittiCalibration:
         DataFileError: no such file.
         CalibrationError: an entry is missing or is not what it should be.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise DataFileError(path, error.strerror or str(error)) from error
     entries: dict[str, FloatArray] = {}
-    for line in lines:
+    for line in read_text(path).splitlines():
         name, *values = line.replace(":", " ").split() or [""]
         name = _OFFICIAL.get(name, name)
         if name in _NUM_VALUES:

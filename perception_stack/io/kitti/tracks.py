@@ -28,8 +28,8 @@ from perception_stack.geometry.boxes import project_boxes, transform_boxes
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.kitti.labels import boxes_from_kitti, yaw_camera_from_quat
-from perception_stack.io.kitti.rows import read_rows
 from perception_stack.io.kitti.stamps import stamp_of_frame
+from perception_stack.io.text_files import read_rows
 
 CLASSES = ("car", "cyclist", "pedestrian")
 """What is detected and scored; objects of other classes are not written."""
