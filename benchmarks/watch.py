@@ -196,13 +196,7 @@ def _kitti_sequences(data: Path) -> dict[str, list[Detections2D]]:
                 for one in root.glob(f"detection/rrc2d_*/{labels.name}")
             }
             frames = read_detections_2d(files)
-            nothing = Detections2D(
-                frame_id="camera",
-                stamp_ns=0,
-                xyxy_px=np.empty((0, 4)),
-                score=np.empty(0),
-                labels=(),
-            )
+            nothing = Detections2D.empty(frame_id="camera", stamp_ns=0)
             last = max(read_tracking_labels(labels))
             found[labels.stem] = [frames.get(i, nothing) for i in range(last + 1)]
     return found

@@ -110,13 +110,7 @@ def _inside(image: ColorImage, boxes: Detections2D | None) -> tuple[tuple[int, i
     """Width and height of an image, and the boxes cut at its border."""
     height, width = image.bgr.shape[:2]
     if boxes is None:
-        boxes = Detections2D(
-            frame_id=image.frame_id,
-            stamp_ns=image.stamp_ns,
-            xyxy_px=np.empty((0, 4)),
-            score=np.empty(0),
-            labels=(),
-        )
+        boxes = Detections2D.empty(frame_id=image.frame_id, stamp_ns=image.stamp_ns)
     border = [width, height, width, height]
     return (width, height), replace(boxes, xyxy_px=np.clip(boxes.xyxy_px, 0.0, border))
 

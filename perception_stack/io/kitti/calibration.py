@@ -16,6 +16,15 @@ from perception_stack.io.text_files import read_text
 VELODYNE, RECT, CAMERA = "velodyne", "camera_rect", "camera_optical"
 _NUM_VALUES = {"P2": 12, "R0_rect": 9, "Tr_velo_to_cam": 12}
 _OFFICIAL = {"R_rect": "R0_rect", "Tr_velo_cam": "Tr_velo_to_cam"}  # names in tracking files
+# Rectified images of the five days of recording by their focal length: a calib file has only the
+# latter (KITTI raw data, entry S_rect_02 of calib_cam_to_cam)
+_IMAGE_SIZES_PX = {
+    721.5377: (1242, 375),
+    707.0493: (1224, 370),
+    718.3351: (1238, 374),
+    707.0912: (1226, 370),
+    718.856: (1241, 376),
+}
 _ROUNDING = 1e-4  # how far from orthonormal a rotation with seven digits may be
 
 
@@ -37,6 +46,18 @@ class KittiCalibration:
     def camera_from_velodyne(self) -> RigidTransform:
         """From the LiDAR to the left colour camera."""
         return self.camera_from_rect @ self.rect_from_velodyne
+
+    @property
+    def image_size_px(self) -> tuple[int, int]:
+        """Width and height of the rectified images of the day of recording.
+
+        Raises:
+            CalibrationError: KITTI has no day with this focal length.
+        """
+        focal_px = round(float(self.k[0, 0]), 4)
+        if focal_px not in _IMAGE_SIZES_PX:
+            raise CalibrationError(f"KITTI has no images of focal length {focal_px} px")
+        return _IMAGE_SIZES_PX[focal_px]
 
     def camera(self, *, width_px: int, height_px: int) -> CameraModel:
         """The left colour camera; its images are rectified, so without distortion."""

@@ -52,6 +52,11 @@ class KittiLabels:
         check_shape("occlusion", self.occlusion, num)
         check_shape("dont_care_xyxy_px", self.dont_care_xyxy_px, None, 4)
 
+    @classmethod
+    def empty(cls, *, stamp_ns: int) -> KittiLabels:
+        """Nothing labelled."""
+        return _labels((), first=0, stamp_ns=stamp_ns)
+
 
 def read_object_labels(path: Path, *, stamp_ns: int) -> KittiLabels:
     """Labels of one frame of the object benchmark.

@@ -37,7 +37,12 @@ def read_rrc(folder: Path, file: str, *, num_frames: int | None = None) -> list[
         raise DataFileError(folder, f"none of {', '.join(FOLDERS.values())} has {file}")
     frames = read_detections_2d(present)
     num = max(frames, default=-1) + 1 if num_frames is None else num_frames
-    return [frames[number] if number in frames else _nothing(number) for number in range(num)]
+    return [
+        frames[number]
+        if number in frames
+        else Detections2D.empty(frame_id=CAMERA, stamp_ns=stamp_of_frame(number))
+        for number in range(num)
+    ]
 
 
 def believed(detections: Detections2D) -> Detections2D:
@@ -46,13 +51,3 @@ def believed(detections: Detections2D) -> Detections2D:
     score = np.clip(detections.score, 1e-9, 1 - 1e-9)
     logit = np.log(score / (1 - score))
     return replace(detections, score=1 / (1 + np.exp(-(logit - scale[:, 0]) / scale[:, 1])))
-
-
-def _nothing(number: int) -> Detections2D:
-    return Detections2D(
-        frame_id=CAMERA,
-        stamp_ns=stamp_of_frame(number),
-        xyxy_px=np.empty((0, 4)),
-        score=np.empty(0),
-        labels=(),
-    )
