@@ -13,8 +13,8 @@ import numpy as np
 
 from perception_stack.datatypes import Detections2D, TrackedBoxes2D
 from perception_stack.errors import DataFileError
-from perception_stack.io.kitti.tracks import TrackNumbers
 from perception_stack.io.text_files import read_rows
+from perception_stack.io.track_numbers import TrackNumbers
 
 FRAME_ID = "camera"
 """Name given to the camera, for the files have none."""

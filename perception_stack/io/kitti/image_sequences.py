@@ -15,7 +15,7 @@ from perception_stack.datatypes import Detections2D, TrackedBoxes2D
 from perception_stack.io.kitti.calibration import read_calibration
 from perception_stack.io.kitti.rrc import FOLDERS, read_rrc
 from perception_stack.io.kitti.sequences import sequence_names
-from perception_stack.io.kitti.tracks import TrackNumbers
+from perception_stack.io.track_numbers import TrackNumbers
 
 _NO_ALPHA, _NO_BOX_3D = "-10", "-1 -1 -1 -1000 -1000 -1000 -10"
 
