@@ -10,7 +10,7 @@ import numpy as np
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.camera import CameraModel
-from perception_stack.geometry.transforms import RigidTransform
+from perception_stack.geometry.transforms import RigidTransform, nearest_rotation
 from perception_stack.io.text_files import read_text
 
 VELODYNE, RECT, CAMERA = "velodyne", "camera_rect", "camera_optical"
@@ -25,7 +25,7 @@ _IMAGE_SIZES_PX = {
     707.0912: (1226, 370),
     718.856: (1241, 376),
 }
-_ROUNDING = 1e-4  # how far from orthonormal a rotation with seven digits may be
+_ROUNDING = 5e-5  # of rotations with seven digits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,9 +95,12 @@ def read_calibration(path: Path) -> KittiCalibration:
     if abs(np.linalg.det(k)) < np.finfo(np.float64).eps:
         raise CalibrationError(f"'{path}': P2 is no projection")
     cam_from_velodyne = entries["Tr_velo_to_cam"].reshape(3, 4)
-    rect_from_cam = _rotation(entries["R0_rect"].reshape(3, 3), where=f"'{path}': R0_rect")
+    rotation = entries["R0_rect"].reshape(3, 3)
+    rect_from_cam = nearest_rotation(rotation, f"'{path}': R0_rect", within=_ROUNDING)
     camera_from_rect_m: FloatArray = np.linalg.solve(k, projection[:, 3]).astype(np.float64)
-    where = f"'{path}': Tr_velo_to_cam"
+    cam_rotation = nearest_rotation(
+        cam_from_velodyne[:, :3], f"'{path}': Tr_velo_to_cam", within=_ROUNDING
+    )
     return KittiCalibration(
         k=k,
         camera_from_rect=RigidTransform(
@@ -109,17 +112,7 @@ def read_calibration(path: Path) -> KittiCalibration:
         rect_from_velodyne=RigidTransform(
             target=RECT,
             source=VELODYNE,
-            rotation=rect_from_cam @ _rotation(cam_from_velodyne[:, :3], where=where),
+            rotation=rect_from_cam @ cam_rotation,
             translation_m=rect_from_cam @ cam_from_velodyne[:, 3],
         ),
     )
-
-
-def _rotation(matrix: FloatArray, *, where: str) -> FloatArray:
-    """The rotation nearest to a matrix that was rounded when it was written."""
-    error = float(np.abs(matrix @ matrix.T - np.eye(3)).max())
-    if not error < _ROUNDING:  # written so that NaN fails
-        raise CalibrationError(f"{where} is not a rotation (error {error:.2g})")
-    left, _, right = np.linalg.svd(matrix)
-    rotation: FloatArray = left @ right
-    return rotation
