@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -104,4 +105,6 @@ def read_rows(path: Path, *, names: tuple[int, ...] = (), num_columns: int) -> I
             numbers = tuple(float(cell) for i, cell in enumerate(cells) if i not in names)
         except ValueError as error:
             raise DataFileError(path, f"line {number}: {error}") from error
+        if not all(map(isfinite, numbers)):
+            raise DataFileError(path, f"line {number}: a number that is not finite")
         yield Row(tuple(cells[i] for i in names), numbers)

@@ -13,7 +13,13 @@ from perception_stack.errors import DataFileError
 from perception_stack.io.bop import read_models, read_results
 from perception_stack.io.calibration_files import read_camera_info, read_extrinsics
 from perception_stack.io.grasps import read_grasps
-from perception_stack.io.kitti import read_calibration, read_object_labels, read_poses
+from perception_stack.io.kitti import (
+    read_calibration,
+    read_detections_2d,
+    read_object_labels,
+    read_poses,
+    read_tracking_labels,
+)
 from perception_stack.io.results import read_boxes, read_objects
 from perception_stack.io.text_files import (
     read_json,
@@ -63,6 +69,8 @@ def test_absent_files_and_other_than_text_are_named(
         (read_camera_info, "a: [", "not YAML"),
         (read_numbers, "1,2\n3,b\n", "not a table of numbers"),
         (read_numbers, "1,2\n3\n", "not a table of numbers"),
+        (lambda path: read_detections_2d({"car": path}), "0,1,2,3,4,1\nnan,1,2,3,4,1", "line 2"),
+        (read_tracking_labels, "inf 1 " + "Car 0 0" + " 1" * 12, "line 1.*not finite"),
     ],
 )
 def test_content_that_is_none(

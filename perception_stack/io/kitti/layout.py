@@ -12,6 +12,7 @@ from perception_stack.io.kitti.calibration import CAMERA, KittiCalibration, read
 from perception_stack.io.kitti.detections import read_detections_2d
 from perception_stack.io.kitti.labels import KittiLabels, read_object_labels, read_tracking_labels
 from perception_stack.io.kitti.poses import read_poses
+from perception_stack.io.kitti.rrc import rrc_files
 from perception_stack.io.kitti.stamps import EPOCH_NS, stamp_of_frame
 
 _STILL_PERIOD_NS = 5_000_000_000  # stills have nothing in common: no track may live on to the next
@@ -112,10 +113,7 @@ def tracking_frames(root: Path, *, sequence: str = "") -> list[KittiFrame]:
     labels = read_tracking_labels(_present(root / "label_02" / f"{sequence}.txt"))
     poses = root / "orbslam3_pose" / f"{sequence}.txt"
     first_from_camera = read_poses(poses) if poses.exists() else None
-    detectors = {
-        one.parent.name.removeprefix("rrc2d_").lower(): one
-        for one in sorted(root.glob(f"detection/rrc2d_*/{sequence}.txt"))
-    }
+    detectors = rrc_files(root / "detection", f"{sequence}.txt")
     detections = read_detections_2d(detectors)
     scans = _folder(root, "velodyne_fov", "velodyne")
     if (scans / sequence).is_dir():

@@ -20,6 +20,12 @@ FOLDERS = {"car": "rrc2d_Car", "pedestrian": "rrc2d_Pedestrian"}
 _LOGIT_SCALE = {"car": (-3.0, 1.0), "pedestrian": (0.9, 0.45)}
 
 
+def rrc_files(folder: Path, file: str) -> dict[str, Path]:
+    """The files of a sequence that are there, by class."""
+    paths = {label: folder / name / file for label, name in FOLDERS.items()}
+    return {label: path for label, path in paths.items() if path.exists()}
+
+
 def read_rrc(folder: Path, file: str, *, num_frames: int | None = None) -> list[Detections2D]:
     """Detections of a sequence with the detector's own scores, one entry for each frame.
 
@@ -31,8 +37,7 @@ def read_rrc(folder: Path, file: str, *, num_frames: int | None = None) -> list[
     Raises:
         DataFileError: no class has a file, or a row does not fit.
     """
-    paths = {label: folder / name / file for label, name in FOLDERS.items()}
-    present = {label: path for label, path in paths.items() if path.exists()}
+    present = rrc_files(folder, file)
     if not present:
         raise DataFileError(folder, f"none of {', '.join(FOLDERS.values())} has {file}")
     frames = read_detections_2d(present)
