@@ -15,7 +15,7 @@ help:  ## This list
 env:  ## Debian packages and .venv
 	@scripts/env.sh
 
-build: env  ## Messages, underlay and the package, installed below .ros/install
+build: env  ## Messages, underlay, machine code of the nodes and the package, installed below .ros/install
 	@scripts/build.sh
 
 test: build  ## ruff, import directions, mypy, pytest; PYTEST="-k tracker -x" passes options on

@@ -51,7 +51,8 @@ from perception_stack.io.kitti.labels import KittiLabels, read_tracking_labels
 from perception_stack.io.kitti.scans import read_scan
 from perception_stack.io.kitti.sequences import TrackingSequence, read_sequence
 from perception_stack.io.kitti.stamps import stamp_of_frame
-from perception_stack.io.kitti.tracks import TrackNumbers, tracks_in_image
+from perception_stack.io.kitti.tracks import tracks_in_image
+from perception_stack.io.track_numbers import TrackNumbers
 from perception_stack.journal import Journal
 from perception_stack.lidar.config import LidarDetectorConfig
 from perception_stack.lidar.detector import LidarDetector

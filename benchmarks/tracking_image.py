@@ -41,8 +41,9 @@ from perception_stack.io.kitti.image_sequences import (
     read_image_sequence,
 )
 from perception_stack.io.kitti.labels import boxes_from_kitti, read_tracking_labels
-from perception_stack.io.kitti.tracks import KittiTracks, TrackNumbers
+from perception_stack.io.kitti.tracks import KittiTracks
 from perception_stack.io.mot import read_mot_detections
+from perception_stack.io.track_numbers import TrackNumbers
 from perception_stack.journal import Journal
 from perception_stack.tracking.image.config import ImageTrackerConfig
 from perception_stack.tracking.image.tracker import ImageTracker

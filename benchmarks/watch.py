@@ -31,6 +31,7 @@ from perception_stack.datatypes import ColorImage, Detections2D, FloatArray, Poi
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.kitti.detections import read_detections_2d
 from perception_stack.io.kitti.labels import read_tracking_labels
+from perception_stack.io.kitti.rrc import rrc_files
 from perception_stack.simulation.rig import Mount, RoadRig
 from perception_stack.simulation.road import RoadConfig
 from perception_stack.simulation.scene import BASE_FRAME, CAMERA_FRAME, LIDAR_FRAME, pinhole
@@ -191,18 +192,8 @@ def _kitti_sequences(data: Path) -> dict[str, list[Detections2D]]:
     found: dict[str, list[Detections2D]] = {}
     for root in (data / "kitti_tracking", data / "kitti_drive_0005_seq_0000"):
         for labels in sorted((root / "label_02").glob("*.txt")):
-            files = {
-                one.parent.name.removeprefix("rrc2d_").lower(): one
-                for one in root.glob(f"detection/rrc2d_*/{labels.name}")
-            }
-            frames = read_detections_2d(files)
-            nothing = Detections2D(
-                frame_id="camera",
-                stamp_ns=0,
-                xyxy_px=np.empty((0, 4)),
-                score=np.empty(0),
-                labels=(),
-            )
+            frames = read_detections_2d(rrc_files(root / "detection", labels.name))
+            nothing = Detections2D.empty(frame_id="camera", stamp_ns=0)
             last = max(read_tracking_labels(labels))
             found[labels.stem] = [frames.get(i, nothing) for i in range(last + 1)]
     return found

@@ -76,6 +76,9 @@ check_imports() {
   )
 }
 
+# Two tests, or two nodes, that start at the same time would both do it.
+compile_kernels() { PYTHONPATH="$ROOT" logged kernels "$PYTHON" "$ROOT/scripts/compile_kernels.py"; }
+
 write_command() { # write_command NAME COMMAND... : an executable that needs nothing sourced
   local name=$1
   shift
@@ -94,10 +97,14 @@ hash="$(cd "$ROOT" && fingerprint "$(<"$STAMPS/env")" "$(contents package.xml CM
   "$(names perception_stack launch config rviz)")"
 if ! is_done build "$hash" || [[ ! -f "$ROS/setup.sh" || ! -x "$VENV/bin/perception-stack" ]]; then
   say "building the messages and installing the package below .ros/install"
+  # beside the C++, which leaves a core idle most of the time; without the lock of this script
+  compile_kernels 9>&- &
+  kernels=$!
   build || fail "colcon build failed: $(grep -m1 -iE '(^| )(fatal )?error[: ]' "$LOGS/build.log" || tail -n 1 "$LOGS/build.log") (log: .ros/log/build.log)"
   find "$INSTALL" -xtype l -delete # links to files that are gone
   write_setup
   write_commands
   check_imports || fail "what was built cannot be imported: $(tail -n 1 "$LOGS/imports.log") (log: .ros/log/imports.log)"
+  wait "$kernels" || fail "the machine code cannot be compiled: $(tail -n 1 "$LOGS/kernels.log") (log: .ros/log/kernels.log)"
   mark_done build "$hash"
 fi

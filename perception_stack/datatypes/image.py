@@ -94,6 +94,17 @@ class Detections2D:
     def __len__(self) -> int:
         return len(self.xyxy_px)
 
+    @classmethod
+    def empty(cls, *, frame_id: str, stamp_ns: int) -> Detections2D:
+        """No boxes at all."""
+        return cls(
+            frame_id=frame_id,
+            stamp_ns=stamp_ns,
+            xyxy_px=np.empty((0, 4)),
+            score=np.empty(0),
+            labels=(),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageLabels:

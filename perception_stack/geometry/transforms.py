@@ -146,6 +146,27 @@ def slerp(start_xyzw: FloatArray, end_xyzw: FloatArray, fraction: float) -> Floa
     return unit
 
 
+def nearest_rotation(matrix: FloatArray, what: str, *, within: float) -> FloatArray:
+    """The rotation that a matrix means whose digits were rounded when it was written.
+
+    Args:
+        matrix: float64 [3, 3].
+        what: Its name, for the error.
+        within: Farthest that any of its numbers may be from the rotation's.
+
+    Raises:
+        CalibrationError: it is farther from any rotation, or not finite.
+    """
+    error = np.inf
+    if np.isfinite(matrix).all():
+        left, _, right = np.linalg.svd(matrix)
+        rotation: FloatArray = left @ right
+        error = float(np.abs(rotation - matrix).max())
+    if error > within or np.linalg.det(rotation) < 0:
+        raise CalibrationError(f"{what} is not a rotation (error {error:.2g})")
+    return rotation
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RigidTransform:
     """Takes coordinates in ``source`` to coordinates in ``target``.

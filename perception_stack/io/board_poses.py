@@ -12,7 +12,7 @@ from pathlib import Path
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import DataFileError
-from perception_stack.io.tables import read_numbers
+from perception_stack.io.text_files import read_numbers
 
 _ROWS = 19
 

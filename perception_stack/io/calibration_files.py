@@ -26,6 +26,7 @@ from perception_stack.datatypes import FloatArray, check_shape
 from perception_stack.errors import CalibrationError, ShapeError
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
+from perception_stack.io.text_files import read_yaml
 
 _HEADER = """\
 # Where frames are. Each transform takes points of the child frame to the parent frame:
@@ -65,7 +66,8 @@ def read_camera_info(path: Path) -> CameraModel:
     ``<camera_name>_optical``.
 
     Raises:
-        CalibrationError: no such file, a missing key or an impossible value; says which.
+        DataFileError: no such file, or not YAML.
+        CalibrationError: a missing key or an impossible value; says which.
     """
     content = _load(path)
     name = content.get("frame_id") or f"{_get(content, 'camera_name', path)}_optical"
@@ -106,8 +108,8 @@ def read_extrinsics(path: Path) -> list[Extrinsic]:
     """The transforms of an extrinsics file.
 
     Raises:
-        CalibrationError: no such file, a missing or unknown key, or an impossible value; says
-            which.
+        DataFileError: no such file, or not YAML.
+        CalibrationError: a missing or unknown key, or an impossible value; says which.
     """
     content = _load(path)
     if list(content) != ["transforms"] or not isinstance(content["transforms"], list):
@@ -164,14 +166,7 @@ def _extrinsic(entry: Any, *, where: str) -> Extrinsic:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CalibrationError(f"cannot read '{path}': {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CalibrationError(f"'{path}' is not YAML: {error}") from error
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise CalibrationError(f"'{path}' is not a mapping of keys to values")
     return content

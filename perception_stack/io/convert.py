@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from perception_stack.datatypes import Boxes3D, ColorImage
-from perception_stack.errors import CalibrationError, ConfigError, DataFileError
+from perception_stack.errors import ConfigError, DataFileError
 from perception_stack.geometry.boxes import transform_boxes
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
@@ -35,15 +35,6 @@ from perception_stack.io.recording import (
 )
 
 KINDS = ("kitti-object", "kitti-raw", "kitti-tracking")
-
-# rectified images have one size for each day of recording, told apart by the focal length
-_IMAGE_SIZE_PX = {
-    721.5377: (1242, 375),
-    707.0493: (1224, 370),
-    718.3351: (1238, 374),
-    707.0912: (1226, 370),
-    718.8560: (1241, 376),
-}
 
 # that the vehicle's frame is the LiDAR's is how these bags are defined
 _BASE_FROM_VELODYNE = RigidTransform(
@@ -200,11 +191,8 @@ def _image(path: Path, stamp_ns: int) -> ColorImage:
 def _camera(frame: KittiFrame, image: ColorImage | None) -> CameraModel | None:
     if image is not None:
         height_px, width_px = image.bgr.shape[:2]
-        return frame.calibration.camera(width_px=width_px, height_px=height_px)
-    if frame.detections is None:
+    elif frame.detections is not None:
+        width_px, height_px = frame.calibration.image_size_px
+    else:
         return None
-    focal_px = float(frame.calibration.k[0, 0])
-    for known_px, (width_px, height_px) in _IMAGE_SIZE_PX.items():
-        if abs(focal_px - known_px) < 1e-4:
-            return frame.calibration.camera(width_px=width_px, height_px=height_px)
-    raise CalibrationError(f"no image tells the image size of focal length {focal_px} px")
+    return frame.calibration.camera(width_px=width_px, height_px=height_px)

@@ -27,6 +27,7 @@ import numpy as np
 
 from perception_stack.datatypes import FloatArray, check_array, check_rows
 from perception_stack.errors import DataFileError
+from perception_stack.io.text_files import read_yaml
 
 _FORMAT, _VERSION = "isaac_grasp", 1.0
 _UNIT_TOLERANCE = 1e-2
@@ -77,14 +78,7 @@ def read_grasps(path: Path) -> GraspFile:
         DataFileError: no such file, no YAML, another format or version, or a grasp that is none;
             the message names the grasp and the entry.
     """
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataFileError(path, error.strerror or str(error)) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataFileError(path, f"not YAML: {error}") from error
+    content = read_yaml(path)
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise DataFileError(path, f"no grasp file; it must say 'format: {_FORMAT}'")
     version = content.get("format_version")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,8 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """
     import cv2
 
-    return _read(path, cv2.IMREAD_COLOR)
+    bgr: NDArray[np.uint8] = _read(path, cv2.IMREAD_COLOR)
+    return bgr
 
 
 def read_gray_image(path: Path) -> NDArray[np.uint8]:
@@ -57,14 +59,27 @@ def read_gray_image(path: Path) -> NDArray[np.uint8]:
     """
     import cv2
 
-    return _read(path, cv2.IMREAD_GRAYSCALE)
+    gray: NDArray[np.uint8] = _read(path, cv2.IMREAD_GRAYSCALE)
+    return gray
 
 
-def _read(path: Path, how: int) -> NDArray[np.uint8]:
+def read_raw_image(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Numbers as they lie in the file, such as depths: uint8 or uint16 [H, W] or [H, W, C].
+
+    Raises:
+        DataFileError: no image that OpenCV can read.
+    """
+    import cv2
+
+    raw: NDArray[np.uint8] | NDArray[np.uint16] = _read(path, cv2.IMREAD_UNCHANGED)
+    return raw
+
+
+def _read(path: Path, how: int) -> Any:
     import cv2
 
     image = cv2.imread(str(path), how)
     if image is None:
         why = "no image that OpenCV can read" if path.exists() else "no such file"
         raise DataFileError(path, why)
-    return np.asarray(image, dtype=np.uint8)
+    return np.asarray(image)

@@ -13,8 +13,8 @@ import numpy as np
 
 from perception_stack.datatypes import Detections2D, TrackedBoxes2D
 from perception_stack.errors import DataFileError
-from perception_stack.io.kitti.rows import read_rows
-from perception_stack.io.kitti.tracks import TrackNumbers
+from perception_stack.io.text_files import read_rows
+from perception_stack.io.track_numbers import TrackNumbers
 
 FRAME_ID = "camera"
 """Name given to the camera, for the files have none."""
@@ -38,7 +38,7 @@ def read_mot_detections(
     numbers, scores = rows[:, 0].astype(np.int64), rows[:, 6]
     if len(rows) and numbers.min() < 1:
         raise DataFileError(path, f"frames count from one, there is a frame {numbers.min()}")
-    is_bad = ~((scores >= 0) & (scores <= 1))  # also NaN
+    is_bad = (scores < 0) | (scores > 1)
     if is_bad.any():
         raise DataFileError(path, f"score {scores[is_bad][0]:g} is not in [0, 1]")
     boxes = np.concatenate([rows[:, 2:4], rows[:, 2:4] + rows[:, 4:6]], axis=1)

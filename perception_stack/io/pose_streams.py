@@ -13,7 +13,7 @@ from perception_stack.geometry.pose_stream import PoseStream
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.bags import BagReader
 from perception_stack.io.messages.transforms import transforms_from_msg
-from perception_stack.io.tables import read_numbers
+from perception_stack.io.text_files import read_numbers
 
 _S = 1_000_000_000
 _TF, _TF_STATIC = "/tf", "/tf_static"

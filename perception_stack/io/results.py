@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from perception_stack.datatypes import UNKNOWN, Boxes3D, FloatArray, TrackedObjects, TrackState
 from perception_stack.errors import DataFileError, PerceptionError
+from perception_stack.io.text_files import read_text
 
 
 def write_objects(path: Path, frames: Iterable[TrackedObjects]) -> None:
@@ -146,11 +147,7 @@ def _write(path: Path, lines: Iterable[dict[str, Any]]) -> None:
 
 
 def _read(path: Path) -> Iterator[tuple[int, str]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataFileError(path, error.strerror or str(error)) from error
-    return enumerate(text.splitlines(), start=1)
+    return enumerate(read_text(path).splitlines(), start=1)
 
 
 def _parsed(parse: Any, number: int, line: str, *more: str, path: Path) -> Any:

@@ -12,7 +12,6 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from perception_stack.errors import ConfigError, DataFileError
 from perception_stack.io import messages
 from perception_stack.io.bags import BagReader
 from perception_stack.io.cvat import write_cvat, write_labels
-from perception_stack.io.image_sets.coco import write_annotations
+from perception_stack.io.image_sets.coco import image_entry, write_annotations
 from perception_stack.pipeline.snippets import Snippet, read_snippets
 
 FORMATS = ("coco", "cvat")
@@ -71,7 +70,10 @@ def write_task(
     classes = sorted({label for _, found in images.values() for label in found.labels})
     boxes_file = out / _BOXES[layout]
     if layout == "coco":
-        rows = [_as_coco(name, *one) for name, one in images.items()]
+        rows = []
+        for name, (size_px, found) in images.items():
+            scores = {"score": found.score.tolist()}
+            rows.append(image_entry(name, size_px, found.xyxy_px, found.labels, of_boxes=scores))
         write_annotations(boxes_file, classes=classes, images=rows)
     else:
         write_cvat(boxes_file, images, classes)
@@ -110,30 +112,9 @@ def _inside(image: ColorImage, boxes: Detections2D | None) -> tuple[tuple[int, i
     """Width and height of an image, and the boxes cut at its border."""
     height, width = image.bgr.shape[:2]
     if boxes is None:
-        boxes = Detections2D(
-            frame_id=image.frame_id,
-            stamp_ns=image.stamp_ns,
-            xyxy_px=np.empty((0, 4)),
-            score=np.empty(0),
-            labels=(),
-        )
+        boxes = Detections2D.empty(frame_id=image.frame_id, stamp_ns=image.stamp_ns)
     border = [width, height, width, height]
     return (width, height), replace(boxes, xyxy_px=np.clip(boxes.xyxy_px, 0.0, border))
-
-
-def _as_coco(name: str, size_px: tuple[int, int], boxes: Detections2D) -> dict[str, Any]:
-    corner, sides = boxes.xyxy_px[:, :2], boxes.xyxy_px[:, 2:] - boxes.xyxy_px[:, :2]
-    rows = zip(
-        boxes.labels, np.hstack([corner, sides]).tolist(), boxes.score.tolist(), strict=True
-    )
-    return {
-        "file_name": name,
-        "width": size_px[0],
-        "height": size_px[1],
-        "annotations": [
-            {"category": label, "bbox": bbox, "score": score} for label, bbox, score in rows
-        ],
-    }
 
 
 def _write_image(path: Path, image: ColorImage) -> None:

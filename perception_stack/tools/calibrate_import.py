@@ -14,6 +14,7 @@ from perception_stack.io.calibration_formats.kalibr import load_camchain
 from perception_stack.io.calibration_formats.static_tf import load_static_tf
 from perception_stack.io.calibration_formats.urdf import load_urdf
 from perception_stack.io.calibration_formats.visual_lidar import load_visual_lidar
+from perception_stack.io.text_files import read_text
 from perception_stack.tools.calibrate_export import FORMATS
 from perception_stack.tools.console import say
 
@@ -44,10 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read and write."""
-    try:
-        text = args.file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CalibrationError(f"cannot read '{args.file}': {error}") from error
+    text = read_text(args.file)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     try:
         transforms = _transforms(args, text)

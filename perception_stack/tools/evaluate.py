@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from perception_stack.datatypes import Boxes3D, Latency, TrackedObjects
-from perception_stack.errors import ConfigError, DataFileError
+from perception_stack.errors import DataFileError
 from perception_stack.evaluation.config import EvaluationConfig
 from perception_stack.evaluation.drops import Drop, drops_from_json
 from perception_stack.evaluation.evaluate import (
@@ -25,6 +24,7 @@ from perception_stack.evaluation.results import Evaluation
 from perception_stack.evaluation.scene import make_scenes
 from perception_stack.io.bags import BagReader
 from perception_stack.io.results import read_boxes, read_objects
+from perception_stack.io.text_files import read_json
 from perception_stack.tools.console import say, table
 from perception_stack.tools.run import DETECTIONS, JOURNAL, LATENCY, OBJECTS, POSES
 from perception_stack.tools.truth import Truth
@@ -203,15 +203,8 @@ def _poses(path: Path, truth: Truth, mesh_dir: Path | None) -> PoseScores | None
 def _latencies(path: Path) -> list[Latency]:
     if not path.exists():
         return []
-    return [Latency(**one) for one in _json(path)]
+    return [Latency(**one) for one in read_json(path)]
 
 
 def _drops(path: Path) -> tuple[Drop, ...]:
-    return drops_from_json(_json(path)) if path.exists() else ()
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise ConfigError(f"cannot read '{path}': {error}") from error
+    return drops_from_json(read_json(path)) if path.exists() else ()

@@ -93,6 +93,7 @@ def _scene(task: tuple[Path, str, int]) -> list[dict[str, Any]]:
     """Write the pictures of one scene; what COCO says of them."""
     import cv2
 
+    from perception_stack.io.image_sets.coco import image_entry
     from perception_stack.simulation.album import pictures
 
     folder, split, scene = task
@@ -101,27 +102,20 @@ def _scene(task: tuple[Path, str, int]) -> list[dict[str, Any]]:
         name = f"{scene:06d}_{i}.jpg"
         cv2.imwrite(str(folder / name), picture.bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
         height, width = picture.bgr.shape[:2]
-        annotations = []
-        for row, (left, top, right, bottom) in enumerate(picture.xyxy_px.tolist()):
-            size = right - left, bottom - top
-            annotations.append(
-                {
-                    "category": picture.labels[row],
-                    "bbox": [left, top, *size],
-                    "ignore": int(picture.hopeless[row]),
-                    "hard": int(picture.hard[row]),
-                    "occluded": round(float(picture.occluded[row]), 4),
-                    "visible_px": int(picture.visible_px[row]),
-                }
-            )
         found.append(
-            {
-                "file_name": name,
-                "width": width,
-                "height": height,
-                "group": scene,
-                "kind": "plain" if picture.plain else "varied",
-                "annotations": annotations,
-            }
+            image_entry(
+                name,
+                (width, height),
+                picture.xyxy_px,
+                picture.labels,
+                of_boxes={
+                    "ignore": picture.hopeless.astype(int).tolist(),
+                    "hard": picture.hard.astype(int).tolist(),
+                    "occluded": picture.occluded.round(4).tolist(),
+                    "visible_px": picture.visible_px.tolist(),
+                },
+                group=scene,
+                kind="plain" if picture.plain else "varied",
+            )
         )
     return found

@@ -17,11 +17,11 @@ from perception_stack.io.kitti.rrc import FOLDERS
 from perception_stack.io.kitti.sequences import TrackingSequence, read_sequence, sequence_names
 from perception_stack.io.kitti.tracks import (
     KittiTracks,
-    TrackNumbers,
     tracks_in_image,
     with_track_scores,
     write_tracks,
 )
+from perception_stack.io.track_numbers import TrackNumbers
 from perception_stack.journal import Journal
 from perception_stack.tools.console import progress, say
 from perception_stack.tools.run import JOURNAL, chain_config, write_journal

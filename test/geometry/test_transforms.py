@@ -13,6 +13,7 @@ from perception_stack.errors import CalibrationError, FrameMismatchError, ShapeE
 from perception_stack.geometry.transforms import (
     RigidTransform,
     matrix_from_quat,
+    nearest_rotation,
     quat_from_matrix,
     quat_from_yaw,
     quat_multiply,
@@ -133,3 +134,21 @@ def test_points_keep_their_dtype_and_nan() -> None:
     moved = one.apply(np.array([[0, 0, 0], [np.nan, 0, 0]], np.float32))
     assert moved.dtype == np.float32
     np.testing.assert_array_equal(moved, np.array([[1, 1, 1], [np.nan] * 3], np.float32))
+
+
+def test_rounded_matrix_is_the_rotation_it_was() -> None:
+    exact = matrix_from_quat(np.array([0.1, -0.7, 0.5, 0.5]))
+    rounded = exact.round(3)
+    found = nearest_rotation(rounded, "R", within=1e-3)
+    np.testing.assert_allclose(found @ found.T, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(found, exact, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [np.diag([1.0, 1, -1]), np.diag([1.0, 1, 1.002]), np.full((3, 3), np.nan), np.zeros((3, 3))],
+    ids=["mirror", "scaled", "NaN", "zero"],
+)
+def test_what_is_far_from_any_rotation_is_an_error(matrix: np.ndarray) -> None:
+    with pytest.raises(CalibrationError, match="R is not a rotation"):
+        nearest_rotation(matrix, "R", within=1e-3)

@@ -12,7 +12,12 @@ import numpy as np
 import pytest
 
 from perception_stack.errors import DataFileError
-from perception_stack.io.image_sets.coco import ANNOTATIONS, read_coco, write_annotations
+from perception_stack.io.image_sets.coco import (
+    ANNOTATIONS,
+    image_entry,
+    read_coco,
+    write_annotations,
+)
 from perception_stack.io.image_sets.kitti import read_kitti
 
 GOOD: dict[str, Any] = {
@@ -48,6 +53,29 @@ def test_coco_is_read(tmp_path: Path) -> None:
     assert first.truth.ignored.tolist() == first.truth.hard.tolist() == [False, True]
     assert len(second.truth) == 0
     assert images.remarks == ("annotation 9 has no area and is left out",)
+
+
+def test_corners_become_corner_and_size() -> None:
+    entry = image_entry(
+        "a.jpg",
+        (60, 40),
+        np.array([[5.0, 6, 15, 26], [0, 0, 30, 31]]),
+        ("dog", "cat"),
+        of_boxes={"score": [0.5, 0.25], "hard": [0, 1]},
+        group=3,
+    )
+    assert entry == {
+        "file_name": "a.jpg",
+        "width": 60,
+        "height": 40,
+        "group": 3,
+        "annotations": [
+            {"category": "dog", "bbox": [5, 6, 10, 20], "score": 0.5, "hard": 0},
+            {"category": "cat", "bbox": [0, 0, 30, 31], "score": 0.25, "hard": 1},
+        ],
+    }
+    with pytest.raises(ValueError, match="zip"):
+        image_entry("a.jpg", (60, 40), np.zeros((2, 4)), ("dog", "cat"), of_boxes={"hard": [0]})
 
 
 def test_two_names_may_become_one(tmp_path: Path) -> None:

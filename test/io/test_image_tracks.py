@@ -55,7 +55,7 @@ def test_a_file_without_detections_has_no_frames(tmp_path: Path) -> None:
     [
         ("0,-1,1,2,3,4,0.5", "frames count from one"),
         ("1,-1,1,2,3,4,17.5", "score 17.5"),
-        ("1,-1,1,2,3,4,nan", "score nan"),
+        ("1,-1,1,2,3,4,nan", "line 1: a number that is not finite"),
         ("1,-1,1,2,3", "has 5 columns"),
         ("1,-1,1,2,three,4,0.5", "line 1"),
     ],

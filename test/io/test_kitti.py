@@ -91,6 +91,22 @@ def test_calibrations_that_cannot_be_used(
         read_calibration(_calib(tmp_path, _CALIB.replace(*change)))
 
 
+@pytest.mark.parametrize(
+    ("focal_px", "size_px"), [("707.0493", (1224, 370)), ("718.856", (1241, 376))]
+)
+def test_focal_length_tells_the_size_of_the_image(
+    tmp_path: Path, focal_px: str, size_px: tuple[int, int]
+) -> None:
+    text = _CALIB.replace("P2: 700 0", f"P2: {focal_px} 0")
+    assert read_calibration(_calib(tmp_path, text)).image_size_px == size_px
+
+
+def test_size_of_images_of_another_camera_is_not_guessed(tmp_path: Path) -> None:
+    calibration = read_calibration(_calib(tmp_path, _CALIB))
+    with pytest.raises(CalibrationError, match=r"no images of focal length 700\.0 px"):
+        _ = calibration.image_size_px
+
+
 def test_absent_calibration(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match="No such file"):
         read_calibration(tmp_path / "absent.txt")
@@ -188,10 +204,17 @@ def test_scan_of_a_broken_size_is_refused(tmp_path: Path) -> None:
     assert len(read_scan(tmp_path / "0.bin", stamp_ns=0)) == 0
 
 
-@pytest.mark.parametrize("content", ["1 2 3\n", "1 0 0 0 0 2 0 0 0 0 1 0\n", "a\n"])
-def test_poses_that_are_none(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("1 2 3\n", "expected 12 numbers of a pose"),
+        ("1 0 0 0 0 2 0 0 0 0 1 0\n", "expected 12 numbers of a pose"),
+        ("a\n", "not a table of numbers"),
+    ],
+)
+def test_poses_that_are_none(tmp_path: Path, content: str, text: str) -> None:
     (tmp_path / "poses.txt").write_text(content)
-    with pytest.raises(DataFileError, match="expected 12 numbers of a pose"):
+    with pytest.raises(DataFileError, match=text):
         read_poses(tmp_path / "poses.txt")
 
 

@@ -21,12 +21,12 @@ from perception_stack.io.kitti.pointrcnn import stated
 from perception_stack.io.kitti.sequences import read_sequence, sequence_names
 from perception_stack.io.kitti.tracks import (
     KittiTracks,
-    TrackNumbers,
     read_tracks,
     tracks_in_image,
     with_track_scores,
     write_tracks,
 )
+from perception_stack.io.track_numbers import TrackNumbers
 
 _SAME = RigidTransform(target=CAMERA, source=RECT, rotation=np.eye(3), translation_m=np.zeros(3))
 _CAMERA = CameraModel.pinhole(

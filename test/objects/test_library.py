@@ -29,6 +29,11 @@ def ball_points(num: int = 500) -> str:
     return "\n".join(" ".join(f"{x:.6f}" for x in point) for point in points)
 
 
+# the search for symmetries takes seconds: only for tests that are about what it finds
+PLAIN = "symmetries: none"
+PLAIN_CUBE = f"{{unit: dm, {PLAIN}}}"
+
+
 def cube(folder: Path, text: str = "unit: dm") -> ObjectModel:
     (folder / "cube.obj").write_text(CUBE)
     (folder / "cube.yaml").write_text(text)
@@ -36,7 +41,7 @@ def cube(folder: Path, text: str = "unit: dm") -> ObjectModel:
 
 
 def test_mesh_becomes_even_points_with_outward_normals(tmp_path: Path) -> None:
-    model = cube(tmp_path)
+    model = cube(tmp_path, PLAIN_CUBE)
     assert model.diameter_m == pytest.approx(0.1 * np.sqrt(3))
     assert np.allclose(model.middle_m, 0.05)
     assert np.allclose(model.size_lwh_m, 0.1)
@@ -50,6 +55,7 @@ def test_mesh_becomes_even_points_with_outward_normals(tmp_path: Path) -> None:
 
 def test_points_become_a_surface_with_outward_normals(tmp_path: Path) -> None:
     (tmp_path / "ball.xyz").write_text(ball_points())
+    (tmp_path / "ball.yaml").write_text(PLAIN)
     surface = load_library(tmp_path)["ball"].surface
     assert (np.einsum("ni,ni->n", surface.normals, surface.points_m) / 0.1 > 0.9).all()
 
@@ -60,6 +66,7 @@ def test_inner_wall_of_points_looks_inwards(tmp_path: Path) -> None:
     radius = np.where(np.arange(4000) % 2, 0.05, 0.04)
     ring = np.column_stack([radius * np.cos(angle), radius * np.sin(angle), height])
     np.savetxt(tmp_path / "ring.xyz", ring)
+    (tmp_path / "ring.yaml").write_text(PLAIN)
     surface = load_library(tmp_path)["ring"].surface
     outward = np.einsum("ni,ni->n", surface.normals[:, :2], surface.points_m[:, :2])
     inner = np.linalg.norm(surface.points_m[:, :2], axis=1) < 0.045
@@ -69,6 +76,7 @@ def test_inner_wall_of_points_looks_inwards(tmp_path: Path) -> None:
 
 def test_grid_finds_nearly_the_nearest_point(tmp_path: Path) -> None:
     (tmp_path / "ball.xyz").write_text(ball_points())
+    (tmp_path / "ball.yaml").write_text(PLAIN)
     surface = load_library(tmp_path)["ball"].surface.thinned(0.02)
     queries = np.random.default_rng(1).uniform(-0.13, 0.13, (500, 3))
     exact = np.linalg.norm(queries[:, None] - surface.points_m, axis=2).min(axis=1)
@@ -82,7 +90,7 @@ def test_colours_of_vertices_reach_the_samples(tmp_path: Path) -> None:
     lines = CUBE.split("\n")
     lines[:8] = [f"{line} {one}" for line, one in zip(lines[:8], colours, strict=True)]
     (tmp_path / "cube.obj").write_text("\n".join(lines))
-    (tmp_path / "cube.yaml").write_text("unit: dm")
+    (tmp_path / "cube.yaml").write_text(PLAIN_CUBE)
     model = load_object(tmp_path / "cube.obj")
     assert len(model.rgb) == len(model.surface)
     low, high = model.surface.points_m[:, 2] < 1e-9, model.surface.points_m[:, 2] > 0.1 - 1e-9
@@ -177,16 +185,17 @@ def test_second_time_nothing_is_read_but_the_bytes(
 
 
 def test_cut_off_cache_is_made_anew(tmp_path: Path) -> None:
-    first = cube(tmp_path)
+    first = cube(tmp_path, PLAIN_CUBE)
     import os
 
     (kept,) = (Path(os.environ["XDG_CACHE_HOME"]) / "perception_stack" / "objects").iterdir()
     kept.write_bytes(kept.read_bytes()[:1000])
-    assert np.array_equal(cube(tmp_path).surface.points_m, first.surface.points_m)
+    again = cube(tmp_path, PLAIN_CUBE)
+    assert np.array_equal(again.surface.points_m, first.surface.points_m)
 
 
 def test_other_files_in_the_folder_do_not_matter(tmp_path: Path) -> None:
-    cube(tmp_path)
+    cube(tmp_path, PLAIN_CUBE)
     (tmp_path / "cube.mtl").write_text("")
     (tmp_path / "README.md").write_text("meshes")
     assert list(load_library(tmp_path)) == ["cube"]
@@ -216,7 +225,7 @@ def test_unusable_folder_is_an_error(
 ) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-        (tmp_path / "a.yaml").write_text("unit: dm")
+        (tmp_path / "a.yaml").write_text(PLAIN_CUBE)
     with pytest.raises(DataFileError, match=message):
         load_library(tmp_path)
     assert capfd.readouterr().out == ""
@@ -252,6 +261,6 @@ def test_wrong_description_is_an_error_that_says_so(
 
 
 def test_description_names_the_file_of_grasps(tmp_path: Path) -> None:
-    assert cube(tmp_path).grasps is None
-    text = "{unit: dm, grasps: grasps/cube.yaml}"
+    assert cube(tmp_path, PLAIN_CUBE).grasps is None
+    text = f"{{unit: dm, {PLAIN}, grasps: grasps/cube.yaml}}"
     assert cube(tmp_path, text).grasps == tmp_path / "grasps" / "cube.yaml"

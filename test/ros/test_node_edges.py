@@ -259,16 +259,7 @@ class Blind:
     score_threshold = 0.3
 
     def detect_all(self, images: list[ColorImage]) -> list[Detections2D]:
-        return [self._nothing(image) for image in images]
-
-    def _nothing(self, image: ColorImage) -> Detections2D:
-        return Detections2D(
-            frame_id=image.frame_id,
-            stamp_ns=image.stamp_ns,
-            xyxy_px=np.empty((0, 4)),
-            score=np.empty(0),
-            labels=(),
-        )
+        return [Detections2D.empty(frame_id=one.frame_id, stamp_ns=one.stamp_ns) for one in images]
 
 
 @pytest.mark.parametrize(

@@ -27,11 +27,11 @@ from perception_stack.training.detector.task import (
 from perception_stack.training.loop import train
 
 SIZES = DetectorTaskConfig(
-    width_px=128, height_px=96, patch_width_px=128, patch_height_px=96, repeats=8
+    width_px=96, height_px=64, patch_width_px=96, patch_height_px=64, repeats=16
 )
 LOOP = LoopConfig(
-    num_epochs=22, batch_size=8, learning_rate=4e-3, average_decay=0.9, num_threads=1,
-    evaluate_every=22, precision="float32",
+    num_epochs=11, batch_size=8, learning_rate=4e-3, average_decay=0.9, num_threads=1,
+    evaluate_every=11, precision="float32",
 )  # fmt: skip
 
 
@@ -44,16 +44,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / split / "images").mkdir(parents=True)
         images = []
         for i in range(4):
-            bgr = np.full((96, 128, 3), 100 + 10 * i, dtype=np.uint8)
+            bgr = np.full((64, 96, 3), 100 + 10 * i, dtype=np.uint8)
             annotations = []
             for j, (name, width, height, colour) in enumerate(
                 [("square", 22, 22, (40, 40, 230)), ("bar", 12, 34, (230, 90, 30))]
             ):
-                left, top = 10 + 60 * j + int(rng.integers(30)), 5 + int(rng.integers(50))
+                left, top = 6 + 44 * j + int(rng.integers(20)), 3 + int(rng.integers(26))
                 bgr[top : top + height, left : left + width] = colour
                 annotations.append({"category": name, "bbox": [left, top, width, height]})
             cv2.imwrite(str(root / split / "images" / f"{i}.png"), bgr)
-            info = {"file_name": f"{i}.png", "width": 128, "height": 96}
+            info = {"file_name": f"{i}.png", "width": 96, "height": 64}
             images.append({**info, "annotations": annotations})
         write_annotations(root / split / ANNOTATIONS, classes=["square", "bar"], images=images)
     return root

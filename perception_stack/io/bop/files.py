@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +9,21 @@ import numpy as np
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import DataFileError
+from perception_stack.io.text_files import read_json
 
 METRES = 0.001
 
 
-def read_json(path: Path) -> dict[int, Any]:
-    """A file whose keys are numbers.
+def read_numbered(path: Path) -> dict[int, Any]:
+    """A JSON file whose keys are numbers.
 
     Raises:
         DataFileError: it cannot be read, or its keys are no numbers.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return {int(key): value for key, value in content.items()}
-    except (OSError, ValueError, AttributeError) as error:
-        raise DataFileError(path, str(error)) from error
+        return {int(key): value for key, value in read_json(path).items()}
+    except (ValueError, AttributeError) as error:
+        raise DataFileError(path, f"its keys are no numbers: {error}") from error
 
 
 def numbers(path: Path, entry: Any, key: str, num: int) -> FloatArray:

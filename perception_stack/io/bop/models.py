@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.io.bop.files import METRES, numbers, read_json
+from perception_stack.io.bop.files import METRES, numbers, read_numbered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,7 +67,7 @@ def read_models(folder: Path) -> dict[int, BopModel]:
     """
     path = folder / "models_info.json"
     models = {}
-    for obj_id, entry in read_json(path).items():
+    for obj_id, entry in read_numbered(path).items():
         turns = [_turn(path, one) for one in entry.get("symmetries_discrete", ())]
         axes = [
             [numbers(path, one, "axis", 3), METRES * numbers(path, one, "offset", 3)]

@@ -12,6 +12,7 @@ import numpy as np
 from perception_stack.datatypes import FloatArray
 from perception_stack.errors import DataFileError
 from perception_stack.io.bop.files import METRES
+from perception_stack.io.text_files import read_text
 
 COLUMNS = ("scene_id", "im_id", "obj_id", "score", "R", "t", "time")
 
@@ -54,11 +55,7 @@ def read_results(path: Path) -> list[BopResult]:
     Raises:
         DataFileError: it cannot be read, or a line does not hold together.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except OSError as error:
-        raise DataFileError(path, str(error)) from error
+    rows = [row for row in csv.reader(read_text(path).splitlines()) if row]
     if rows and rows[0][0].strip() == COLUMNS[0]:
         rows = rows[1:]
     return [_result(path, number, row) for number, row in enumerate(rows, start=1)]

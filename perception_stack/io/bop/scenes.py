@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import DepthImage, FloatArray
 from perception_stack.errors import DataFileError
 from perception_stack.geometry.camera import CameraModel
-from perception_stack.io.bop.files import METRES, numbers, pose_of, read_json
+from perception_stack.io.bop.files import METRES, numbers, pose_of, read_numbered
+from perception_stack.io.image_files import read_gray_image, read_image, read_raw_image
 
 FRAME_ID = "camera"
 
@@ -60,7 +61,7 @@ class BopScene:
         Raises:
             DataFileError: there is no such image, or it cannot be read.
         """
-        raw = self._image(im_id, "depth", (".png", ".tif"))
+        raw = read_raw_image(self._image(im_id, "depth", (".png", ".tif")))
         depth_m = (raw * (METRES * self.depth_scale[im_id])).astype(np.float32)
         depth_m[raw == 0] = np.nan
         camera = CameraModel.pinhole(
@@ -77,7 +78,7 @@ class BopScene:
         Raises:
             DataFileError: there is no such image, or it cannot be read.
         """
-        return self._image(im_id, "rgb", (".png", ".jpg")).astype(np.uint8)
+        return read_image(self._image(im_id, "rgb", (".png", ".jpg")))
 
     def mask(self, im_id: int, row: int) -> NDArray[np.bool_]:
         """Pixels of the visible part of an object, bool [H, W].
@@ -86,14 +87,14 @@ class BopScene:
             DataFileError: there is no such mask, or it cannot be read.
         """
         path = self.folder / "mask_visib" / f"{im_id:06d}_{row:06d}.png"
-        return np.asarray(_read(path) > 0)
+        return np.asarray(read_gray_image(path) > 0)
 
-    def _image(self, im_id: int, kind: str, suffixes: tuple[str, ...]) -> NDArray[np.uint16]:
+    def _image(self, im_id: int, kind: str, suffixes: tuple[str, ...]) -> Path:
         if im_id not in self.k:
             known = f"{min(self.k)} to {max(self.k)}" if self.k else "none"
             raise DataFileError(self.folder, f"no image {im_id}; known: {known}")
         paths = [self.folder / kind / f"{im_id:06d}{suffix}" for suffix in suffixes]
-        return _read(next((one for one in paths if one.is_file()), paths[0]))
+        return next((one for one in paths if one.is_file()), paths[0])
 
 
 def read_scene(folder: Path) -> BopScene:
@@ -105,7 +106,7 @@ def read_scene(folder: Path) -> BopScene:
     if not folder.name.isdigit():
         raise DataFileError(folder, "the folder of a scene is named by its number")
     cameras = folder / "scene_camera.json"
-    entries = read_json(cameras)
+    entries = read_numbered(cameras)
     return BopScene(
         folder=folder,
         k={
@@ -121,9 +122,9 @@ def _objects(folder: Path) -> dict[int, tuple[BopObject, ...]]:
     truth, seen = folder / "scene_gt.json", folder / "scene_gt_info.json"
     if not truth.is_file():
         return {}
-    infos = read_json(seen) if seen.is_file() else {}
+    infos = read_numbered(seen) if seen.is_file() else {}
     objects = {}
-    for im_id, entries in read_json(truth).items():
+    for im_id, entries in read_numbered(truth).items():
         rows = []
         for row, entry in enumerate(entries):
             xyxy_px, visible = np.full(4, np.nan), np.nan
@@ -141,12 +142,3 @@ def _objects(folder: Path) -> dict[int, tuple[BopObject, ...]]:
             )
         objects[im_id] = tuple(rows)
     return objects
-
-
-def _read(path: Path) -> NDArray[np.uint16]:
-    import cv2
-
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise DataFileError(path, "no image")
-    return np.asarray(image)

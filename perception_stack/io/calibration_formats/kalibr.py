@@ -13,11 +13,10 @@ import numpy as np
 
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.camera import CameraModel
-from perception_stack.geometry.transforms import RigidTransform
+from perception_stack.geometry.transforms import RigidTransform, nearest_rotation
 from perception_stack.io.calibration_formats.parsing import (
     as_mapping,
     get,
-    nearest_rotation,
     numbers,
     parse_yaml,
 )
@@ -25,6 +24,7 @@ from perception_stack.io.calibration_formats.parsing import (
 IMU = "imu"
 _MODELS = {"plumb_bob": "radtan", "equidistant": "equidistant", "": "none"}
 _NUM_COEFFICIENTS = 4
+_ROUNDING = 1e-3  # of rotations copied by hand
 
 
 def dump_camchain(
@@ -134,6 +134,6 @@ def _transform(entry: dict[str, Any], key: str, target: str, source: str) -> Rig
     return RigidTransform(
         target=target,
         source=source,
-        rotation=nearest_rotation(matrix[:3, :3], what),
+        rotation=nearest_rotation(matrix[:3, :3], what, within=_ROUNDING),
         translation_m=matrix[:3, 3].copy(),
     )

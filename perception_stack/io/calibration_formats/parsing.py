@@ -59,16 +59,3 @@ def values_of(content: dict[str, Any], keys: Iterable[str], what: str) -> FloatA
     """The values of some keys."""
     names = list(keys)
     return numbers([get(content, key, what) for key in names], len(names), what)
-
-
-def nearest_rotation(matrix: FloatArray, what: str) -> FloatArray:
-    """The rotation that a matrix written with few digits means.
-
-    Raises:
-        CalibrationError: it is farther than 1e-3 from any.
-    """
-    left, _, right = np.linalg.svd(matrix)
-    rotation: FloatArray = left @ right
-    if np.linalg.det(rotation) < 0 or np.abs(rotation - matrix).max() > 1e-3:
-        raise CalibrationError(f"{what} is not a rotation")
-    return rotation

@@ -5,9 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-import numpy as np
-
-from perception_stack.errors import CalibrationError
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.calibration_formats.parsing import get, values_of
 
@@ -43,8 +40,6 @@ def load_static_tf(text: str) -> list[RigidTransform]:
         given = dict(zip(options[::2], options[1::2], strict=False))
         what = f"'{line.strip()}'"
         values = values_of(given, [f"--{name}" for name in _NAMES], what)
-        if not abs(np.linalg.norm(values[3:]) - 1) < 1e-3:
-            raise CalibrationError(f"{what}: the quaternion is not of length 1")
         transforms.append(
             RigidTransform.from_quat(
                 target=str(get(given, "--frame-id", what)),

@@ -7,15 +7,16 @@ Besides COCO's own keys an annotation may have ``ignore`` (0 or 1), ``hard`` (0 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from perception_stack.datatypes import ImageLabels
+from perception_stack.datatypes import FloatArray, ImageLabels
 from perception_stack.errors import DataFileError
 from perception_stack.io.image_sets import ImageSet, LabelledImage
+from perception_stack.io.text_files import read_json
 
 ANNOTATIONS, IMAGES = "annotations.json", "images"
 
@@ -77,6 +78,36 @@ def read_coco(root: Path, split: str) -> ImageSet:
     return ImageSet(classes=tuple(names.values()), images=images, remarks=tuple(remarks))
 
 
+def image_entry(
+    file_name: str,
+    size_px: tuple[int, int],
+    xyxy_px: FloatArray,
+    labels: Sequence[str],
+    *,
+    of_boxes: Mapping[str, Sequence[Any]],
+    **of_image: Any,
+) -> dict[str, Any]:
+    """One image as :func:`write_annotations` takes it.
+
+    Args:
+        file_name: Its name, without the folder.
+        size_px: Width and height.
+        xyxy_px: float64 [N, 4], corners that count from the border of the first pixel.
+        labels: N class names.
+        of_boxes: Further keys of the annotations, each with N values.
+        **of_image: Further keys of the image.
+    """
+    width, height = size_px
+    boxes = np.hstack([xyxy_px[:, :2], xyxy_px[:, 2:] - xyxy_px[:, :2]]).tolist()
+    rows = zip(labels, boxes, *of_boxes.values(), strict=True)
+    annotations = [
+        {"category": label, "bbox": bbox, **dict(zip(of_boxes, values, strict=True))}
+        for label, bbox, *values in rows
+    ]
+    size = {"width": width, "height": height}
+    return {"file_name": file_name, **size, **of_image, "annotations": annotations}
+
+
 def write_annotations(
     path: Path, *, classes: Iterable[str], images: Iterable[Mapping[str, Any]]
 ) -> None:
@@ -85,8 +116,7 @@ def write_annotations(
     Args:
         path: The JSON file.
         classes: Names, which get the ids 1 and up.
-        images: What COCO says of an image but its id, and ``annotations``, what COCO says of these
-            but ids; categories are given by name under ``category``.
+        images: Made by :func:`image_entry`; the ids are given here.
     """
     names = list(classes)
     listed: list[Any] = []
@@ -109,10 +139,7 @@ def write_annotations(
 
 
 def _parsed(file: Path) -> dict[str, list[Any]]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataFileError(file, f"not JSON: {error}") from error
+    content = read_json(file)
     for name in ("images", "annotations", "categories"):
         if not isinstance(content, dict) or not isinstance(content.get(name), list):
             raise DataFileError(file, f"it has no list '{name}'")

@@ -8,14 +8,24 @@ from pathlib import Path
 import numpy as np
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.errors import CalibrationError, DataFileError
+from perception_stack.errors import CalibrationError
 from perception_stack.geometry.camera import CameraModel
-from perception_stack.geometry.transforms import RigidTransform
+from perception_stack.geometry.transforms import RigidTransform, nearest_rotation
+from perception_stack.io.text_files import read_text
 
 VELODYNE, RECT, CAMERA = "velodyne", "camera_rect", "camera_optical"
 _NUM_VALUES = {"P2": 12, "R0_rect": 9, "Tr_velo_to_cam": 12}
 _OFFICIAL = {"R_rect": "R0_rect", "Tr_velo_cam": "Tr_velo_to_cam"}  # names in tracking files
-_ROUNDING = 1e-4  # how far from orthonormal a rotation with seven digits may be
+# Rectified images of the five days of recording by their focal length: a calib file has only the
+# latter (KITTI raw data, entry S_rect_02 of calib_cam_to_cam)
+_IMAGE_SIZES_PX = {
+    721.5377: (1242, 375),
+    707.0493: (1224, 370),
+    718.3351: (1238, 374),
+    707.0912: (1226, 370),
+    718.856: (1241, 376),
+}
+_ROUNDING = 5e-5  # of rotations with seven digits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,6 +47,18 @@ class KittiCalibration:
         """From the LiDAR to the left colour camera."""
         return self.camera_from_rect @ self.rect_from_velodyne
 
+    @property
+    def image_size_px(self) -> tuple[int, int]:
+        """Width and height of the rectified images of the day of recording.
+
+        Raises:
+            CalibrationError: KITTI has no day with this focal length.
+        """
+        focal_px = round(float(self.k[0, 0]), 4)
+        if focal_px not in _IMAGE_SIZES_PX:
+            raise CalibrationError(f"KITTI has no images of focal length {focal_px} px")
+        return _IMAGE_SIZES_PX[focal_px]
+
     def camera(self, *, width_px: int, height_px: int) -> CameraModel:
         """The left colour camera; its images are rectified, so without distortion."""
         return CameraModel.pinhole(
@@ -54,12 +76,8 @@ def read_calibration(path: Path) -> KittiCalibration:
         DataFileError: no such file.
         CalibrationError: an entry is missing or is not what it should be.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise DataFileError(path, error.strerror or str(error)) from error
     entries: dict[str, FloatArray] = {}
-    for line in lines:
+    for line in read_text(path).splitlines():
         name, *values = line.replace(":", " ").split() or [""]
         name = _OFFICIAL.get(name, name)
         if name in _NUM_VALUES:
@@ -77,9 +95,12 @@ def read_calibration(path: Path) -> KittiCalibration:
     if abs(np.linalg.det(k)) < np.finfo(np.float64).eps:
         raise CalibrationError(f"'{path}': P2 is no projection")
     cam_from_velodyne = entries["Tr_velo_to_cam"].reshape(3, 4)
-    rect_from_cam = _rotation(entries["R0_rect"].reshape(3, 3), where=f"'{path}': R0_rect")
+    rotation = entries["R0_rect"].reshape(3, 3)
+    rect_from_cam = nearest_rotation(rotation, f"'{path}': R0_rect", within=_ROUNDING)
     camera_from_rect_m: FloatArray = np.linalg.solve(k, projection[:, 3]).astype(np.float64)
-    where = f"'{path}': Tr_velo_to_cam"
+    cam_rotation = nearest_rotation(
+        cam_from_velodyne[:, :3], f"'{path}': Tr_velo_to_cam", within=_ROUNDING
+    )
     return KittiCalibration(
         k=k,
         camera_from_rect=RigidTransform(
@@ -91,17 +112,7 @@ def read_calibration(path: Path) -> KittiCalibration:
         rect_from_velodyne=RigidTransform(
             target=RECT,
             source=VELODYNE,
-            rotation=rect_from_cam @ _rotation(cam_from_velodyne[:, :3], where=where),
+            rotation=rect_from_cam @ cam_rotation,
             translation_m=rect_from_cam @ cam_from_velodyne[:, 3],
         ),
     )
-
-
-def _rotation(matrix: FloatArray, *, where: str) -> FloatArray:
-    """The rotation nearest to a matrix that was rounded when it was written."""
-    error = float(np.abs(matrix @ matrix.T - np.eye(3)).max())
-    if not error < _ROUNDING:  # written so that NaN fails
-        raise CalibrationError(f"{where} is not a rotation (error {error:.2g})")
-    left, _, right = np.linalg.svd(matrix)
-    rotation: FloatArray = left @ right
-    return rotation

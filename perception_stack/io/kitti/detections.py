@@ -10,8 +10,8 @@ from perception_stack.datatypes import Boxes3D, Detections2D, FloatArray
 from perception_stack.errors import DataFileError
 from perception_stack.io.kitti.calibration import CAMERA
 from perception_stack.io.kitti.labels import boxes_from_kitti
-from perception_stack.io.kitti.rows import read_rows
 from perception_stack.io.kitti.stamps import stamp_of_frame
+from perception_stack.io.text_files import read_rows
 
 _CLASSES = {1: "pedestrian", 2: "car", 3: "cyclist"}
 

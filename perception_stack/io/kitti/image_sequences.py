@@ -14,8 +14,8 @@ from pathlib import Path
 from perception_stack.datatypes import Detections2D, TrackedBoxes2D
 from perception_stack.io.kitti.calibration import read_calibration
 from perception_stack.io.kitti.rrc import FOLDERS, read_rrc
-from perception_stack.io.kitti.sequences import image_size_of, sequence_names
-from perception_stack.io.kitti.tracks import TrackNumbers
+from perception_stack.io.kitti.sequences import sequence_names
+from perception_stack.io.track_numbers import TrackNumbers
 
 _NO_ALPHA, _NO_BOX_3D = "-10", "-1 -1 -1 -1000 -1000 -1000 -10"
 
@@ -55,12 +55,10 @@ def read_image_sequence(
         CalibrationError: the calibration is not what it should be.
     """
     file = f"{name}.txt"
-    if image_size_px is None:
-        image_size_px = image_size_of(read_calibration(root / "calib" / file))
     return ImageSequence(
         name=name,
         detections=read_rrc(root / "detection", file),
-        image_size_px=image_size_px,
+        image_size_px=image_size_px or read_calibration(root / "calib" / file).image_size_px,
     )
 
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from perception_stack.datatypes import Boxes3D, FloatArray, check_rows, check_shape
 from perception_stack.geometry.transforms import matrix_from_quat, quat_from_matrix
 from perception_stack.io.kitti.calibration import RECT
-from perception_stack.io.kitti.rows import Row, read_rows
 from perception_stack.io.kitti.stamps import stamp_of_frame
+from perception_stack.io.text_files import Row, read_rows
 
 _DONT_CARE = "DontCare"
 
@@ -51,6 +51,11 @@ class KittiLabels:
         check_shape("truncation", self.truncation, num)
         check_shape("occlusion", self.occlusion, num)
         check_shape("dont_care_xyxy_px", self.dont_care_xyxy_px, None, 4)
+
+    @classmethod
+    def empty(cls, *, stamp_ns: int) -> KittiLabels:
+        """Nothing labelled."""
+        return _labels((), first=0, stamp_ns=stamp_ns)
 
 
 def read_object_labels(path: Path, *, stamp_ns: int) -> KittiLabels:

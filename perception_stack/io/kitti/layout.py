@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from perception_stack.datatypes import Boxes3D, Detections2D
+from perception_stack.datatypes import Detections2D
 from perception_stack.errors import DataFileError
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.kitti.calibration import CAMERA, KittiCalibration, read_calibration
 from perception_stack.io.kitti.detections import read_detections_2d
 from perception_stack.io.kitti.labels import KittiLabels, read_object_labels, read_tracking_labels
 from perception_stack.io.kitti.poses import read_poses
+from perception_stack.io.kitti.rrc import rrc_files
 from perception_stack.io.kitti.stamps import EPOCH_NS, stamp_of_frame
 
 _STILL_PERIOD_NS = 5_000_000_000  # stills have nothing in common: no track may live on to the next
@@ -114,10 +113,7 @@ def tracking_frames(root: Path, *, sequence: str = "") -> list[KittiFrame]:
     labels = read_tracking_labels(_present(root / "label_02" / f"{sequence}.txt"))
     poses = root / "orbslam3_pose" / f"{sequence}.txt"
     first_from_camera = read_poses(poses) if poses.exists() else None
-    detectors = {
-        one.parent.name.removeprefix("rrc2d_").lower(): one
-        for one in sorted(root.glob(f"detection/rrc2d_*/{sequence}.txt"))
-    }
+    detectors = rrc_files(root / "detection", f"{sequence}.txt")
     detections = read_detections_2d(detectors)
     scans = _folder(root, "velodyne_fov", "velodyne")
     if (scans / sequence).is_dir():
@@ -128,15 +124,16 @@ def tracking_frames(root: Path, *, sequence: str = "") -> list[KittiFrame]:
         number = int(scan.stem)
         if first_from_camera is not None and number >= len(first_from_camera):
             raise DataFileError(poses, f"no pose for frame {number}")
+        stamp_ns = stamp_of_frame(number)
         frames.append(
             KittiFrame(
-                stamp_ns=stamp_of_frame(number),
+                stamp_ns=stamp_ns,
                 calibration=calibration,
                 scan=scan,
                 image=_present(images / f"{scan.stem}.png") if images.is_dir() else None,
-                labels=labels.get(number, _nothing_labelled(stamp_of_frame(number))),
+                labels=labels.get(number, KittiLabels.empty(stamp_ns=stamp_ns)),
                 detections=(
-                    detections.get(number, _nothing_detected(stamp_of_frame(number)))
+                    detections.get(number, Detections2D.empty(frame_id=CAMERA, stamp_ns=stamp_ns))
                     if detectors
                     else None
                 ),
@@ -144,27 +141,6 @@ def tracking_frames(root: Path, *, sequence: str = "") -> list[KittiFrame]:
             )
         )
     return frames
-
-
-def _nothing_labelled(stamp_ns: int) -> KittiLabels:
-    return KittiLabels(
-        boxes=Boxes3D.empty(frame_id="camera_rect", stamp_ns=stamp_ns),
-        ids=(),
-        xyxy_px=np.empty((0, 4)),
-        truncation=np.empty(0),
-        occlusion=np.empty(0, dtype=np.int64),
-        dont_care_xyxy_px=np.empty((0, 4)),
-    )
-
-
-def _nothing_detected(stamp_ns: int) -> Detections2D:
-    return Detections2D(
-        frame_id=CAMERA,
-        stamp_ns=stamp_ns,
-        xyxy_px=np.empty((0, 4)),
-        score=np.empty(0),
-        labels=(),
-    )
 
 
 def _folder(root: Path, *names: str) -> Path:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from perception_stack.errors import CalibrationError, DataFileError
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.kitti.calibration import CAMERA
+from perception_stack.io.text_files import read_numbers
 
 FIRST_CAMERA = "first_camera_optical"
 
@@ -22,13 +21,11 @@ def read_poses(path: Path) -> list[RigidTransform]:
     Raises:
         DataFileError: no such file, or a row that is no pose.
     """
+    rows = read_numbers(path, delimiter=None)
     try:
-        rows = np.loadtxt(path, ndmin=2)
         return [
             RigidTransform.from_matrix(row.reshape(3, 4), target=FIRST_CAMERA, source=CAMERA)
             for row in rows
         ]
-    except OSError as error:
-        raise DataFileError(path, error.strerror or str(error)) from error
     except (ValueError, CalibrationError) as error:
         raise DataFileError(path, f"expected 12 numbers of a pose in each row; {error}") from error

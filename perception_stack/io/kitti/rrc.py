@@ -20,6 +20,12 @@ FOLDERS = {"car": "rrc2d_Car", "pedestrian": "rrc2d_Pedestrian"}
 _LOGIT_SCALE = {"car": (-3.0, 1.0), "pedestrian": (0.9, 0.45)}
 
 
+def rrc_files(folder: Path, file: str) -> dict[str, Path]:
+    """The files of a sequence that are there, by class."""
+    paths = {label: folder / name / file for label, name in FOLDERS.items()}
+    return {label: path for label, path in paths.items() if path.exists()}
+
+
 def read_rrc(folder: Path, file: str, *, num_frames: int | None = None) -> list[Detections2D]:
     """Detections of a sequence with the detector's own scores, one entry for each frame.
 
@@ -31,13 +37,17 @@ def read_rrc(folder: Path, file: str, *, num_frames: int | None = None) -> list[
     Raises:
         DataFileError: no class has a file, or a row does not fit.
     """
-    paths = {label: folder / name / file for label, name in FOLDERS.items()}
-    present = {label: path for label, path in paths.items() if path.exists()}
+    present = rrc_files(folder, file)
     if not present:
         raise DataFileError(folder, f"none of {', '.join(FOLDERS.values())} has {file}")
     frames = read_detections_2d(present)
     num = max(frames, default=-1) + 1 if num_frames is None else num_frames
-    return [frames[number] if number in frames else _nothing(number) for number in range(num)]
+    return [
+        frames[number]
+        if number in frames
+        else Detections2D.empty(frame_id=CAMERA, stamp_ns=stamp_of_frame(number))
+        for number in range(num)
+    ]
 
 
 def believed(detections: Detections2D) -> Detections2D:
@@ -46,13 +56,3 @@ def believed(detections: Detections2D) -> Detections2D:
     score = np.clip(detections.score, 1e-9, 1 - 1e-9)
     logit = np.log(score / (1 - score))
     return replace(detections, score=1 / (1 + np.exp(-(logit - scale[:, 0]) / scale[:, 1])))
-
-
-def _nothing(number: int) -> Detections2D:
-    return Detections2D(
-        frame_id=CAMERA,
-        stamp_ns=stamp_of_frame(number),
-        xyxy_px=np.empty((0, 4)),
-        score=np.empty(0),
-        labels=(),
-    )

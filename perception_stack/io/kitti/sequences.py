@@ -15,23 +15,13 @@ from perception_stack.datatypes import Boxes3D, Detections2D
 from perception_stack.errors import DataFileError
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
-from perception_stack.io.kitti.calibration import KittiCalibration, read_calibration
+from perception_stack.io.kitti.calibration import read_calibration
 from perception_stack.io.kitti.pointrcnn import FOLDERS, read_pointrcnn
 from perception_stack.io.kitti.poses import FIRST_CAMERA, read_poses
 from perception_stack.io.kitti.rrc import believed, read_rrc
 
 # x ahead, y left, z up, out of the camera's x right, y down, z ahead
 _BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-# Rectified images of the five days of recording by their focal length: a calib file has only the
-# latter (KITTI raw data, entry S_rect_02 of calib_cam_to_cam)
-_IMAGE_SIZES_PX = {
-    721.5377: (1242, 375),
-    707.0493: (1224, 370),
-    718.3351: (1238, 374),
-    707.0912: (1226, 370),
-    718.856: (1241, 376),
-}
-_DEFAULT_SIZE_PX = (1242, 375)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +104,7 @@ def read_sequence(
         translation_m=np.zeros(3),
     )
     poses = read_poses(root / "orbslam3_pose" / file)
-    width_px, height_px = image_size_px or image_size_of(calibration)
+    width_px, height_px = image_size_px or calibration.image_size_px
     images = None
     if with_image_detections:
         raw = read_rrc(root / "detection", file, num_frames=len(poses))
@@ -127,8 +117,3 @@ def read_sequence(
         camera=calibration.camera(width_px=width_px, height_px=height_px),
         camera_from_rect=calibration.camera_from_rect,
     )
-
-
-def image_size_of(calibration: KittiCalibration) -> tuple[int, int]:
-    """Width and height in pixels of the rectified images of the day of recording."""
-    return _IMAGE_SIZES_PX.get(round(float(calibration.k[0, 0]), 4), _DEFAULT_SIZE_PX)

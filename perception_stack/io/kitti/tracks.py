@@ -8,7 +8,7 @@ around the projected 3-D box.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
@@ -28,8 +28,9 @@ from perception_stack.geometry.boxes import project_boxes, transform_boxes
 from perception_stack.geometry.camera import CameraModel
 from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.kitti.labels import boxes_from_kitti, yaw_camera_from_quat
-from perception_stack.io.kitti.rows import read_rows
 from perception_stack.io.kitti.stamps import stamp_of_frame
+from perception_stack.io.text_files import read_rows
+from perception_stack.io.track_numbers import TrackNumbers
 
 CLASSES = ("car", "cyclist", "pedestrian")
 """What is detected and scored; objects of other classes are not written."""
@@ -61,18 +62,6 @@ class KittiTracks:
         check_array("ids", self.ids, np.int64, num)
         check_shape("xyxy_px", self.xyxy_px, num, 4)
         check_shape("score", self.score, num)
-
-
-class TrackNumbers:
-    """Numbers for identities, in the order in which they are first asked for."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[UUID, int] = {}
-
-    def of(self, ids: Iterable[UUID]) -> NDArray[np.int64]:
-        """int64 [N], the same number for the same identity."""
-        numbers = [self._numbers.setdefault(one, len(self._numbers)) for one in ids]
-        return np.array(numbers, dtype=np.int64)
 
 
 def tracks_in_image(

@@ -96,13 +96,20 @@ def cloud_to_msg(cloud: PointCloud, *, build: Build = build_message) -> Any:
     table = np.zeros(len(cloud), dtype=np.dtype(kinds, align=True))
     for name, column in columns.items():
         table[name] = column
+    header = header_to_msg(cloud.stamp_ns, cloud.frame_id, build=build)
+    finite = bool(np.isfinite(cloud.xyz_m).all())
+    return table_to_msg(table, header, is_dense=finite, build=build)
+
+
+def table_to_msg(table: NDArray[Any], header: Any, *, is_dense: bool, build: Build) -> Any:
+    """A ``sensor_msgs/PointCloud2`` of the columns of a table, structured array [N]."""
     layout: Mapping[str, Any] = table.dtype.fields or {}
     step = table.dtype.itemsize
     return build(
         "sensor_msgs/msg/PointCloud2",
-        header=header_to_msg(cloud.stamp_ns, cloud.frame_id, build=build),
+        header=header,
         height=1,
-        width=len(cloud),
+        width=len(table),
         fields=[
             build(
                 "sensor_msgs/msg/PointField",
@@ -111,13 +118,13 @@ def cloud_to_msg(cloud: PointCloud, *, build: Build = build_message) -> Any:
                 datatype=_CODES[layout[name][0]],
                 count=1,
             )
-            for name in columns
+            for name in table.dtype.names or ()
         ],
         is_bigendian=False,
         point_step=step,
-        row_step=len(cloud) * step,
+        row_step=len(table) * step,
         data=bytes_of(table),
-        is_dense=bool(np.isfinite(cloud.xyz_m).all()),
+        is_dense=is_dense,
     )
 
 

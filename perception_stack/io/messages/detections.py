@@ -11,6 +11,7 @@ from perception_stack.errors import DecodeError
 from perception_stack.geometry.rectangles import around
 from perception_stack.io.interfaces import build_message
 from perception_stack.io.messages.headers import Build, header_to_msg, stamp_ns
+from perception_stack.io.messages.transforms import origin_to_msg
 
 
 def detections2d_from_msg(message: Any) -> Detections2D:
@@ -110,11 +111,7 @@ def _to_msg(
     # a hypothesis in an image has no pose; the field is there all the same
     nowhere = build(
         "geometry_msgs/msg/PoseWithCovariance",
-        pose=build(
-            "geometry_msgs/msg/Pose",
-            position=build("geometry_msgs/msg/Point", x=0.0, y=0.0, z=0.0),
-            orientation=build("geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0),
-        ),
+        pose=origin_to_msg(build=build),
         covariance=np.zeros(36),
     )
     return build(

@@ -13,6 +13,7 @@ from perception_stack.io.interfaces import build_message
 from perception_stack.io.messages.boxes import check_quats
 from perception_stack.io.messages.headers import Build, header_to_msg, stamp_ns
 from perception_stack.io.messages.transforms import (
+    origin_to_msg,
     pose_to_msg,
     vector_to_msg,
     xyz_of,
@@ -96,7 +97,7 @@ def collision_removal_to_msg(frame_id: str, at_ns: int, name: str, *, build: Bui
     """A ``moveit_msgs/CollisionObject`` that takes the object of a name away."""
     return _collision_object(
         header_to_msg(at_ns, frame_id, build=build),
-        pose=_at_origin(build),
+        pose=origin_to_msg(build=build),
         id=name,
         primitives=[],
         operation=_REMOVE,
@@ -110,7 +111,7 @@ def _collision_object(header: Any, *, primitives: list[Any], build: Build, **fie
         header=header,
         type=build("object_recognition_msgs/msg/ObjectType", key="", db=""),
         primitives=primitives,
-        primitive_poses=[_at_origin(build) for _ in primitives],
+        primitive_poses=[origin_to_msg(build=build) for _ in primitives],
         meshes=[],
         mesh_poses=[],
         planes=[],
@@ -119,10 +120,6 @@ def _collision_object(header: Any, *, primitives: list[Any], build: Build, **fie
         subframe_poses=[],
         **fields,
     )
-
-
-def _at_origin(build: Build) -> Any:
-    return pose_to_msg(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]), build=build)
 
 
 def _object_to_msg(objects: SceneObjects, i: int, num_grasps: int, build: Build) -> Any:

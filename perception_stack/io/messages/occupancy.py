@@ -9,11 +9,11 @@ import numpy as np
 from perception_stack.datatypes import OccupancyGrid
 from perception_stack.io.interfaces import build_message
 from perception_stack.io.messages.headers import Build, header_to_msg, time_to_msg
+from perception_stack.io.messages.transforms import pose_to_msg
 
 
 def occupancy_to_msg(grid: OccupancyGrid, *, build: Build = build_message) -> Any:
     """A ``nav_msgs/OccupancyGrid`` on the plane z = 0 of the grid's frame."""
-    x_m, y_m = grid.origin_xy_m.tolist()
     height, width = grid.cells.shape
     return build(
         "nav_msgs/msg/OccupancyGrid",
@@ -24,10 +24,8 @@ def occupancy_to_msg(grid: OccupancyGrid, *, build: Build = build_message) -> An
             resolution=grid.cell_m,
             width=width,
             height=height,
-            origin=build(
-                "geometry_msgs/msg/Pose",
-                position=build("geometry_msgs/msg/Point", x=x_m, y=y_m, z=0.0),
-                orientation=build("geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0),
+            origin=pose_to_msg(
+                np.append(grid.origin_xy_m, 0.0), np.array([0.0, 0.0, 0.0, 1.0]), build=build
             ),
         ),
         data=np.ascontiguousarray(grid.cells).ravel(),

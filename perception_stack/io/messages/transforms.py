@@ -88,3 +88,8 @@ def pose_to_msg(xyz: FloatArray, xyzw: FloatArray, *, build: Build) -> Any:
         position=build("geometry_msgs/msg/Point", x=x, y=y, z=z),
         orientation=quat_to_msg(xyzw, build=build),
     )
+
+
+def origin_to_msg(*, build: Build) -> Any:
+    """The ``geometry_msgs/Pose`` of a frame in itself."""
+    return pose_to_msg(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]), build=build)

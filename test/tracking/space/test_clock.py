@@ -137,13 +137,7 @@ def test_an_image_takes_the_tracks_to_its_own_stamp(make_boxes, later_s):
     _, _, tracker = drive(make_boxes, jitter_s=0.04, config=TrackerConfig())
     before = tracker.known
     stamp_ns = before.stamp_ns + round(later_s * 1e9)
-    nothing = Detections2D(
-        frame_id="camera",
-        stamp_ns=stamp_ns,
-        xyxy_px=np.empty((0, 4)),
-        score=np.empty(0),
-        labels=(),
-    )
+    nothing = Detections2D.empty(frame_id="camera", stamp_ns=stamp_ns)
     camera = CameraModel.pinhole(
         frame_id="camera", width_px=640, height_px=480, k=np.diag([500.0, 500.0, 1.0])
     )
