@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
+from perception_stack.io import messages
 from perception_stack.journal import Journal
 from perception_stack.pipeline.chain import STEPS, Chain
 from perception_stack.pipeline.config import ChainConfig
@@ -13,8 +14,9 @@ from perception_stack.tracking.image.tracker import ImageTracker
 
 
 def chain() -> None:
-    """From scans and depth images to objects."""
+    """From scans and depth images to objects, and to messages."""
     Chain(ChainConfig(), {step: Journal() for step in STEPS}).warm_up()
+    messages.warm_up()
 
 
 def image_tracker() -> None:

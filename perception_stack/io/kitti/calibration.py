@@ -56,7 +56,9 @@ class KittiCalibration:
         """
         focal_px = round(float(self.k[0, 0]), 4)
         if focal_px not in _IMAGE_SIZES_PX:
-            raise CalibrationError(f"KITTI has no images of focal length {focal_px} px")
+            raise CalibrationError(
+                f"KITTI has no images of focal length {focal_px} px; say how large they are"
+            )
         return _IMAGE_SIZES_PX[focal_px]
 
     def camera(self, *, width_px: int, height_px: int) -> CameraModel:
