@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": "simulate, launch the nodes, replay over DDS, evaluate: everything at once",
     "run": "run the chain over a recording, offline and reproducibly",
     "track": "run the tracker alone over published detections of a data set",
+    "pose": "find the poses of known objects in the images of a data set",
     "tune": "fit parameters to labelled recordings",
     "evaluate": "score a run against the truth and write a report",
     "calibrate": "calibrate cameras, LiDARs and arms, and grade the result",
@@ -46,6 +47,7 @@ FORMATS = {
     "model evaluate": "score an image detector on labelled images",
     "model import": "make a file to be run of a published network on LiDAR scans",
     "model quantise": "make a network run in 8-bit integers, and say what that costs",
+    "pose bop": "find known objects in images of a BOP data set, and write a result file",
     "simulate images": "write labelled pictures of simulated scenes, for training",
     "train detector": "train our own small image detector",
     "train pillars": "train our own small network on LiDAR scans",
@@ -63,6 +65,7 @@ GROUPS = {
         "Each writes its result and beside it a grade: RESULT.grade.yaml for programs and\n"
         "RESULT.report.html for people.",
     ),
+    "pose": ("whose format", ""),
     "train": ("what to train", ""),
     "watch": ("what to do", ""),
     "model": ("what to do", ""),

@@ -10,9 +10,13 @@ import pytest
 from perception_stack.errors import DataFileError
 from perception_stack.io.bop import (
     BopResult,
+    Target,
+    read_detected,
     read_models,
     read_results,
     read_scene,
+    read_targets,
+    true_detections,
     write_results,
 )
 
@@ -127,3 +131,49 @@ def test_published_results_are_read_and_written_alike(data_dir: Path, tmp_path: 
     assert np.allclose(
         [one.camera_from_model for one in again], [o.camera_from_model for o in results], atol=1e-7
     )
+
+
+def test_true_masks_become_one_label_image(tmp_path: Path) -> None:
+    folder = scene(tmp_path)
+    (folder / "mask_visib").mkdir()
+    mask = np.zeros((2, 4), dtype=np.uint8)
+    mask[1, 1:3] = 255
+    cv2.imwrite(str(folder / "mask_visib" / "000007_000000.png"), mask)
+    target = Target(scene_id=2, im_id=7, obj_ids=(5,))
+    found = true_detections(read_scene(folder), target, masks=True)
+    assert found.labels == ("obj_000005",)
+    assert found.xyxy_px.tolist() == [[1, 1, 3, 2]]
+    np.testing.assert_array_equal(found.mask, mask > 0)
+    nobody = Target(scene_id=2, im_id=7, obj_ids=(6,))
+    assert len(true_detections(read_scene(folder), nobody, masks=True)) == 0
+    with pytest.raises(DataFileError, match="no objects of image 8"):
+        true_detections(read_scene(folder), Target(scene_id=2, im_id=8, obj_ids=(5,)), masks=False)
+
+
+@pytest.mark.parametrize(
+    ("entry", "text"),
+    [
+        ({"score": 1.5}, "not in \\[0, 1\\]"),
+        ({"bbox": [1, 2, 3]}, "not 4 finite numbers"),
+        ({"category_id": None}, "category_id"),
+    ],
+)
+def test_detections_that_do_not_hold_together(tmp_path: Path, entry: dict, text: str) -> None:
+    whole = {"scene_id": 2, "image_id": 7, "category_id": 5, "bbox": [1, 2, 3, 4], "score": 0.5}
+    path = tmp_path / "detections.json"
+    path.write_text(json.dumps([whole]))
+    (one,) = read_detected(path)[2, 7]
+    assert (one.obj_id, one.xyxy_px.tolist(), one.score) == (5, [1, 2, 4, 6], 0.5)
+    path.write_text(json.dumps([whole | entry]))
+    with pytest.raises(DataFileError, match=text):
+        read_detected(path)
+
+
+def test_targets_join_the_objects_of_an_image(tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    one = {"scene_id": 2, "im_id": 7, "inst_count": 1}
+    path.write_text(json.dumps([one | {"obj_id": 5}, one | {"obj_id": 1}, one | {"obj_id": 5}]))
+    assert read_targets(path) == [Target(scene_id=2, im_id=7, obj_ids=(1, 5))]
+    path.write_text("{}")
+    with pytest.raises(DataFileError, match="no list"):
+        read_targets(path)

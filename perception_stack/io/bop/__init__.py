@@ -4,7 +4,15 @@ https://github.com/thodan/bop_toolkit/blob/master/docs/bop_datasets_format.md. L
 are millimetres, here metres; frames are ``camera``, the optical frame of the only camera.
 """
 
-from perception_stack.io.bop.models import BopModel, read_models
+from perception_stack.io.bop.models import BopModel, read_models, write_library
+from perception_stack.io.bop.regions import (
+    Detected,
+    Target,
+    detections_of,
+    read_detected,
+    read_targets,
+    true_detections,
+)
 from perception_stack.io.bop.results import BopResult, read_results, write_results
 from perception_stack.io.bop.scenes import BopObject, BopScene, read_scene
 
@@ -13,8 +21,15 @@ __all__ = [
     "BopObject",
     "BopResult",
     "BopScene",
+    "Detected",
+    "Target",
+    "detections_of",
+    "read_detected",
     "read_models",
     "read_results",
     "read_scene",
+    "read_targets",
+    "true_detections",
+    "write_library",
     "write_results",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from perception_stack.datatypes import FloatArray
+from perception_stack.errors import DataFileError
 from perception_stack.io.bop.files import METRES, numbers, read_numbered
 
 
@@ -59,6 +61,30 @@ class BopModel:
         return entries
 
 
+def name_of(obj_id: int) -> str:
+    """What an object is called: its file without the ending."""
+    return f"obj_{obj_id:06d}"
+
+
+def write_library(models: Iterable[BopModel], folder: Path) -> None:
+    """Make a folder of known objects: links to the meshes, and what is known of each beside.
+
+    Raises:
+        DataFileError: a mesh is absent.
+    """
+    import yaml
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in models:
+        if not one.path.is_file():
+            raise DataFileError(one.path, "no such file")
+        link = folder / one.path.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(one.path.resolve())
+        text = yaml.safe_dump(one.description(), sort_keys=False)
+        link.with_suffix(".yaml").write_text(text, encoding="utf-8")
+
+
 def read_models(folder: Path) -> dict[int, BopModel]:
     """The objects of a folder ``models`` or ``models_eval``, by number.
 
@@ -75,7 +101,7 @@ def read_models(folder: Path) -> dict[int, BopModel]:
         ]
         models[obj_id] = BopModel(
             obj_id=obj_id,
-            path=folder / f"obj_{obj_id:06d}.ply",
+            path=folder / f"{name_of(obj_id)}.ply",
             diameter_m=METRES * float(numbers(path, entry, "diameter", 1)[0]),
             low_m=METRES * _vector(path, entry, "min"),
             size_m=METRES * _vector(path, entry, "size"),

@@ -80,6 +80,10 @@ class BopScene:
         """
         return read_image(self._image(im_id, "rgb", (".png", ".jpg")))
 
+    def has_colours(self) -> bool:
+        """Whether there are colour images."""
+        return (self.folder / "rgb").is_dir()
+
     def mask(self, im_id: int, row: int) -> NDArray[np.bool_]:
         """Pixels of the visible part of an object, bool [H, W].
 
