@@ -34,10 +34,10 @@ _PER_SEED, _NUM_REFINED, _NUM_TURNED, _NUM_LAST = 10, 80, 4, 12
 _PER_PLACE = 6
 _WIDER = 3  # times as many where there may be several of the object
 _GLANCE_TOLERANCE = 0.05
-_LEAST_GLANCE = 0.2  # in a whole frame; half of an object's share from which it is to be found
+_LEAST_GLANCE = 0.1  # in a whole frame, less than is seen of anything that is reported
 _TOLERANCE, _CLOSE_TOLERANCE = (0.035, 2.0), (0.012, 1.3)  # of the diameter, of the noise
 
-LEAST_ODDS = -4.0
+LEAST_ODDS = -5.0
 """Log odds of a pose in a whole frame below which it is not looked at further."""
 LAST_LIMIT = float(_LAST_LIMITS[-1])
 """Points farther from the model than this, relative to its diameter, do not belong to it."""
