@@ -244,6 +244,26 @@ def errors_m(model: PoseModel, truth: FloatArray, found: FloatArray) -> tuple[fl
     return float(add_m(*poses, points_m)[0]), float(add_s_m(*poses, points_m)[0])
 
 
+def gaps_m(model: PoseModel, scene: Scene, pose: FloatArray) -> FloatArray:
+    """How far outside the visible surface of a model what is measured there lies, [K].
+
+    Point to plane; what is more than 3 cm off is of something else.
+    """
+    surface = model.fine
+    points_m = surface.points_m @ pose[:3, :3].T + pose[:3, 3]
+    normals = surface.normals @ pose[:3, :3].T
+    cosine = -np.einsum("ni,ni->n", normals, points_m) / np.linalg.norm(points_m, axis=1)
+    cell = np.floor(points_m[:, :2] / points_m[:, 2:] * pose[2, 3] / (1.5 * surface.spacing_m))
+    _, cell = np.unique(cell, axis=0, return_inverse=True)
+    nearest_m = np.full(len(points_m), np.inf)
+    np.minimum.at(nearest_m, cell.ravel(), points_m[:, 2])
+    shown = (cosine > 0.3) & (points_m[:, 2] < nearest_m[cell.ravel()] + 2.5 * surface.spacing_m)
+    rows, cols, inside = scene.pixels_of(points_m[shown])
+    off_m = scene.points_at(rows, cols) - points_m[shown][inside]
+    gap_m = np.einsum("ni,ni->n", off_m, normals[shown][inside])
+    return np.asarray(gap_m[np.abs(gap_m) < 0.03])
+
+
 def reliability(score: FloatArray, right: NDArray[np.bool_]) -> list[dict[str, float]]:
     """How often poses of a score are right, by bins of the score, and the largest gap."""
     edges = np.array([0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.0 + 1e-9])

@@ -29,8 +29,8 @@ from perception_stack.pose import certainty
 from perception_stack.pose.models import PoseModel, load_models
 from perception_stack.pose.region import points_in_box, points_of_frame, region_of
 from perception_stack.pose.scene import Scene
-from perception_stack.pose.search import Candidates, Search
-from perception_stack.pose.selection import Claim, compatible
+from perception_stack.pose.search import Candidates, Search, search_of_frame
+from perception_stack.pose.selection import Claim, claims_of, compatible
 from perception_stack.simulation.table_objects import write_meshes
 
 FIRST_SEED = 1000
@@ -54,15 +54,18 @@ CERTAINTY = ("log_violated", "log_unconfirmed", "log_visible", "bounded", "log_f
 class Sample:
     """Features of poses, whether they are right, the table and the search they are of."""
 
-    features: list[FloatArray] = field(default_factory=list)
+    features: list[dict[str, float]] = field(default_factory=list)
     right: list[bool] = field(default_factory=list)
     seed: list[int] = field(default_factory=list)
     search: list[int] = field(default_factory=list)
 
     def add(self, found: Candidates, row: int, right: bool, *, seed: int, search: int) -> None:
         """One of the candidates of a search."""
-        features = certainty.features_of(found.evidence, found.closely)
-        self.features.append(np.array([value[row] for value in features.values()]))
+        evidence, closely = (
+            some.rows(np.array([row])) for some in (found.evidence, found.closely)
+        )
+        features = certainty.features_of(evidence, closely, whole_frame=self.whole_frame)
+        self.features.append({name: float(value[0]) for name, value in features.items()})
         self.right.append(right)
         self.seed.append(seed)
         self.search.append(search)
@@ -149,26 +152,26 @@ def _in_frame(  # noqa: PLR0917
 ) -> None:
     largest_m = max(one.diameter_m for one in models.values())
     points = points_of_frame(scene, largest_m=largest_m, noise_m=NOISE_M)
-    claims = []
+    claims: list[Claim] = []
     for number, model in enumerate(models.values()):
-        region = region_of(points, diameter_m=model.diameter_m, xyxy_px=None)
-        search = Search(model, scene, region, noise_m=NOISE_M)
-        found = search.run()
-        for row in range(len(found)):
-            claims.append(Claim(search=search, candidates=found, row=row))
-            right = _is_right(claims[-1], frame)
-            every.add(found, row, right, seed=seed, search=100 * seed + number)
+        some = claims_of(search_of_frame(model, scene, points, noise_m=NOISE_M))
+        if some:
+            found = some[0].candidates
+            for row, pose in enumerate(found.poses):
+                right = _is_right(model, pose, frame)
+                every.add(found, row, right, seed=seed, search=100 * seed + number)
+        claims += some
     for one in compatible(claims):
-        chosen.add(one.candidates, one.row, _is_right(one, frame), seed=seed, search=seed)
+        right = _is_right(one.search.model, one.pose, frame)
+        chosen.add(one.candidates, one.row, right, seed=seed, search=seed)
 
 
-def _is_right(claim: Claim, frame: Frame) -> bool:
-    model = claim.search.model
+def _is_right(model: PoseModel, pose: FloatArray, frame: Frame) -> bool:
     limit_m = FOUND * model.diameter_m
     return any(
-        errors_m(model, one.pose, claim.pose)[1] < limit_m
+        errors_m(model, one.pose, pose)[1] < limit_m
         for one in frame.things
-        if one.name == model.name and np.linalg.norm(one.pose[:3, 3] - claim.pose[:3, 3]) < 0.3
+        if one.name == model.name and np.linalg.norm(one.pose[:3, 3] - pose[:3, 3]) < 0.3
     )
 
 
@@ -204,11 +207,7 @@ def odds_of(sample: Sample, weights: dict[str, float]) -> FloatArray:
 
 
 def _columns(sample: Sample, names: tuple[str, ...]) -> FloatArray:
-    known = FEATURES
-    return np.array(sample.features)[:, [known.index(name) for name in names]]
-
-
-FEATURES: list[str] = []
+    return np.array([[one[name] for name in names] for one in sample.features])
 
 
 def main() -> None:
@@ -218,21 +217,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_meshes(Path(folder))
         models = load_models(Path(folder))
-    names = ("log_violated", "log_unconfirmed", "log_visible", "bounded")
-    names += ("log_filled", "rms", "log_pixels")
-    FEATURES.extend([*names, *(f"close_{name}" for name in names)])
     report: dict[str, object] = {}
     for whole, (every, chosen) in gather(models, args.tables).items():
         choice = tuple(name for name in CHOICE if not (whole and name == "log_filled"))
         certain = tuple(name for name in CERTAINTY if not (whole and name == "log_filled"))
-        others = np.array(chosen.seed) % 4 == 3
+        others, all_of = np.array(chosen.seed) % 4 == 3, np.ones(len(chosen.right), dtype=bool)
         weights = fit(chosen, certain, kept=~others)
         score = 1 / (1 + np.exp(-odds_of(chosen, weights)))
         report["whole frame" if whole else "box"] = {
             "num_candidates": len(every.right),
             "num_chosen": len(chosen.right),
             "choice": fit(every, choice, kept=np.ones(len(every.right), dtype=bool)),
-            "certainty": fit(chosen, certain, kept=np.ones(len(chosen.right), dtype=bool)),
+            "certainty": fit(chosen, certain, kept=all_of),
             "of other tables": reliability(score[others], np.array(chosen.right)[others]),
         }
     json.dump(report, sys.stdout, indent=1)

@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,6 +43,10 @@ def machine_code(function: FunctionT, *, nogil: bool = False) -> FunctionT:
     except RuntimeError:  # no folder for the cache, e.g. a read-only install without a home
         code = numba.njit(**options)(function)
     return code
+
+
+free = partial(machine_code, nogil=True)
+"""Machine code during which other threads run."""
 
 
 def compiled(function: FunctionT) -> FunctionT:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.geometry.compiled import machine_code
+from perception_stack.geometry.compiled import free, machine_code
 
 _RIDGE, _LEAST_RIDGE = 1e-6, 1e-12
 
@@ -74,7 +74,7 @@ def step_pose(pose: FloatArray, step: FloatArray) -> None:
             pose[i, j] = row[j]
 
 
-@machine_code
+@free
 def align_poses(  # noqa: PLR0917
     poses: FloatArray,
     seen_m: FloatArray,
@@ -143,7 +143,7 @@ def align_poses(  # noqa: PLR0917
             step_pose(p, b)
 
 
-@machine_code
+@free
 def distances(
     poses: FloatArray, seen_m: FloatArray, grid: Grid
 ) -> tuple[FloatArray, NDArray[np.int32]]:

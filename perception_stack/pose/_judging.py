@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.geometry.compiled import machine_code
-from perception_stack.pose._kernels import GRAZING, DepthMap, free
+from perception_stack.geometry.compiled import free, machine_code
+from perception_stack.pose._kernels import GRAZING, DepthMap
 from perception_stack.pose.region import LEAST_NOISE
 
 _CELL, _DEEPER = 1.5, 2.5  # in spacings of the model's points

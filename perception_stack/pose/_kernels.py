@@ -6,18 +6,13 @@ A depth map is float32 [H, W], NaN where nothing was measured, of a camera witho
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.geometry.compiled import machine_code
+from perception_stack.geometry.compiled import free, machine_code
 
 DepthMap = NDArray[np.float32]
-
-free = partial(machine_code, nogil=True)
-"""Machine code during which other threads run."""
 
 GRAZING = 0.12  # cosine; surfaces seen flatter than this are measured badly or not at all
 _FIRST_LOOK = 20  # points after which a pose that is contradicted is given up
@@ -91,6 +86,19 @@ def estimate_normals(  # noqa: PLR0915
             normals[r, c, 1] = -ny / norm
             normals[r, c, 2] = -nz / norm
     return normals
+
+
+@free
+def rows_within(points_m: FloatArray, middle_m: FloatArray, reach_m: float) -> NDArray[np.intp]:
+    """Rows of the points that are at most so far from a place, rising."""
+    rows = np.empty(len(points_m), dtype=np.intp)
+    num = 0
+    x, y, z = middle_m
+    for n in range(len(points_m)):
+        dx, dy, dz = points_m[n, 0] - x, points_m[n, 1] - y, points_m[n, 2] - z
+        rows[num] = n
+        num += dx * dx + dy * dy + dz * dz <= reach_m * reach_m
+    return rows[:num]
 
 
 @machine_code

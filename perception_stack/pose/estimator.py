@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
 from perception_stack.datatypes import Detections2D, FloatArray
 from perception_stack.errors import ConfigError, FrameMismatchError
 from perception_stack.journal import Journal, Reason
@@ -21,14 +19,12 @@ from perception_stack.pose.models import PoseModel, load_models
 from perception_stack.pose.refinement import refined
 from perception_stack.pose.region import points_in_box, points_of_frame, region_of
 from perception_stack.pose.scene import Scene
-from perception_stack.pose.search import Search
-from perception_stack.pose.selection import Claim, compatible
+from perception_stack.pose.search import Search, search_of_frame
+from perception_stack.pose.selection import Claim, claims_of, compatible
 
 JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
 Missed = tuple[Reason, str]
-
-_COMPETES = 0.025  # score from which what is not reported may still explain what another claims
 
 
 class PoseEstimator:
@@ -163,12 +159,7 @@ class PoseEstimator:
             return []
 
         def one(model: PoseModel) -> list[Claim]:
-            region = region_of(points, diameter_m=model.diameter_m, xyxy_px=None)
-            region = region.where_precise(model.diameter_m, noise_m=config.depth_noise_m)
-            search = Search(model, scene, region, noise_m=config.depth_noise_m)
-            candidates = search.run()
-            rows = np.flatnonzero(candidates.score >= min(_COMPETES, config.min_score))
-            return [Claim(search=search, candidates=candidates, row=int(row)) for row in rows]
+            return claims_of(search_of_frame(model, scene, points, noise_m=config.depth_noise_m))
 
         claims = compatible([claim for some in _in_parallel(one, self.models) for claim in some])
         sure = [one for one in claims if one.score >= config.min_score]

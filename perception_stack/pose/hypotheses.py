@@ -41,8 +41,17 @@ OF_IMAGES = Spread(turn_rad=np.deg2rad(10.0), across=0.06, along=0.15)
 """Errors of poses from images: largest along the line of sight."""
 
 
-def contacts_at(model: PoseModel, scene: Scene, region: Region, seed: int) -> FloatArray:
+def contacts_at(
+    model: PoseModel, scene: Scene, region: Region, seed: int, *, least: float
+) -> FloatArray:
     """Poses that lay some point of the model on a seed, those that agree best with the depths.
+
+    Args:
+        model: The object.
+        scene: The frame.
+        region: Where to look.
+        seed: Row of the seed.
+        least: As of :func:`best_at_a_glance`.
 
     Returns:
         float64 [K, 4, 4], scene from model.
@@ -56,20 +65,29 @@ def contacts_at(model: PoseModel, scene: Scene, region: Region, seed: int) -> Fl
         model.contacts.normals[model.distinct],
         1 if model.is_ball else _NUM_CONTACT_TURNS,
     )
-    return best_at_a_glance(model, scene, poses, num=_NUM_TRIED, tolerance=_FIRST_TOLERANCE)
+    return best_at_a_glance(
+        model, scene, poses, num=_NUM_TRIED, tolerance=_FIRST_TOLERANCE, least=least
+    )
 
 
 def best_at_a_glance(
-    model: PoseModel, scene: Scene, poses: FloatArray, *, num: int, tolerance: float
+    model: PoseModel,
+    scene: Scene,
+    poses: FloatArray,
+    *,
+    num: int,
+    tolerance: float,
+    least: float,
 ) -> FloatArray:
-    """The poses that agree best with the depths at few points of the model, [num, 4, 4].
+    """The poses that agree best with the depths at few points of the model, [K, 4, 4].
 
     Args:
         model: The object.
         scene: The frame.
         poses: float64 [H, 4, 4], scene from model.
-        num: How many to return.
+        num: How many to return at most.
         tolerance: How far depths may differ, relative to the diameter.
+        least: Share of what should be visible that must be there, less what is contradicted.
     """
     from perception_stack.pose._kernels import glance_poses
 
@@ -81,27 +99,33 @@ def best_at_a_glance(
         scene.pinhole,
         tolerance * model.diameter_m,
     )
-    return np.asarray(poses[np.argsort(-shown, kind="stable")[:num]])
+    rows = np.flatnonzero(shown >= least)
+    return np.asarray(poses[rows[np.argsort(-shown[rows], kind="stable")[:num]]])
 
 
-def turned(model: PoseModel, poses: FloatArray) -> FloatArray:
-    """The poses, and each of them with the object turned on the spot about its principal axes.
+def turned(model: PoseModel, poses: FloatArray, *, apart: float) -> FloatArray:
+    """Each of some poses with the object turned on the spot about its principal axes.
 
     Returns:
-        float64 [K, 4, 4], the first H rows as they were.
+        float64 [K, 4, 4], those that are by more than ``apart``, in diameters, neither one of the
+        given poses nor each other, symmetries considered.
     """
     points_m = model.known.surface.points_m
     center_m = points_m.mean(axis=0)
     offsets_m = points_m - center_m
     _, axes = np.linalg.eigh(offsets_m.T @ offsets_m)
-    half_rad = np.arange(1, _NUM_TURNS) * np.pi / _NUM_TURNS
+    num_turns = 1 if model.is_ball else _NUM_TURNS
+    half_rad = np.arange(1, num_turns) * np.pi / num_turns
     vectors = np.sin(half_rad)[:, None, None] * axes.T
     scalars = np.broadcast_to(np.cos(half_rad)[:, None, None], (*vectors.shape[:2], 1))
     quat_xyzw = np.concatenate([vectors, scalars], axis=2).reshape(-1, 4)
     turns = np.tile(np.eye(4), (len(quat_xyzw), 1, 1))
     turns[:, :3, :3] = matrix_from_quat(quat_xyzw)
     turns[:, :3, 3] = center_m - turns[:, :3, :3] @ center_m
-    return np.concatenate([poses, (poses[:, None] @ turns).reshape(-1, 4, 4)])
+    more = np.concatenate([poses, (poses[:, None] @ turns).reshape(-1, 4, 4)])
+    given_first = -np.arange(len(more), dtype=np.float64)
+    rows = best_different(model, more, given_first, num=len(more), apart=apart)
+    return np.asarray(more[rows[rows >= len(poses)]])
 
 
 def nearby(

@@ -206,8 +206,9 @@ def _pixels(
 def _spread(points_m: FloatArray, spacing_m: float) -> NDArray[np.intp]:
     """Of each cubic cell the point nearest to the mean of its points."""
     cells = np.floor(points_m / spacing_m).astype(np.intp)
-    _, group, count = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
-    group = group.ravel()
+    cells -= cells.min(axis=0)
+    numbers = np.ravel_multi_index(tuple(cells.T), tuple(cells.max(axis=0) + 1))
+    _, group, count = np.unique(numbers, return_inverse=True, return_counts=True)
     sums = [np.bincount(group, weights=axis) for axis in points_m.T]
     means = np.stack(sums, axis=1) / count[:, None]
     off_m = np.linalg.norm(points_m - means[group], axis=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.pose.certainty import certainty, choice_log_odds, rough_log_odds
@@ -17,7 +18,7 @@ from perception_stack.pose.hypotheses import (
     turned,
 )
 from perception_stack.pose.models import PoseModel
-from perception_stack.pose.region import Points, Region
+from perception_stack.pose.region import Points, Region, region_of
 from perception_stack.pose.scene import Scene
 from perception_stack.pose.verification import Evidence, Tolerance, judge
 
@@ -33,8 +34,11 @@ _PER_SEED, _NUM_REFINED, _NUM_TURNED, _NUM_LAST = 10, 80, 4, 12
 _PER_PLACE = 6
 _WIDER = 3  # times as many where there may be several of the object
 _GLANCE_TOLERANCE = 0.05
+_LEAST_GLANCE = 0.1  # in a whole frame, less than is seen of anything that is reported
 _TOLERANCE, _CLOSE_TOLERANCE = (0.035, 2.0), (0.012, 1.3)  # of the diameter, of the noise
 
+LEAST_ODDS = -5.0
+"""Log odds of a pose in a whole frame below which it is not looked at further."""
 LAST_LIMIT = float(_LAST_LIMITS[-1])
 """Points farther from the model than this, relative to its diameter, do not belong to it."""
 
@@ -76,12 +80,9 @@ class Search:
     """
 
     def __init__(self, model: PoseModel, scene: Scene, region: Region, *, noise_m: float) -> None:
-        from scipy.spatial import cKDTree
-
         self.model = model
         self.scene = scene
         self.region = region
-        self._tree = cKDTree(region.seen.points_m)
         self.noise_m = noise_m
         self.tolerance, self._closely = (
             Tolerance(least_m=share * model.diameter_m, noise_m=noises * noise_m)
@@ -90,13 +91,15 @@ class Search:
 
     def run(self) -> Candidates:
         """The best poses that differ, best first."""
-        wider = _WIDER if self.region.is_whole_frame else 1
-        starts = self._starts()
-        poses = self._best(starts, num=wider * _NUM_REFINED, apart=_FIRST_APART)
+        wider, glance, odds = 1, -np.inf, -np.inf
+        if self.region.is_whole_frame:
+            wider, glance, odds = _WIDER, _LEAST_GLANCE, LEAST_ODDS
+        starts = self._starts(glance)
+        poses = self._best(starts, num=wider * _NUM_REFINED, apart=_FIRST_APART, least=odds)
         poses = self._aligned(poses, _NEXT_LIMITS)
         best = self._best(poses, num=wider * _NUM_TURNED, apart=_NEXT_APART)
         # nearly symmetric objects: the little that tells the sides apart does not pull a pose over
-        more = self._aligned(turned(self.model, best)[len(best) :], _NEXT_LIMITS)
+        more = self._aligned(turned(self.model, best, apart=_FIRST_APART), _NEXT_LIMITS)
         poses = self._best(np.concatenate([poses, more]), num=wider * _NUM_LAST, apart=_NEXT_APART)
         return self.refined(poses)
 
@@ -130,11 +133,7 @@ class Search:
 
     def points_around(self, pose: FloatArray) -> Points:
         """Seen points within reach of a pose."""
-        middle_m = pose[:3, :3] @ self.model.known.middle_m + pose[:3, 3]
-        rows = self._tree.query_ball_point(
-            middle_m, _REACH * self.model.diameter_m, return_sorted=True
-        )
-        return self.region.seen.rows(rows)
+        return self.region.seen.rows(self._rows_around(pose))
 
     def judged(self, poses: FloatArray, *, closely: bool = False) -> Evidence:
         """The evidence for and against poses, by the tolerance of the search or of the noise."""
@@ -147,45 +146,65 @@ class Search:
             tolerance=self._closely if closely else self.tolerance,
         )
 
-    def _starts(self) -> FloatArray:
-        """Guesses at all seeds, roughly aligned."""
+    def _starts(self, least: float) -> FloatArray:
+        """Guesses at all seeds, roughly aligned, that agree at least so well with the depths."""
+        from perception_stack.pose._kernels import rows_within
+
         model, region = self.model, self.region
         found = [np.empty((0, 4, 4))]
         for seed, seed_m in enumerate(region.seeds_m):
-            around = self._tree.query_ball_point(seed_m, model.diameter_m, return_sorted=True)
-            few_m = _some(region.seen.rows(around), _NUM_FEW).points_m
-            poses = contacts_at(model, self.scene, region, seed)
+            around = rows_within(region.seen.points_m, seed_m, model.diameter_m)
+            few_m = region.seen.points_m[_some(around, _NUM_FEW)]
+            poses = contacts_at(model, self.scene, region, seed, least=least)
             poses = model.even.aligned(few_m, poses, _FIRST_LIMITS * model.diameter_m)
             found.append(
                 best_at_a_glance(
-                    model, self.scene, poses, num=_PER_SEED, tolerance=_GLANCE_TOLERANCE
+                    model,
+                    self.scene,
+                    poses,
+                    num=_PER_SEED,
+                    tolerance=_GLANCE_TOLERANCE,
+                    least=least,
                 )
             )
         return np.concatenate(found)
 
     def _aligned(self, poses: FloatArray, limits: FloatArray, *, fine: bool = False) -> FloatArray:
         if not self.region.is_whole_frame:
-            return self._aligned_to(self.region.seen, poses, limits, fine=fine)
+            return self._aligned_to(np.arange(len(self.region.seen)), poses, limits, fine=fine)
         better = poses.copy()
         for row, pose in enumerate(poses):
-            seen = self.points_around(pose)
-            if len(seen):
-                better[[row]] = self._aligned_to(seen, pose[None], limits, fine=fine)
+            around = self._rows_around(pose)
+            if len(around):
+                better[[row]] = self._aligned_to(around, pose[None], limits, fine=fine)
         return better
 
     def _aligned_to(
-        self, seen: Points, poses: FloatArray, limits: FloatArray, *, fine: bool
+        self, rows: NDArray[np.intp], poses: FloatArray, limits: FloatArray, *, fine: bool
     ) -> FloatArray:
-        limits_m = limits * self.model.diameter_m
+        seen, limits_m = self.region.seen, limits * self.model.diameter_m
         if not fine:
-            return self.model.even.aligned(_some(seen, _NUM_SEEN).points_m, poses, limits_m)
-        seen = _some(seen, _NUM_LAST_SEEN)
+            return self.model.even.aligned(seen.points_m[_some(rows, _NUM_SEEN)], poses, limits_m)
+        seen = seen.rows(_some(rows, _NUM_LAST_SEEN))
         return self.model.fine.aligned(seen.points_m, poses, limits_m, seen_normals=seen.normals)
 
+    def _rows_around(self, pose: FloatArray) -> NDArray[np.intp]:
+        from perception_stack.pose._kernels import rows_within
+
+        middle_m = pose[:3, :3] @ self.model.known.middle_m + pose[:3, 3]
+        return rows_within(self.region.seen.points_m, middle_m, _REACH * self.model.diameter_m)
+
     def _best(
-        self, poses: FloatArray, *, num: int, apart: float, about: FloatArray | None = None
+        self,
+        poses: FloatArray,
+        *,
+        num: int,
+        apart: float,
+        least: float = -np.inf,
+        about: FloatArray | None = None,
     ) -> FloatArray:
         odds = rough_log_odds(self.judged(poses), whole_frame=self.region.is_whole_frame)
+        poses, odds = poses[odds >= least], odds[odds >= least]
         rows = best_different(
             self.model,
             poses,
@@ -200,6 +219,20 @@ class Search:
         return np.zeros(len(poses)) if about is None else log_prior(self.model, poses, about)
 
 
-def _some(points: Points, num: int) -> Points:
-    """Every n-th point, so that few enough remain."""
-    return points.rows(slice(None, None, max(-(-len(points) // num), 1)))
+def search_of_frame(model: PoseModel, scene: Scene, points: Points, *, noise_m: float) -> Search:
+    """The search for all of one object in a whole frame.
+
+    Args:
+        model: The object.
+        scene: The frame.
+        points: Of it, as of ``points_of_frame``; at least one.
+        noise_m: Standard deviation of a depth at 1 m.
+    """
+    region = region_of(points, diameter_m=model.diameter_m, xyxy_px=None)
+    region = region.where_precise(model.diameter_m, noise_m=noise_m)
+    return Search(model, scene, region, noise_m=noise_m)
+
+
+def _some(rows: NDArray[np.intp], num: int) -> NDArray[np.intp]:
+    """Every n-th row, so that few enough remain."""
+    return rows[:: max(-(-len(rows) // num), 1)]

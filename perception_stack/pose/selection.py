@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.pose.search import Candidates, Search
+from perception_stack.pose.search import LEAST_ODDS, Candidates, Search
 
 _CELL_PX = 4
 _MOST_SHARED = 0.4
@@ -46,6 +46,16 @@ class Claim:
         return np.asarray(self.candidates.poses[self.row])
 
 
+def claims_of(search: Search) -> list[Claim]:
+    """What a search of a whole frame finds and is not all but surely wrong.
+
+    What is too unsure to be reported may still explain what another one claims.
+    """
+    candidates = search.run()
+    rows = np.flatnonzero(candidates.log_odds >= LEAST_ODDS)
+    return [Claim(search=search, candidates=candidates, row=int(row)) for row in rows]
+
+
 def compatible(claims: Sequence[Claim]) -> list[Claim]:
     """The best claims of one frame, none of which is seen at what a better one is seen at.
 
@@ -74,5 +84,7 @@ def _cells_of(one: Claim) -> NDArray[np.intp]:
     rows, cols, inside = scene.pixels_of(points_m[facing])
     gap_m = scene.depth_m[rows, cols] - points_m[facing][inside, 2]
     seen = np.abs(gap_m) < one.search.tolerance.at(pose[2, 3])
-    width = scene.depth_m.shape[1]
-    return np.unique(rows[seen] // _CELL_PX * width + cols[seen] // _CELL_PX)
+    height, width = scene.depth_m.shape
+    taken = np.zeros((height // _CELL_PX + 1, width // _CELL_PX + 1), dtype=np.bool_)
+    taken[rows[seen] // _CELL_PX, cols[seen] // _CELL_PX] = True
+    return np.flatnonzero(taken)

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from perception_stack.objects.rotations import even_rotations
-from perception_stack.pose._kernels import contact_poses
+from perception_stack.pose._kernels import contact_poses, rows_within
 from perception_stack.pose.hypotheses import best_different, log_prior, nearby, turned
 from perception_stack.pose.region import Points, points_near, points_of_frame, region_of
 from perception_stack.pose.scene import Scene
@@ -81,11 +82,28 @@ def test_best_poses_are_different_and_ties_go_to_the_first(models) -> None:
 
 def test_turns_keep_the_object_in_its_place(models) -> None:
     model, pose = models["wedge"], moved(np.eye(4), np.array([0.1, 0.2, 0.8]), np.ones(3))
-    poses = turned(model, pose[None])
-    assert np.allclose(poses[0], pose)
+    poses = turned(model, pose[None], apart=0.01)
+    assert len(poses) == 33  # three axes, in steps of 30 degrees
     center = np.append(model.fine.points_m.mean(axis=0), 1)
     assert np.allclose(poses @ center, pose @ center)
     assert np.allclose(np.linalg.det(poses[:, :3, :3]), 1)
+
+
+def test_turns_that_symmetries_undo_are_left_out(models) -> None:
+    pose = moved(np.eye(4), np.array([0.1, 0.2, 0.8]), np.ones(3))
+    assert len(turned(models["ball"], pose[None], apart=0.1)) == 0
+    # a can turned about its axis is the same, and half a turn across it, too
+    assert len(turned(models["can"], pose[None], apart=0.1)) == 10
+    assert len(turned(models["can"], np.stack([pose, pose]), apart=0.1)) == 10
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_rows_within_are_those_of_a_tree(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    points_m, middle_m = rng.normal(0, 1, (rng.integers(1, 200), 3)), rng.normal(0, 1, 3)
+    expected = cKDTree(points_m).query_ball_point(middle_m, 1.0, return_sorted=True)
+    assert rows_within(points_m, middle_m, 1.0).tolist() == expected
 
 
 @pytest.mark.parametrize("name", ["bracket", "mug"])

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.geometry.compiled import machine_code
-from perception_stack.pose._kernels import free
+from perception_stack.geometry.compiled import free, machine_code
 
 _LEAST_DEPTH_M = 1e-3
 _EDGE = 1e-9

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.geometry.compiled import machine_code
-from perception_stack.pose._kernels import free
+from perception_stack.geometry.compiled import free, machine_code
 from perception_stack.pose.outline._drawing import UNKNOWN
 
 _REACH, _BEYOND = 6, 8  # steps by which the outline may be off, and on each side of it
