@@ -7,18 +7,13 @@ around each are looked at.
 # ruff: noqa: PLR0917 - machine code takes its arguments by position
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.geometry.compiled import machine_code
+from perception_stack.geometry.compiled import free
 
 Ints = NDArray[np.int64]
-
-free = partial(machine_code, nogil=True)
-"""Machine code during which other threads run."""
 
 _PER_CELL = 4
 

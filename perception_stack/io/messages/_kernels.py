@@ -10,19 +10,14 @@ is uint8 [K, L], and int64 [K] says how many bytes of each row are text, the clo
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
-from perception_stack.geometry.compiled import machine_code
+from perception_stack.geometry.compiled import free
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
-
-free = partial(machine_code, nogil=True)
-"""Machine code during which other threads run."""
 
 # bytes that the shortest detection and the shortest hypothesis take
 _DETECTION, _HYPOTHESIS = 100, 352
