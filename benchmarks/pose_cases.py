@@ -18,11 +18,9 @@ from perception_stack.depth.registration import register
 from perception_stack.evaluation.pose import Poses, add_m, add_s_m
 from perception_stack.geometry.boxes import transform_boxes
 from perception_stack.geometry.camera import CameraModel
-from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.geometry.transforms import RigidTransform, matrix_from_quat
 from perception_stack.pose.models import PoseModel
 from perception_stack.pose.scene import Scene
-from perception_stack.simulation.scene import SimulatedFrame
 from perception_stack.simulation.table import TableConfig, table_scene
 
 YCB_FRAMES = ("000001", "000004")
@@ -65,16 +63,7 @@ def table_frame(seed: int, *, num: int = 10) -> Frame:
     """The first view of a simulated table with so many objects in clutter, 0 for one of each."""
     scene = table_scene(TableConfig(seed=seed, num_cluttered=num, num_frames=1))
     frame = scene.frame(0)
-    return frame_of(frame, (*scene.static_transforms, *frame.transforms))
-
-
-def frame_of(frame: SimulatedFrame, transforms: tuple) -> Frame:
-    """A simulated frame with its truth in the camera's frame."""
-    tree = FrameTree()
-    for one in transforms:
-        tree.add(one, stamp_ns=frame.stamp_ns)
-    camera_from_truth = tree.lookup(frame.camera.frame_id, frame.truth.frame_id, frame.stamp_ns)
-    truth = transform_boxes(frame.truth, camera_from_truth)
+    truth = transform_boxes(frame.truth, scene.camera_from_truth(frame))
     things = [
         Thing(
             name=name,

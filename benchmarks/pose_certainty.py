@@ -61,11 +61,8 @@ class Sample:
 
     def add(self, found: Candidates, row: int, right: bool, *, seed: int, search: int) -> None:
         """One of the candidates of a search."""
-        evidence, closely = (
-            some.rows(np.array([row])) for some in (found.evidence, found.closely)
-        )
-        features = certainty.features_of(evidence, closely, whole_frame=self.whole_frame)
-        self.features.append({name: float(value[0]) for name, value in features.items()})
+        features = certainty.features_of(found.evidence, found.closely)
+        self.features.append({name: float(value[row]) for name, value in features.items()})
         self.right.append(right)
         self.seed.append(seed)
         self.search.append(search)
@@ -221,14 +218,14 @@ def main() -> None:
     for whole, (every, chosen) in gather(models, args.tables).items():
         choice = tuple(name for name in CHOICE if not (whole and name == "log_filled"))
         certain = tuple(name for name in CERTAINTY if not (whole and name == "log_filled"))
-        others, all_of = np.array(chosen.seed) % 4 == 3, np.ones(len(chosen.right), dtype=bool)
+        others = np.array(chosen.seed) % 4 == 3
         weights = fit(chosen, certain, kept=~others)
         score = 1 / (1 + np.exp(-odds_of(chosen, weights)))
         report["whole frame" if whole else "box"] = {
             "num_candidates": len(every.right),
             "num_chosen": len(chosen.right),
             "choice": fit(every, choice, kept=np.ones(len(every.right), dtype=bool)),
-            "certainty": fit(chosen, certain, kept=all_of),
+            "certainty": fit(chosen, certain, kept=np.ones(len(chosen.right), dtype=bool)),
             "of other tables": reliability(score[others], np.array(chosen.right)[others]),
         }
     json.dump(report, sys.stdout, indent=1)

@@ -22,6 +22,7 @@ from perception_stack.datatypes import (
     check_shape,
 )
 from perception_stack.geometry.camera import CameraModel
+from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.geometry.transforms import RigidTransform
 
 START_STAMP_NS = 1_700_000_000_000_000_000
@@ -121,6 +122,13 @@ class Scene:
     def frames(self) -> Iterator[SimulatedFrame]:
         """All frames in order of time."""
         return map(self.frame, range(self.num_frames))
+
+    def camera_from_truth(self, frame: SimulatedFrame) -> RigidTransform:
+        """From the frame that the truth is in to the camera, at the stamp of one of the frames."""
+        tree = FrameTree()
+        for one in (*self.static_transforms, *frame.transforms):
+            tree.add(one, stamp_ns=frame.stamp_ns)
+        return tree.lookup(frame.camera.frame_id, frame.truth.frame_id, frame.stamp_ns)
 
 
 def stamp_of(frame_idx: int) -> int:

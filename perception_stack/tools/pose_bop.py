@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from perception_stack.datatypes import Detections2D
 from perception_stack.errors import ConfigError, DataFileError
 from perception_stack.io.bop import (
     BopResult,
@@ -18,13 +19,13 @@ from perception_stack.io.bop import (
     read_models,
     read_scene,
     read_targets,
-    true_detections,
+    true_boxes,
+    true_masks,
     write_library,
     write_results,
 )
 from perception_stack.io.bop.models import name_of
 from perception_stack.journal import Journal
-from perception_stack.pose.estimates import Found
 from perception_stack.pose.estimator import PoseEstimator
 from perception_stack.pose.scene import Scene
 from perception_stack.tools.console import progress, say
@@ -40,7 +41,7 @@ detections of a file (those that BOP publishes, for example), at the true boxes 
 anywhere. What is prepared of the models is kept in the user's cache.
 """  # noqa: E501
 
-Finder = Callable[[Target, BopScene, Scene], list[Found]]
+Regions = Callable[[Target, BopScene, tuple[int, ...]], Detections2D | None]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,18 +85,19 @@ def run(args: argparse.Namespace) -> int:
         for one in (read_scene(path) for path in sorted(folder.iterdir()) if path.name.isdigit())
     }
     targets = _targets(args.targets, scenes, tuple(models))
+    regions = _regions(args.where)
     library = args.out.with_suffix(".objects")
     write_library(models.values(), library)
     config = chain_config(args.params_file, args.set).pose_estimator
     journal = Journal()
     estimator = PoseEstimator(replace(config, mesh_dir=str(library)), journal)
     estimator.warm_up()
-    find = _finder(args.where, estimator)
     obj_ids = {name_of(obj_id): obj_id for obj_id in models}
     results: list[BopResult] = []
     with progress(len(targets), "poses", "image") as bar:
         for target in targets:
-            results += _results(target, scenes[target.scene_id], find, obj_ids)
+            scene = scenes[target.scene_id]
+            results += _results(target, scene, regions, estimator, obj_ids)
             bar.update()
     args.out.parent.mkdir(parents=True, exist_ok=True)
     write_results(args.out, results)
@@ -122,34 +124,39 @@ def _targets(
     return targets
 
 
-def _finder(where: str, estimator: PoseEstimator) -> Finder:
-    """What finds the objects that are asked for in a frame."""
+def _regions(where: str) -> Regions:
+    """What says where to look for the objects that are asked for; None for anywhere."""
     if where == "anywhere":
-
-        def anywhere(target: Target, _scene: BopScene, frame: Scene) -> list[Found]:
-            with estimator.looking_for([name_of(one) for one in target.obj_ids]):
-                return estimator.find_anywhere(frame)
-
-        return anywhere
-    if where in {"boxes", "masks"}:
-        return lambda target, scene, frame: estimator.find(
-            true_detections(scene, target, masks=where == "masks"), frame
-        )
+        return lambda _target, _scene, _shape: None
+    if where == "boxes":
+        return lambda target, scene, _shape: true_boxes(scene, target)
+    if where == "masks":
+        return lambda target, scene, shape: true_masks(scene, target, shape=shape)
     if not Path(where).is_file():
         raise ConfigError(f"--where {where}: neither anywhere, boxes, masks nor a file")
     detected = read_detected(Path(where))
-    return lambda target, _scene, frame: estimator.find(
-        detections_of(target, detected.get((target.scene_id, target.im_id), ())), frame
+    return lambda target, _scene, _shape: detections_of(
+        target, detected.get((target.scene_id, target.im_id), ())
     )
 
 
 def _results(
-    target: Target, scene: BopScene, find: Finder, obj_ids: dict[str, int]
+    target: Target,
+    scene: BopScene,
+    regions: Regions,
+    estimator: PoseEstimator,
+    obj_ids: dict[str, int],
 ) -> list[BopResult]:
     depth, camera = scene.depth(target.im_id)
     bgr = scene.bgr(target.im_id) if scene.has_colours() else None
+    detections = regions(target, scene, depth.depth_m.shape)
     start = time.perf_counter()
-    found = find(target, scene, Scene.of(depth, camera, bgr=bgr))
+    frame = Scene.of(depth, camera, bgr=bgr)
+    if detections is None:
+        with estimator.looking_for([name_of(one) for one in target.obj_ids]):
+            found = estimator.find_anywhere(frame)
+    else:
+        found = estimator.find(detections, frame)
     time_s = time.perf_counter() - start
     return [
         BopResult(

@@ -17,7 +17,7 @@ from perception_stack.calibration.target_free import AlignedFrame, AlignmentConf
 from perception_stack.calibration.target_free._kernels import nearest
 from perception_stack.calibration.target_free.image_edges import ImageEdges
 from perception_stack.calibration.target_free.scan_edges import find_edges
-from perception_stack.calibration.target_free.score import EdgeFrame, Score, moved
+from perception_stack.calibration.target_free.score import EdgeFrame, Score
 from perception_stack.calibration.target_free.search import climb, wrong_places
 from perception_stack.calibration.target_free.view import Resampler, directions
 from perception_stack.datatypes import ColorImage, PointCloud
@@ -27,6 +27,17 @@ from perception_stack.geometry.transforms import RigidTransform
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 UNITS = np.repeat([0.05, 0.1], 3)
+
+
+def moved(pose: RigidTransform, change: np.ndarray) -> RigidTransform:
+    """A transform turned about its target's axes and then shifted; rad and m."""
+    turn = RigidTransform(
+        target=pose.target,
+        source=pose.target,
+        rotation=Rotation.from_rotvec(change[:3]).as_matrix(),
+        translation_m=change[3:].copy(),
+    )
+    return turn @ pose
 
 
 @pytest.fixture(scope="module")

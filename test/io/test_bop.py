@@ -16,7 +16,8 @@ from perception_stack.io.bop import (
     read_results,
     read_scene,
     read_targets,
-    true_detections,
+    true_boxes,
+    true_masks,
     write_results,
 )
 
@@ -140,14 +141,16 @@ def test_true_masks_become_one_label_image(tmp_path: Path) -> None:
     mask[1, 1:3] = 255
     cv2.imwrite(str(folder / "mask_visib" / "000007_000000.png"), mask)
     target = Target(scene_id=2, im_id=7, obj_ids=(5,))
-    found = true_detections(read_scene(folder), target, masks=True)
+    found = true_masks(read_scene(folder), target, shape=(2, 4))
     assert found.labels == ("obj_000005",)
     assert found.xyxy_px.tolist() == [[1, 1, 3, 2]]
     np.testing.assert_array_equal(found.mask, mask > 0)
     nobody = Target(scene_id=2, im_id=7, obj_ids=(6,))
-    assert len(true_detections(read_scene(folder), nobody, masks=True)) == 0
+    assert len(true_masks(read_scene(folder), nobody, shape=(2, 4))) == 0
+    with pytest.raises(DataFileError, match="another size"):
+        true_masks(read_scene(folder), target, shape=(4, 2))
     with pytest.raises(DataFileError, match="no objects of image 8"):
-        true_detections(read_scene(folder), Target(scene_id=2, im_id=8, obj_ids=(5,)), masks=False)
+        true_boxes(read_scene(folder), Target(scene_id=2, im_id=8, obj_ids=(5,)))
 
 
 @pytest.mark.parametrize(

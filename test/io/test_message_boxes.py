@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 import pytest
@@ -20,6 +20,8 @@ from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io import interfaces, messages
 from perception_stack.io.messages import _kernels
 from perception_stack.io.messages.boxes import Hypotheses, beliefs
+
+Tracked = Callable[[Boxes3D, int], TrackedObjects]
 
 _CLASSES = ("car", "cyclist", "unknown")
 _SENSORS = ((), ("lidar",), ("camera", "lidar"))
@@ -49,24 +51,6 @@ def _boxes(
         classes=_CLASSES,
         class_probs=weights / weights.sum(axis=1, keepdims=True),
         sensors=tuple(_SENSORS[i] for i in rng.integers(0, len(_SENSORS), num)),
-    )
-
-
-def _objects(num: int, seed: int) -> TrackedObjects:
-    rng = np.random.default_rng(seed)
-    return TrackedObjects(
-        boxes=_boxes(num, seed),
-        ids=tuple(UUID(bytes=rng.bytes(16)) for _ in range(num)),
-        state=rng.integers(1, 4, num).astype(np.uint8),
-        velocity_mps=rng.normal(size=(num, 3)),
-        angular_velocity_radps=rng.normal(size=(num, 3)),
-        twist_covariance=rng.normal(size=(num, 6, 6)),
-        acceleration_mps2=np.full((num, 3), np.nan),
-        size_covariance=rng.normal(size=(num, 3, 3)),
-        orientation_known=rng.random(num) > 0.5,
-        stationary=rng.random(num) > 0.5,
-        num_detections=rng.integers(1, 1000, num),
-        last_seen_ns=rng.integers(0, 10**18, num),
     )
 
 
@@ -265,8 +249,8 @@ def test_detections_without_a_score(scores: list[tuple[str, float]]) -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(num=st.integers(0, 5), seed=st.integers(0, 10**6))
-def test_objects_there_and_back(num: int, seed: int) -> None:
-    objects = _objects(num, seed)
+def test_objects_there_and_back(tracked: Tracked, num: int, seed: int) -> None:
+    objects = tracked(_boxes(num, seed), seed)
     raw, name = interfaces.encode(messages.objects_to_msg(objects))
     back = messages.objects_from_msg(interfaces.decode(bytes(raw), name))
     ours = messages.objects_to_bytes(objects)
@@ -370,7 +354,7 @@ def test_a_detector_that_scores_each_class_by_itself_is_as_sure_as_its_best_clas
     np.testing.assert_allclose(probs, [[0.8 / 1.4, 0.6 / 1.4], [1.0, 0.0]])
 
 
-def test_warm_up_compiles_what_any_list_takes() -> None:
+def test_warm_up_compiles_what_any_list_takes(tracked: Tracked) -> None:
     messages.warm_up()
     compiled = {
         name: len(code.signatures)
@@ -380,6 +364,6 @@ def test_warm_up_compiles_what_any_list_takes() -> None:
     by_class = np.asfortranarray(_boxes(5, 1).class_probs)
     boxes = replace(_boxes(5, 1), class_probs=by_class)
     assert len(messages.boxes3d_from_bytes(messages.boxes3d_to_bytes(boxes))) == 5
-    messages.objects_to_bytes(_objects(4, 2))
+    messages.objects_to_bytes(tracked(_boxes(4, 2), 2))
     for name, num in compiled.items():
         assert len(getattr(_kernels, name).signatures) == num, name

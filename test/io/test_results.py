@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from uuid import UUID
 
 import numpy as np
 import pytest
@@ -16,8 +16,10 @@ from perception_stack.datatypes import Boxes3D, TrackedObjects
 from perception_stack.errors import DataFileError
 from perception_stack.io.results import read_boxes, read_objects, write_boxes, write_objects
 
+Tracked = Callable[[Boxes3D, int], TrackedObjects]
 
-def _objects(num: int, seed: int) -> TrackedObjects:
+
+def _boxes(num: int, seed: int) -> Boxes3D:
     rng = np.random.default_rng(seed)
     quat = rng.normal(size=(num, 4))
     probs = rng.random((num, 2)) + 0.01
@@ -33,20 +35,7 @@ def _objects(num: int, seed: int) -> TrackedObjects:
         class_probs=probs / probs.sum(axis=1, keepdims=True),
         sensors=(("camera", "lidar"),) * num,
     )
-    return TrackedObjects(
-        boxes=boxes if num else Boxes3D.empty(frame_id="odom", stamp_ns=boxes.stamp_ns),
-        ids=tuple(UUID(bytes=rng.bytes(16)) for _ in range(num)),
-        state=rng.integers(1, 4, num).astype(np.uint8),
-        velocity_mps=rng.normal(size=(num, 3)),
-        angular_velocity_radps=rng.normal(size=(num, 3)),
-        twist_covariance=rng.normal(size=(num, 6, 6)),
-        acceleration_mps2=np.full((num, 3), np.nan),
-        size_covariance=rng.normal(size=(num, 3, 3)),
-        orientation_known=rng.random(num) > 0.5,
-        stationary=rng.random(num) > 0.5,
-        num_detections=rng.integers(1, 1000, num),
-        last_seen_ns=rng.integers(0, 2**60, num),
-    )
+    return boxes if num else Boxes3D.empty(frame_id="odom", stamp_ns=boxes.stamp_ns)
 
 
 def _assert_equal(one: TrackedObjects | Boxes3D, other: TrackedObjects | Boxes3D) -> None:
@@ -62,8 +51,10 @@ def _assert_equal(one: TrackedObjects | Boxes3D, other: TrackedObjects | Boxes3D
     deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(nums=st.lists(st.integers(0, 4), max_size=4), seed=st.integers(0, 10**6))
-def test_there_and_back_to_the_last_bit(tmp_path: Path, nums: list[int], seed: int) -> None:
-    frames = [_objects(num, seed + i) for i, num in enumerate(nums)]
+def test_there_and_back_to_the_last_bit(
+    tracked: Tracked, tmp_path: Path, nums: list[int], seed: int
+) -> None:
+    frames = [tracked(_boxes(num, seed + i), seed + i) for i, num in enumerate(nums)]
     write_objects(tmp_path / "objects.jsonl", frames)
     back = read_objects(tmp_path / "objects.jsonl")
     assert len(back) == len(frames)
@@ -74,8 +65,8 @@ def test_there_and_back_to_the_last_bit(tmp_path: Path, nums: list[int], seed: i
         _assert_equal(one, other.boxes)
 
 
-def test_line_has_the_agreed_keys(tmp_path: Path) -> None:
-    write_objects(tmp_path / "objects.jsonl", [_objects(1, 0), _objects(0, 1)])
+def test_line_has_the_agreed_keys(tracked: Tracked, tmp_path: Path) -> None:
+    write_objects(tmp_path / "objects.jsonl", [tracked(_boxes(1, 0), 0), tracked(_boxes(0, 1), 1)])
     first, second = (
         json.loads(line) for line in (tmp_path / "objects.jsonl").read_text().splitlines()
     )
@@ -104,8 +95,8 @@ def test_line_has_the_agreed_keys(tmp_path: Path) -> None:
     assert second["objects"] == []
 
 
-def test_zero_has_no_sign_and_no_class_is_listed_in_vain(tmp_path: Path) -> None:
-    objects = _objects(1, 0)
+def test_zero_has_no_sign_and_no_class_is_listed_in_vain(tracked: Tracked, tmp_path: Path) -> None:
+    objects = tracked(_boxes(1, 0), 0)
     texts = []
     for zero in (0.0, -0.0):
         boxes = replace(
@@ -118,8 +109,8 @@ def test_zero_has_no_sign_and_no_class_is_listed_in_vain(tmp_path: Path) -> None
     assert b'"classes":{"car":1.0}' in texts[0]
 
 
-def test_order_of_classes_does_not_change_the_bytes(tmp_path: Path) -> None:
-    objects = _objects(3, 0)
+def test_order_of_classes_does_not_change_the_bytes(tracked: Tracked, tmp_path: Path) -> None:
+    objects = tracked(_boxes(3, 0), 0)
     turned = replace(
         objects.boxes,
         classes=objects.boxes.classes[::-1],

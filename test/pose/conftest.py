@@ -11,7 +11,6 @@ import pytest
 from perception_stack.datatypes import Boxes3D, DepthImage, Detections2D
 from perception_stack.geometry.boxes import transform_boxes
 from perception_stack.geometry.camera import CameraModel
-from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.geometry.transforms import matrix_from_quat
 from perception_stack.journal import Journal
 from perception_stack.pose.config import PoseEstimatorConfig
@@ -65,14 +64,10 @@ class View:
 def view_of(seed: int) -> View:
     scene = table_scene(TableConfig(seed=seed))
     frame = scene.frame(1)
-    tree = FrameTree()
-    for one in (*scene.static_transforms, *frame.transforms):
-        tree.add(one, stamp_ns=frame.stamp_ns)
-    to_camera = tree.lookup(frame.camera.frame_id, frame.truth.frame_id, frame.stamp_ns)
     return View(
         depth=frame.depth,
         camera=frame.camera,
-        truth=transform_boxes(frame.truth, to_camera),
+        truth=transform_boxes(frame.truth, scene.camera_from_truth(frame)),
         xyxy_px=frame.visibility.xyxy_px,
     )
 

@@ -20,7 +20,6 @@ from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 
 from perception_stack.datatypes import Detections2D, PointCloud
-from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.io import messages
 from perception_stack.ros import conversions
 from perception_stack.ros.nodes.pose_estimator_node import PoseEstimatorNode
@@ -48,11 +47,7 @@ def meshes(tmp_path: Path) -> str:
 def view() -> Any:
     scene = table_scene(TableConfig(seed=0))
     frame = scene.frame(1)
-    tree = FrameTree()
-    for one in (*scene.static_transforms, *frame.transforms):
-        tree.add(one, stamp_ns=frame.stamp_ns)
-    camera_from_truth = tree.lookup(frame.camera.frame_id, frame.truth.frame_id, frame.stamp_ns)
-    return frame, camera_from_truth
+    return frame, scene.camera_from_truth(frame)
 
 
 def show(bench: Bench, frame: Any) -> None:
@@ -238,12 +233,8 @@ def test_objects_found_once_are_followed_by_a_moving_camera(bench: Bench, meshes
             ),
             "poses of the frame",
         )
-        tree = FrameTree()
-        for one in given:
-            tree.add(one, stamp_ns=frame.stamp_ns)
-        from_truth = tree.lookup(frame.camera.frame_id, frame.truth.frame_id, frame.stamp_ns)
         found = messages.boxes3d_from_msg(poses[-1])
-        expected = middle_of((frame, from_truth), "bracket")
+        expected = middle_of((frame, scene.camera_from_truth(frame)), "bracket")
         row = found.labels.index("bracket")
         np.testing.assert_allclose(found.center_m[row], expected, atol=0.005)
     assert len(poses) == len(frames)

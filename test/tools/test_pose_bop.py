@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from perception_stack.geometry.boxes import transform_boxes
-from perception_stack.geometry.frame_tree import FrameTree
 from perception_stack.geometry.transforms import matrix_from_quat
 from perception_stack.io.bop import read_results
 from perception_stack.simulation.mesh import write_ply
@@ -31,11 +30,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bop")
     scene = table_scene(TableConfig(seed=11))
     frame = scene.frame(1)
-    tree = FrameTree()
-    for one in (*scene.static_transforms, *frame.transforms):
-        tree.add(one, stamp_ns=frame.stamp_ns)
-    to_camera = tree.lookup(frame.camera.frame_id, frame.truth.frame_id, frame.stamp_ns)
-    truth = transform_boxes(frame.truth, to_camera)
+    truth = transform_boxes(frame.truth, scene.camera_from_truth(frame))
     (folder / "models").mkdir()
     sizes = {}
     for known in known_objects():

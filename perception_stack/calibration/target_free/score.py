@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_stack.calibration.estimation.rotations import cross_matrix, exp, log
+from perception_stack.calibration.estimation.rotations import cross_matrix, log
 from perception_stack.calibration.target_free.image_edges import ImageEdges
 from perception_stack.calibration.target_free.scan_edges import NUM_KINDS, ScanEdges
 from perception_stack.calibration.target_free.view import View
@@ -136,7 +136,7 @@ class Score:
         """
         rotation, translation_m = self._motion(place)
         if turn_rad is not None:
-            turn = exp(np.array([*turn_rad, 0.0]))
+            turn = _turn(np.array([*turn_rad, 0.0]))
             rotation, translation_m = turn @ rotation, turn @ translation_m
         beyond_rad = np.zeros(NUM_KINDS)
         beyond_rad[: NUM_NUMBERS - NUM_POSE] = place[NUM_POSE:] * _BEAM_RAD
@@ -192,10 +192,8 @@ class Score:
 
     def _motion(self, place: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Rotation and translation of the pose of a place, unchecked, as it is asked for often."""
-        import cv2
-
         change = place[:NUM_POSE] * self._units
-        turn = np.asarray(cv2.Rodrigues(change[:3])[0])
+        turn = _turn(change[:3])
         return turn @ self._start.rotation, turn @ self._start.translation_m + change[3:]
 
     def _pull(self, place: FloatArray, slope: FloatArray) -> FloatArray:
@@ -228,15 +226,11 @@ def _weights(edges: ScanEdges, blur_rad: float) -> FloatArray:
     return np.asarray(edges.weight / (1 + edges.gap_rad**2 / 12 / blur2))
 
 
-def moved(start: RigidTransform, change: FloatArray) -> RigidTransform:
-    """A transform turned about its target's axes and then shifted, float64 [6] in rad and m."""
-    turn = RigidTransform(
-        target=start.target,
-        source=start.target,
-        rotation=exp(change[:3]),
-        translation_m=change[3:].copy(),
-    )
-    return turn @ start
+def _turn(vector_rad: FloatArray) -> FloatArray:
+    """Rotation of a single vector; where the score is asked for, ``exp`` is felt."""
+    import cv2
+
+    return np.asarray(cv2.Rodrigues(vector_rad)[0])
 
 
 def left_jacobian(vector_rad: FloatArray) -> FloatArray:

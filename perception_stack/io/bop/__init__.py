@@ -11,7 +11,8 @@ from perception_stack.io.bop.regions import (
     detections_of,
     read_detected,
     read_targets,
-    true_detections,
+    true_boxes,
+    true_masks,
 )
 from perception_stack.io.bop.results import BopResult, read_results, write_results
 from perception_stack.io.bop.scenes import BopObject, BopScene, read_scene
@@ -29,7 +30,8 @@ __all__ = [
     "read_results",
     "read_scene",
     "read_targets",
-    "true_detections",
+    "true_boxes",
+    "true_masks",
     "write_library",
     "write_results",
 ]

@@ -13,7 +13,7 @@ from perception_stack.datatypes import Detections2D, FloatArray
 from perception_stack.errors import DataFileError
 from perception_stack.io.bop.files import numbers
 from perception_stack.io.bop.models import name_of
-from perception_stack.io.bop.scenes import FRAME_ID, BopScene
+from perception_stack.io.bop.scenes import FRAME_ID, BopObject, BopScene
 from perception_stack.io.text_files import read_json
 
 
@@ -55,9 +55,7 @@ def read_detected(path: Path) -> dict[tuple[int, int], list[Detected]]:
     """
     found: dict[tuple[int, int], list[Detected]] = {}
     for entry in _entries(path):
-        scene_id, im_id, obj_id = (
-            int(numbers(path, entry, key, 1)[0]) for key in ("scene_id", "image_id", "category_id")
-        )
+        scene_id, im_id, obj_id = _ids(path, entry, "scene_id", "image_id", "category_id")
         left, top, width, height = numbers(path, entry, "bbox", 4)
         score = float(numbers(path, entry, "score", 1)[0])
         if not 0 <= score <= 1:
@@ -76,9 +74,7 @@ def read_targets(path: Path) -> list[Target]:
     """
     asked: dict[tuple[int, int], list[int]] = {}
     for entry in _entries(path):
-        scene_id, im_id, obj_id = (
-            int(numbers(path, entry, key, 1)[0]) for key in ("scene_id", "im_id", "obj_id")
-        )
+        scene_id, im_id, obj_id = _ids(path, entry, "scene_id", "im_id", "obj_id")
         asked.setdefault((scene_id, im_id), []).append(obj_id)
     return [
         Target(scene_id=scene_id, im_id=im_id, obj_ids=tuple(sorted(set(obj_ids))))
@@ -91,33 +87,36 @@ def detections_of(target: Target, detected: Sequence[Detected]) -> Detections2D:
     return _detections(target, [one for one in detected if one.obj_id in target.obj_ids])
 
 
-def true_detections(scene: BopScene, target: Target, *, masks: bool) -> Detections2D:
-    """The true boxes, or masks, of what is asked for and at least a pixel of which is visible.
+def true_boxes(scene: BopScene, target: Target) -> Detections2D:
+    """The true boxes of what is asked for and visible.
 
     Raises:
-        DataFileError: the scene's truth or a mask is absent.
+        DataFileError: the scene's truth is absent.
     """
-    if target.im_id not in scene.objects:
-        raise DataFileError(scene.folder, f"scene_gt.json has no objects of image {target.im_id}")
-    rows = [
-        row
-        for row, one in enumerate(scene.objects[target.im_id])
-        if one.obj_id in target.obj_ids and one.visible != 0
-    ]
-    objects = [scene.objects[target.im_id][row] for row in rows]
-    if not masks:
-        if any(np.isnan(one.xyxy_px).any() for one in objects):
-            raise DataFileError(scene.folder, "boxes need scene_gt_info.json")
-        return _detections(
-            target,
-            [Detected(obj_id=one.obj_id, xyxy_px=one.xyxy_px, score=1.0) for one in objects],
-        )
-    height_px, width_px = scene.depth(target.im_id)[0].depth_m.shape
-    labels = np.zeros((height_px, width_px), dtype=np.uint16)
+    objects = _asked_for(scene, target).values()
+    if any(np.isnan(one.xyxy_px).any() for one in objects):
+        raise DataFileError(scene.folder, "boxes need scene_gt_info.json")
+    return _detections(
+        target, [Detected(obj_id=one.obj_id, xyxy_px=one.xyxy_px, score=1.0) for one in objects]
+    )
+
+
+def true_masks(scene: BopScene, target: Target, *, shape: tuple[int, ...]) -> Detections2D:
+    """The true masks of what is asked for and visible.
+
+    Args:
+        scene: The scene.
+        target: What is asked for.
+        shape: Of the depth image, H and W.
+
+    Raises:
+        DataFileError: the scene's truth or a mask is absent, or a mask has another size.
+    """
+    labels = np.zeros(shape, dtype=np.uint16)
     seen: list[Detected] = []
-    for row, one in zip(rows, objects, strict=True):
+    for row, one in _asked_for(scene, target).items():
         mask = scene.mask(target.im_id, row)
-        if mask.shape != labels.shape:
+        if mask.shape != shape:
             raise DataFileError(scene.folder, f"a mask of image {target.im_id} has another size")
         v, u = np.nonzero(mask)
         if not len(v):
@@ -126,6 +125,17 @@ def true_detections(scene: BopScene, target: Target, *, masks: bool) -> Detectio
         xyxy_px = np.array([u.min(), v.min(), u.max() + 1, v.max() + 1], dtype=np.float64)
         seen.append(Detected(obj_id=one.obj_id, xyxy_px=xyxy_px, score=1.0))
     return _detections(target, seen, mask=labels)
+
+
+def _asked_for(scene: BopScene, target: Target) -> dict[int, BopObject]:
+    """The objects of an image that are asked for and not hidden, by their row in the truth."""
+    if target.im_id not in scene.objects:
+        raise DataFileError(scene.folder, f"scene_gt.json has no objects of image {target.im_id}")
+    return {
+        row: one
+        for row, one in enumerate(scene.objects[target.im_id])
+        if one.obj_id in target.obj_ids and one.visible != 0
+    }
 
 
 def _detections(target: Target, detected: Sequence[Detected], **more: Any) -> Detections2D:
@@ -137,6 +147,10 @@ def _detections(target: Target, detected: Sequence[Detected], **more: Any) -> De
         labels=tuple(name_of(one.obj_id) for one in detected),
         **more,
     )
+
+
+def _ids(path: Path, entry: Any, *keys: str) -> list[int]:
+    return [int(numbers(path, entry, key, 1)[0]) for key in keys]
 
 
 def _entries(path: Path) -> list[Any]:
