@@ -28,7 +28,8 @@ if label == "stubborn":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if label == "polite":
-    signal.signal(signal.SIGINT, lambda *_: (print("goodbye", flush=True), os._exit(0)))
+    # not print: the interrupt may come while the print below is in the midst of its flush
+    signal.signal(signal.SIGINT, lambda *_: (os.write(1, b"goodbye\\n"), os._exit(0)))
 files = [sys.argv[i + 1] for i, word in enumerate(sys.argv) if word == "--params-file"]
 said = {
     "argv": sys.argv[2:],
