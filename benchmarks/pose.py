@@ -136,13 +136,14 @@ def from_published(estimator: PoseEstimator, frames: list[Frame], folder: Path) 
     errors: dict[str, list[float]] = {
         name: [] for name in ("PoseCNN", "PoseCNN + ICP", "refined", "labels, refined")
     }
-    label_gap_mm = []
+    label_gap_mm, images = [], []
     for key, frame in zip(keys, frames, strict=True):
         keyframe = labels[key]["ycb_video_keyframe"]
         sequence = keyframe.split("/")[0]
         row = [one for one in keyframes if one.startswith(sequence)].index(keyframe)
         for thing in frame.things:
             model = models[thing.name]
+            images.append(key)
             label_gap_mm.append(1000 * float(gaps_m(model, frame.scene, thing.pose).mean()))
             found = estimator.refine(thing.name, thing.pose, frame.scene)
             best = thing.pose if found is None else found.pose
@@ -167,6 +168,10 @@ def from_published(estimator: PoseEstimator, frames: list[Frame], folder: Path) 
     report: dict[str, Any] = {
         name: {
             "add_s_auc": round(100 * accuracy_auc(np.array(some)), 1),
+            "add_s_auc_by_image": {
+                key: round(100 * accuracy_auc(np.array(some)[np.array(images) == key]), 1)
+                for key in keys
+            },
             "add_s_mm": [round(1000 * one, 1) for one in some],
         }
         for name, some in errors.items()
@@ -239,6 +244,7 @@ def in_frames(estimator: PoseEstimator, seeds: range) -> dict[str, Any]:
             if thing.visible >= LEAST_VISIBLE
         ]
     sure = np.array(scores) >= REPORTED
+    bins = reliability(np.array(scores), np.array(right))
     return {
         "num_visible": len(recalled),
         "recall_percent": _percent(recalled),
@@ -246,7 +252,14 @@ def in_frames(estimator: PoseEstimator, seeds: range) -> dict[str, Any]:
         "precision_percent": _percent(list(np.array(right)[sure])),
         "covered_percent": _percent(covered),
         "s_per_frame": round(float(np.median(seconds)), 2),
-        "score": reliability(np.array(scores), np.array(right)),
+        # mean over poses of how far their bin is off (Naeini, Cooper and Hauskrecht, AAAI 2015)
+        "score_off_percent": round(
+            100
+            * sum(one["num"] * abs(one["right"] - one["mean_score"]) for one in bins)
+            / max(len(scores), 1),
+            1,
+        ),
+        "score": bins,
     }
 
 
