@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.objects.library import ObjectModel, load_library
+from perception_stack.objects.parts import smooth_parts
 from perception_stack.objects.surface import Surface
 
 # distances of the points, relative to the diameter
@@ -75,6 +76,17 @@ class PoseModel:
         if 0 < len(self.known.triangles) <= _MOST_FACES:
             return self.known.vertices_m, self.known.triangles
         return _squares(self.known.surface)
+
+    @cached_property
+    def parts(self) -> NDArray[np.int64]:
+        """Of each triangle of :attr:`faces`, [T], the number of the smooth part it belongs to.
+
+        Parts meet in creases: edges at which a surface bends by more than 30 degrees.
+        """
+        vertices_m, triangles = self.faces
+        if triangles is not self.known.triangles:
+            return np.zeros(len(triangles), dtype=np.int64)
+        return smooth_parts(vertices_m, triangles)
 
     @property
     def is_ball(self) -> bool:

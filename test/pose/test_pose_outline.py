@@ -6,9 +6,9 @@ from scipy.spatial.transform import Rotation
 
 from perception_stack.evaluation.pose import Poses, add_s_m
 from perception_stack.pose.models import PoseModel
-from perception_stack.pose.outline._drawing import draw, inside_odds, region_gain
+from perception_stack.pose.outline._drawing import UNKNOWN, draw, inside_odds, region_gain
 from perception_stack.pose.outline.certainty import certainty
-from perception_stack.pose.outline.contour import contour_of
+from perception_stack.pose.outline.contour import contour_of, creases_of
 from perception_stack.pose.outline.search import best_outlines
 from perception_stack.pose.refinement import refined
 from perception_stack.pose.scene import Scene
@@ -20,8 +20,10 @@ HALVES = np.array([[0, 1, 2], [0, 2, 3]])
 
 
 def drawn_of(vertices_m: np.ndarray, triangles: np.ndarray, pinhole=PINHOLE, shape=(480, 640)):
-    drawn = np.empty(shape)
-    draw(np.ascontiguousarray(vertices_m), triangles, pinhole, drawn)
+    drawn, part = np.empty(shape), np.empty(shape, dtype=np.int64)
+    none = np.zeros(len(triangles), dtype=np.int64)
+    draw(np.ascontiguousarray(vertices_m), triangles, none, pinhole, drawn, part)
+    assert ((part == 0) == np.isfinite(drawn)).all()
     return drawn
 
 
@@ -90,21 +92,34 @@ def test_hidden_pixels_say_nothing() -> None:
     nearest[:, :25] = 0.5
     odds = np.empty((60, 60), dtype=np.float32)
     inside_odds(drawn, nearest, bins, 0.05, 1.0, odds)
-    assert (odds[:, :25] == 0.5).all()
+    assert (odds[:, :25] == UNKNOWN).all()
     assert odds[16:44, 26:44].min() > 0.95
     assert odds[:14, 26:].max() < 0.05
 
 
 def pictured(
-    model: PoseModel, pose: np.ndarray, rng: np.random.Generator, *, hidden_to_px: int = 0
+    model: PoseModel,
+    pose: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    hidden_to_px: int = 0,
+    darkest: float = 1.0,
+    depth_off_m: float = np.nan,
 ) -> Scene:
-    """An object of one colour before a wall of patches; no depths but those of what hides it."""
+    """An object of one colour before a wall of patches; no depths but those of what hides it.
+
+    With ``darkest`` below 1 its parts are lit unlike; with ``depth_off_m`` it has depths, too far
+    by that much.
+    """
     vertices_m, triangles = model.faces
-    drawn = drawn_of(vertices_m @ pose[:3, :3].T + pose[:3, 3], triangles)
+    drawn, part = np.empty((480, 640)), np.empty((480, 640), dtype=np.int64)
+    placed_m = np.ascontiguousarray(vertices_m @ pose[:3, :3].T + pose[:3, 3])
+    draw(placed_m, triangles, model.parts, PINHOLE, drawn, part)
     palette = rng.integers(0, 255, (6, 3))
     rgb = np.kron(palette[rng.integers(0, 6, (30, 40))], np.ones((16, 16, 1)))
-    rgb[np.isfinite(drawn)] = [30, 140, 60]
-    depth_m = np.full(drawn.shape, np.nan, dtype=np.float32)
+    light = np.linspace(darkest, 1.0, model.parts.max() + 1)
+    rgb[part >= 0] = np.array([30, 140, 60]) * light[part[part >= 0], None]
+    depth_m = np.where(np.isfinite(drawn), drawn + depth_off_m, np.nan).astype(np.float32)
     rgb[:, :hidden_to_px] = [200, 120, 20]
     depth_m[:, :hidden_to_px] = 0.4
     rgb = np.clip(rgb + 5 * rng.standard_normal(rgb.shape), 0, 255).astype(np.uint8)
@@ -145,6 +160,79 @@ def test_outline_alone_finds_the_pose(models, name: str) -> None:
     sight = np.sqrt(found.covariance[2, 2])
     assert 0.0005 < sight < 0.1 * model.diameter_m
     assert sight > np.sqrt(found.covariance[0, 0])
+
+
+def turn_deg(model: PoseModel, truth: np.ndarray, found: np.ndarray) -> float:
+    turns = truth[:3, :3] @ model.equivalents[:, :3, :3]
+    off = Rotation.from_matrix(found[:3, :3] @ turns.transpose(0, 2, 1)).magnitude()
+    return float(np.rad2deg(off.min()))
+
+
+def test_crease_lies_where_the_edge_of_a_box_is(models) -> None:
+    model = models["carton"]
+    pose = posed(model, [1.9, 0.4, -0.3])
+    vertices_m, triangles = model.faces
+    placed_m = np.ascontiguousarray(vertices_m @ pose[:3, :3].T + pose[:3, 3])
+    drawn, part = np.empty((480, 640)), np.empty((480, 640), dtype=np.int64)
+    draw(placed_m, triangles, model.parts, PINHOLE, drawn, part)
+    creases = creases_of(part, drawn, PINHOLE)
+    assert len(creases) == 3  # three faces of a box are seen, each two meet
+    corners_px = placed_m[:, :2] / placed_m[:, 2:] * 600 + [320, 240]
+    for contour, side in creases:
+        (one,), (other,) = np.unique(part[side > 0]), np.unique(part[side < 0])
+        shared = [
+            np.unique(np.round(vertices_m[triangles[model.parts == n]].reshape(-1, 3), 9), axis=0)
+            for n in (one, other)
+        ]
+        ends_m = [a for a in shared[0] if (np.abs(shared[1] - a) < 1e-6).all(axis=1).any()]
+        assert len(ends_m) == 2
+        first, last = (corners_px[np.abs(vertices_m - a).max(axis=1).argmin()] for a in ends_m)
+        along = (last - first) / np.linalg.norm(last - first)
+        across = np.array([-along[1], along[0]])
+        off_px = (contour.uv_px - first) @ across
+        assert np.abs(off_px).max() < 1.0
+        assert abs(off_px.mean()) < 0.25
+        assert (np.abs(contour.outward @ across) > 0.95).all()
+        # outward from the first to the second
+        row, col = np.rint(contour.uv_px + 4 * contour.outward)[:, ::-1].astype(int).T
+        assert (side[row, col] == -1).mean() > 0.9
+
+
+def test_outline_is_not_placed_too_far_out() -> None:
+    turn = Rotation.from_rotvec([0, 0, 0.4]).as_matrix()
+    drawn = drawn_of(0.1 * SQUARE @ turn.T + [0, 0, 0.7], HALVES)
+    contour = contour_of(drawn, PINHOLE)
+    turned = (contour.uv_px - [320, 240]) @ turn[:2, :2]
+    beyond_px = np.abs(turned).max(axis=1) - 0.1 / 0.7 * 600
+    assert abs(np.median(beyond_px)) < 0.04
+    assert abs(beyond_px.mean()) < 0.06
+
+
+def test_parts_lit_unlike_hold_what_an_outline_leaves_open(models) -> None:
+    model, least = models["wedge"], []
+    truth = posed(model, [1.9, 0.4, -0.3])
+    start = moved(model, truth, [0.01, -0.01, 0.01], [0.1, -0.1, 0.08])
+    scale = np.repeat([1.0, model.diameter_m / 2], 3)
+    for darkest in (1.0, 0.35):
+        scene = pictured(model, truth, np.random.default_rng(0), hidden_to_px=320, darkest=darkest)
+        poses, evidence = best_outlines(model, scene, start, noise_m=0.003)
+        assert turn_deg(model, truth, poses[0]) < 2.0
+        held = evidence.information[0] / np.outer(1 / scale, 1 / scale)
+        least.append(np.linalg.eigvalsh(held)[0])
+    assert least[1] > 2 * least[0]
+
+
+def test_depths_that_are_all_too_far_are_not_believed_too_much(models) -> None:
+    model = models["bracket"]
+    truth = posed(model, [1.9, 0.4, -0.3])
+    start = moved(model, truth, [0.01, -0.01, 0.01], [0.1, -0.1, 0.05])
+    scene = pictured(model, truth, np.random.default_rng(5), depth_off_m=0.005)
+    poses, evidence = best_outlines(model, scene, start, noise_m=0.003)
+    middle_m = [one[:3, :3] @ model.known.middle_m + one[:3, 3] for one in (poses[0], truth)]
+    off_m_along = (middle_m[0] - middle_m[1])[2]
+    sigma_m = np.sqrt(np.linalg.inv(evidence.information[0])[2, 2])
+    assert abs(off_m_along) < 2.5 * sigma_m
+    assert 0.001 < sigma_m < 0.005
 
 
 def test_what_hides_half_of_it_is_no_outline(models) -> None:

@@ -17,12 +17,12 @@ _LEAST_DEPTH_M = 1e-3
 _EDGE = 1e-9
 _INSIDE_PX = 4  # farther from the outline than its blur
 _AROUND = 0.35  # of the extent of what is drawn; background beyond it is not that of the outline
-_PSEUDO = 1e-3  # share of colours that nothing is known of
+_PSEUDO = 1e-1  # share of colours that nothing is known of
 
 LEVELS = 16
 """Levels of each colour channel that are told apart."""
-UNKNOWN = 0.5
-"""Probability of a pixel to be of an object where something nearer hides it."""
+UNKNOWN = -1.0
+"""In place of the probability of a pixel to be of an object, where something nearer hides it."""
 _COARSE = LEVELS // 2
 
 Bins = NDArray[np.uint16]
@@ -30,15 +30,21 @@ Bins = NDArray[np.uint16]
 
 
 @free
-def draw(
-    vertices: FloatArray, triangles: NDArray[np.int64], pinhole: FloatArray, drawn: FloatArray
+def draw(  # noqa: PLR0917
+    vertices: FloatArray,
+    triangles: NDArray[np.int64],
+    parts: NDArray[np.int64],
+    pinhole: FloatArray,
+    drawn: FloatArray,
+    part: NDArray[np.int64],
 ) -> None:
-    """Depth of the nearest surface at each pixel, inf where there is none, written into drawn.
+    """Depth and part of the nearest surface at each pixel, written into ``drawn`` and ``part``.
 
-    Triangles that reach behind the camera are left out.
+    Inf and -1 where there is none. Triangles that reach behind the camera are left out.
     """
     height, width = drawn.shape
     drawn[:] = np.inf
+    part[:] = -1
     seen = np.empty((len(vertices), 3))
     for i in range(len(vertices)):
         z = vertices[i, 2]
@@ -62,7 +68,8 @@ def draw(
                 if min(p, q, r) < -_EDGE:
                     continue
                 z = 1 / (p * a[2] + q * b[2] + r * c[2])
-                drawn[v, u] = min(drawn[v, u], z)
+                if z < drawn[v, u]:
+                    drawn[v, u], part[v, u] = z, parts[t]
 
 
 @free
@@ -142,6 +149,55 @@ def inside_odds(  # noqa: PLR0917
             if nearest[v, u] >= depth - margin_m:
                 here = inside[bins[v, u]]
                 odds[v, u] = here / (here + outside[bins[v, u]])
+
+
+@free
+def crease_odds(  # noqa: PLR0917
+    drawn: FloatArray,
+    side: NDArray[np.int8],
+    nearest: NDArray[np.float32],
+    bins: Bins,
+    margin_m: float,
+    odds: NDArray[np.float32],
+) -> int:
+    """Probability of each pixel of two parts to be of the first, by its colour, into odds.
+
+    By the colours of both as drawn; unknown elsewhere and where something nearer hides them.
+
+    Args:
+        drawn: Depth of the object at each pixel, inf where it is not.
+        side: int8 [h, w], 1 on the first part, -1 on the second, 0 elsewhere.
+        nearest: What may hide it.
+        bins: Colours.
+        margin_m: What is nearer by more than this hides it.
+        odds: Written.
+
+    Returns:
+        Pixels of the part of which fewer are far enough from its border to be learnt from.
+    """
+    height, width = drawn.shape
+    n = _INSIDE_PX
+    first, second = np.zeros(LEVELS**3), np.zeros(LEVELS**3)
+    odds[:] = UNKNOWN
+    for v in range(n, height - n):
+        for u in range(n, width - n):
+            here = side[v, u]
+            if here == 0 or nearest[v, u] < drawn[v, u] - margin_m:
+                continue
+            around = (side[v - n, u], side[v + n, u], side[v, u - n], side[v, u + n])
+            if min(around) == here == max(around):
+                if here > 0:
+                    first[bins[v, u]] += 1
+                else:
+                    second[bins[v, u]] += 1
+    fewest = int(min(first.sum(), second.sum()))
+    first, second = _smooth(first), _smooth(second)
+    for v in range(height):
+        for u in range(width):
+            if side[v, u] != 0 and nearest[v, u] >= drawn[v, u] - margin_m:
+                share = first[bins[v, u]]
+                odds[v, u] = share / (share + second[bins[v, u]])
+    return fewest
 
 
 @machine_code

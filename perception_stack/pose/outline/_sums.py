@@ -15,6 +15,7 @@ from perception_stack.pose.outline._drawing import UNKNOWN
 
 _REACH, _BEYOND = 6, 8  # steps by which the outline may be off, and on each side of it
 _SURE, _SLOPE = 0.43, 0.5  # of the step from inside to outside (Stoiber et al. 2022)
+_CLEAR = 3  # steps on both sides that must be seen
 _CHANCE = 0.1  # share of lines that say nothing true
 _GRADIENT_PX = 2
 
@@ -57,7 +58,7 @@ def outline_sums(  # noqa: PLR0917
     for k in range(len(uv)):
         fits[:] = 0.0
         contrast = 0.0
-        is_open = False
+        num_clear = 0
         for r in range(-_BEYOND, _BEYOND + 1):
             share = _sampled(
                 odds,
@@ -66,14 +67,14 @@ def outline_sums(  # noqa: PLR0917
             )
             if share == UNKNOWN:
                 continue
-            if r == 0:
-                is_open = True
-            else:
-                contrast += (UNKNOWN - share) * np.sign(r) / _BEYOND
+            num_clear += abs(r) <= _CLEAR
+            if r != 0:
+                contrast += (0.5 - share) * np.sign(r) / _BEYOND
             for i in range(num):
                 here = inside[r - (i - _REACH) + _REACH + _BEYOND]
                 fits[i] += np.log(here * share + (1 - here) * (1 - share))
-        if not is_open:
+        # where one side is hidden, all places on that side would do alike
+        if num_clear <= 2 * _CLEAR:
             continue
         mean, variance = _moments(fits)
         mean, variance = mean * step_px, variance * step_px**2
@@ -142,10 +143,13 @@ def depth_sums(  # noqa: PLR0917
     sigma_m: float,
     margin_m: float,
     middle: FloatArray,
+    trust: tuple[float, float],
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """What the depths measured where an object is drawn say of its pose.
 
-    Each depth is laid beside the plane that is drawn at its pixel (Chen and Medioni 1992).
+    Each depth is laid beside the plane that is drawn at its pixel (Chen and Medioni 1992). By how
+    much all depths of a camera are too large is unknown, so it is estimated and taken out (by a
+    Schur complement).
 
     Args:
         drawn: Depth of the object at each pixel, inf where it is not.
@@ -155,13 +159,16 @@ def depth_sums(  # noqa: PLR0917
         sigma_m: Standard deviation of a depth.
         margin_m: What is farther behind was seen through the object.
         middle: float64 [3], about which the object turns.
+        trust: Share of pixels whose depths say something new; deviation of what all are off by.
 
     Returns:
-        Matrix [6, 6] and right side [6], of one measurement for each pixel; sums [3]: of pixels
+        Matrix [6, 6] and right side [6], of all pixels that say something new; sums [3]: of pixels
         drawn, of those with a depth, of those seen through.
     """
     height, width = drawn.shape
     matrix, right, totals, row = np.zeros((6, 6)), np.zeros(6), np.zeros(3), np.empty(6)
+    (depth_share, bias_m), with_bias, off_bias = trust, np.zeros(6), 0.0
+    of_bias = 1 / bias_m**2
     n = _GRADIENT_PX
     for v in range(n, height - n):
         for u in range(n, width - n):
@@ -187,9 +194,19 @@ def depth_sums(  # noqa: PLR0917
             c = 1 / z - a * x - b * y
             length = np.sqrt(a * a + b * b + c * c)
             normal = (a / length, b / length, c / length)
-            gap = (seen - z) * (normal[0] * x + normal[1] * y + normal[2])
+            slant = normal[0] * x + normal[1] * y + normal[2]
+            gap = (seen - z) * slant
             _fill(row, normal, (x * z, y * z, z), middle)
-            _add(matrix, right, row, share * share / sigma_m**2, gap)
+            weight = depth_share * share * share / sigma_m**2
+            _add(matrix, right, row, weight, gap)
+            of_bias += weight * slant * slant
+            off_bias += weight * slant * gap
+            for i in range(6):
+                with_bias[i] += weight * slant * row[i]
+    for i in range(6):
+        right[i] -= with_bias[i] * off_bias / of_bias
+        for j in range(6):
+            matrix[i, j] -= with_bias[i] * with_bias[j] / of_bias
     return matrix, right, totals
 
 

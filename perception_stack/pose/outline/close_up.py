@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from perception_stack.datatypes import FloatArray
 from perception_stack.pose.scene import Scene
 
 _SIDE = 2.2  # of a close-up, in diameters of the object
+_ANTI_ALIAS = 0.5  # deviation, in pixels of the close-up
 _AROUND = 0.07  # of the diameter; depth and colour of an edge are that far apart
 
 
@@ -56,8 +58,9 @@ class CloseUp:
             [[scale, 0, side_px / 2 - scale * u_px], [0, scale, side_px / 2 - scale * v_px]]
         )
         size = (side_px, side_px)
-        # what gets smaller is blurred before, or single pixels would stand for many
-        rgb = scene.rgb if scale >= 1 else cv2.blur(scene.rgb, (round(1 / scale),) * 2)
+        rgb: Any = scene.rgb
+        if scale < 1:  # blurred before, or single pixels would stand for many
+            rgb = cv2.GaussianBlur(rgb, (0, 0), _ANTI_ALIAS * np.sqrt(scale**-2 - 1))
         rgb = cv2.warpAffine(rgb, move, size, flags=cv2.INTER_LINEAR)
         measured_m = np.where(np.isfinite(scene.depth_m), scene.depth_m, np.inf)
         depth_m = np.zeros(size, dtype=np.float32)

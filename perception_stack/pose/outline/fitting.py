@@ -16,7 +16,7 @@ import numpy as np
 from perception_stack.datatypes import FloatArray
 from perception_stack.pose.models import PoseModel
 from perception_stack.pose.outline.close_up import CloseUp
-from perception_stack.pose.outline.contour import Contour, contour_of
+from perception_stack.pose.outline.contour import Contour, contour_of, creases_of
 from perception_stack.pose.region import noise_at
 from perception_stack.pose.scene import Scene
 
@@ -26,6 +26,8 @@ _ALIKE_PX = 8.0  # side of a patch whose depths have an error in common; stereo 
 # of the diameter
 _LAST_LIMIT, _HIDES = 0.12, 0.2
 _NOISES = 3.0
+_DEPTH_BIAS = 0.005  # of the distance; makers of depth cameras promise 1 to 2 %
+_LEAST_PART_PX = 30  # whose colours are learnt
 _RIDGE = 1e-3
 _LONGEST_STEP = 0.3  # of half the diameter, or radians
 _PIXEL_SHARE = 0.1  # of pixels that say something new
@@ -81,8 +83,10 @@ class OutlineFit:
         self._zoom = max(self._view.scale, 1.0)  # of pixels that are new
         self._sigma_m = float(noise_at(middle_m[2], noise_m))
         self._margin_m = _HIDES * model.diameter_m + _NOISES * self._sigma_m
-        self._limit_m = _LAST_LIMIT * model.diameter_m + self._sigma_m
+        self._bias_m = _DEPTH_BIAS * float(middle_m[2])
+        self._limit_m = _LAST_LIMIT * model.diameter_m + self._sigma_m + 2 * self._bias_m
         self._drawn = np.empty(self._view.bins.shape)
+        self._part = np.empty(self._view.bins.shape, dtype=np.int64)
         self._odds = np.empty(self._view.bins.shape, dtype=np.float32)
 
     def ranks(self, poses: FloatArray) -> FloatArray:
@@ -129,7 +133,7 @@ class OutlineFit:
             return [-np.inf, 0.0, 0.0, 0.0, 0.0, 0.0], np.zeros((6, 6))
         matrix, _, lines, depths = self._sums(pose, contour, LAST_STEP_PX, self._limit_m)
         num_open = max(lines[0], 1.0)
-        likelihood = lines[1] * self._line_share(contour) + self._depth_gain()
+        likelihood = lines[1] * self._line_share(contour) + lines[3] + self._depth_gain()
         values = [
             float(likelihood),
             lines[1] / num_open,
@@ -183,8 +187,11 @@ class OutlineFit:
         )
         odds = self._odds.copy()
         if step_px > LAST_STEP_PX:  # as wide as what a sample stands for
-            odds[:] = cv2.blur(self._odds, (round(step_px),) * 2)
-            odds[self._odds == _drawing.UNKNOWN] = _drawing.UNKNOWN
+            hidden = self._odds == _drawing.UNKNOWN
+            odds[hidden] = 0.5
+            # (by an odd number of pixels, or it would move, too)
+            odds[:] = cv2.blur(odds, (2 * round(step_px / 2) + 1,) * 2)
+            odds[hidden] = _drawing.UNKNOWN
         matrix, right, lines = _sums.outline_sums(
             (contour.uv_px, contour.outward, contour.points_m),
             odds,
@@ -201,10 +208,39 @@ class OutlineFit:
             self._sigma_m,
             self._margin_m,
             middle_m,
+            (self._depth_share, self._bias_m),
         )
-        share, depth_share = self._line_share(contour), self._depth_share
-        matrix = share * matrix + depth_share * of_depths
-        return matrix, share * right + depth_share * right_of_depths, lines, depths
+        of_creases, right_of_creases, fit = self._crease_sums(step_px, middle_m)
+        share = self._line_share(contour)
+        matrix = share * matrix + of_depths + of_creases
+        right = share * right + right_of_depths + right_of_creases
+        return matrix, right, np.append(lines, fit), depths
+
+    def _crease_sums(
+        self, step_px: float, middle_m: FloatArray
+    ) -> tuple[FloatArray, FloatArray, float]:
+        """The same of where parts of other colours or light meet within the outline."""
+        from perception_stack.pose.outline import _drawing, _sums
+
+        view, matrix, right, fit = self._view, np.zeros((6, 6)), np.zeros(6), 0.0
+        for contour, side in creases_of(self._part, self._drawn, view.pinhole):
+            fewest = _drawing.crease_odds(
+                self._drawn, side, view.nearest_m, view.bins, self._margin_m, self._odds
+            )
+            if fewest < _LEAST_PART_PX:
+                continue
+            of_one, right_of_one, lines = _sums.outline_sums(
+                (contour.uv_px, contour.outward, contour.points_m),
+                self._odds,
+                view.pinhole,
+                step_px,
+                _EDGE_PX * self._zoom,
+                middle_m,
+            )
+            share = self._line_share(contour)
+            matrix, right = matrix + share * of_one, right + share * right_of_one
+            fit += share * float(lines[1])
+        return matrix, right, fit
 
     def _solved(self, matrix: FloatArray, right: FloatArray) -> FloatArray:
         """The step that normal equations ask for, not too long."""
@@ -232,7 +268,8 @@ class OutlineFit:
 
         vertices_m, triangles = self._model.faces
         placed_m = vertices_m @ pose[:3, :3].T + pose[:3, 3]
-        draw(placed_m, triangles, self._view.pinhole, self._drawn)
+        parts = self._model.parts
+        draw(placed_m, triangles, parts, self._view.pinhole, self._drawn, self._part)
 
     def _middle(self, pose: FloatArray) -> FloatArray:
         return np.asarray(pose[:3, :3] @ self._model.known.middle_m + pose[:3, 3])
