@@ -20,7 +20,7 @@ from perception_stack.training.loop import train  # noqa: E402
 from perception_stack.training.pillars import scans  # noqa: E402
 from perception_stack.training.pillars.examples import cropped, varied  # noqa: E402
 from perception_stack.training.pillars.judging import judge  # noqa: E402
-from perception_stack.training.pillars.loss import center_targets  # noqa: E402
+from perception_stack.training.pillars.loss import center_loss, center_targets  # noqa: E402
 from perception_stack.training.pillars.task import (  # noqa: E402
     PillarsTask,
     PillarsTaskConfig,
@@ -79,6 +79,50 @@ def test_a_piece_keeps_points_in_their_boxes(folder: Path) -> None:
             local = np.abs(offset @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]))
             inside = (local <= box[3:6] / 2 + 0.1).all(axis=1).sum()
             assert inside > 0.3 * num  # thinned, but where it was
+
+
+def test_the_one_truck_among_many_cars_is_met_often() -> None:
+    manifest = cropped(load_manifest(MODELS / "centerpoint_sim.yaml"), 16.0)
+    boxes = np.tile(np.array([0, 0, 0.8, 4, 1.8, 1.6, 0], dtype=np.float32), (40, 1))
+    boxes[:, 0], boxes[0, :2] = 60.0, (-60.0, 0.0)
+    label = np.zeros(40, dtype=np.int64)
+    label[0] = scans.CLASSES.index("truck")
+    scan = scans.Scan(
+        xyz_m=np.zeros((1, 3), dtype=np.float32),
+        boxes=boxes,
+        label=label,
+        num_points=np.full(40, 100),
+        group=0,
+        camera_only=False,
+    )
+    rng = np.random.default_rng(0)
+    away_m = [np.hypot(*varied(scan, manifest, rng).boxes[0, :2]) for _ in range(400)]
+    # half of the pieces that are about an object; the others are about the sensor
+    assert np.mean(np.array(away_m) < 20) == pytest.approx(0.35, abs=0.07)
+
+
+def test_a_length_that_nothing_tells_is_learnt_in_the_middle() -> None:
+    # three who walk and one who stands, seen alike: the square is least at the mean of the logs
+    truth = np.log([0.82, 0.82, 0.82, 0.43])
+    codes = np.zeros((4, 8), dtype=np.float32)
+    codes[:, 3] = truth
+    batch = {
+        "heat": torch.zeros(1, 4, 2, 2),
+        "asked": torch.zeros(1, 4, 2, 2),
+        "scan": torch.zeros(4, dtype=torch.int64),
+        "task": torch.zeros(4, dtype=torch.int64),
+        "cell": torch.arange(4),
+        "codes": torch.from_numpy(codes),
+    }
+
+    def loss(length: float) -> float:
+        maps = torch.zeros(1, 8, 2, 2)
+        maps[:, 3] = length
+        return float(sum(center_loss((torch.zeros(1, 4, 2, 2), maps), batch).values()))
+
+    tried = np.linspace(truth.min(), truth.max(), 101)
+    best = tried[np.argmin([loss(one) for one in tried])]
+    assert best == pytest.approx(truth.mean(), abs=0.01)
 
 
 def test_targets_ask_at_the_centre_and_leave_doubtful_objects_alone() -> None:
