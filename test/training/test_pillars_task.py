@@ -200,3 +200,29 @@ def test_anchors_cannot_be_trained(folder: Path, tmp_path: Path) -> None:
     task = PillarsTask(files, anchors, PillarsTaskConfig(), given=tmp_path, seed=0)
     with pytest.raises(ConfigError, match="only networks of family centerpoint"):
         task.examples("train", 0)[0]
+
+
+def test_shipped_checkpoint_is_the_shipped_network() -> None:
+    """So that ``--from`` goes on from what robots run."""
+    from perception_stack import networks
+    from perception_stack.networks.contract import Options
+    from perception_stack.pillars.detector import contract_of
+    from perception_stack.pillars.network import PillarNetwork
+    from perception_stack.pillars.reading import MapReader
+    from perception_stack.training.checkpoint import transfer
+
+    manifest = load_manifest(MODELS / "centerpoint_sim.yaml")
+    network = PillarNetwork(manifest).eval()
+    assert transfer(MODELS / "centerpoint_sim.pt", network).fresh == ()
+    options = Options(device="cpu", num_threads=1, spin_us=0, engine_dir=Path(), fp16=False)
+    shipped = networks.load("onnxruntime", contract_of(manifest, MapReader(manifest)), options)
+    rng = np.random.default_rng(0)
+    num_x, num_y = manifest.grid.num_xy
+    cells = rng.permutation(num_x * num_y)[:200].astype(np.int64)
+    shape = (len(cells), manifest.grid.max_points, len(manifest.grid.features))
+    features = rng.normal(size=shape).astype(np.float32)
+    with torch.inference_mode():
+        wanted = network(torch.from_numpy(features), torch.from_numpy(cells))
+    found = shipped.run({"features": features, "cells": cells})
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other.numpy(), atol=2e-3)
