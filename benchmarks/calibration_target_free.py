@@ -1,6 +1,6 @@
 """How well LiDAR and camera are aligned without a target: simulated rigs and real frames.
 
-    python benchmarks/calibration_target_free.py rigs --num 40
+    python benchmarks/calibration_target_free.py rigs --num 40 [--driving]
     python benchmarks/calibration_target_free.py real --data ../shared/data --starts 10
 
 ``rigs``: streets, mounts and starts drawn at random, true pose known: errors, how often 95 %
