@@ -6,7 +6,7 @@ its last point, and one wall comes out as two.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,22 @@ def pose_stamps_ns(cloud: PointCloud) -> NDArray[np.int64]:
     low_us, high_us = round(low_s * 1e6), round(high_s * 1e6)
     num = 1 + -(-(high_us - low_us) // _POSE_PERIOD_US)
     return cloud.stamp_ns + 1000 * np.linspace(low_us, high_us, num, dtype=np.int64)
+
+
+def timed_by_azimuth(cloud: PointCloud, *, turn_s: float, ahead_rad: float = 0.0) -> PointCloud:
+    """The cloud with the times at which a steadily spinning scanner met its points.
+
+    For recordings that lack them. They are exact for an upright scanner that stands; on a moving
+    one points are met in directions that differ from those of its beams by little.
+
+    Args:
+        cloud: In the scanner's frame, z up.
+        turn_s: A turn takes that long; clockwise seen from above, negative if anticlockwise.
+        ahead_rad: Azimuth, atan2(y, x), that it faces at the cloud's stamp, halfway in the turn.
+    """
+    x, y = cloud.xyz_m[:, 0].astype(np.float64), cloud.xyz_m[:, 1].astype(np.float64)
+    past_rad = np.remainder(ahead_rad - np.arctan2(y, x) + np.pi, 2 * np.pi) - np.pi
+    return replace(cloud, time_offset_s=(turn_s * past_rad / (2 * np.pi)).astype(np.float32))
 
 
 def deskew(cloud: PointCloud, motion: SensorMotion, *, stamp_ns: int) -> PointCloud:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from perception_stack.geometry.transforms import RigidTransform
 from perception_stack.io.calibration_files import read_camera_info, read_extrinsics
 from perception_stack.io.image_files import read_image
 from perception_stack.io.kitti.scans import read_scan
+from perception_stack.lidar.deskew import timed_by_azimuth
 from perception_stack.tools.console import progress
 from perception_stack.tools.extrinsic_result import RESULT, finish
 from perception_stack.tools.grades import now
@@ -29,9 +31,9 @@ EXAMPLES = (
       --start drawing.yaml --rotation-deg 1 --translation-m 0.05 --out rig.yaml
 
 Clouds are PCD, or BIN as KITTI has it; image i and cloud i are of the same moment, motion within
-the scan undone. --start is an extrinsics file with the transform between the two frames, in either
-direction; it may be off by about 3 degrees and 10 cm along each axis. Take several frames of
-different scenes with things close by; best while standing.
+the scan undone, or found with --turn-s. --start is an extrinsics file with the transform between
+the two frames, in either direction; it may be off by about 3 degrees and 10 cm along each axis.
+Take several frames of different scenes with things close by; best while standing.
 
 """
     + RESULT
@@ -46,6 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", type=Path, required=True, metavar="FILE", help="extrinsics")
     parser.add_argument("--rotation-deg", type=float, default=3.0, help="error of the start")
     parser.add_argument("--translation-m", type=float, default=0.1, help="error of the start")
+    parser.add_argument(
+        "--turn-s",
+        type=float,
+        metavar="S",
+        help="scans are of a LiDAR that spins clockwise, z up and x ahead, their motion is not "
+        "undone, and images are taken as it faces their middle: time of a turn, negative if "
+        "anticlockwise",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="extrinsics")
 
 
@@ -60,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
         start_translation_m=args.translation_m,
     )
     frames = [
-        _frame(image, cloud, start) for image, cloud in zip(args.images, args.clouds, strict=True)
+        _frame(image, cloud, start, args.turn_s)
+        for image, cloud in zip(args.images, args.clouds, strict=True)
     ]
     with progress(NUM_ROUNDS, "align", "round") as bar:
         found = calibrate(
@@ -100,12 +111,14 @@ def _start(path: Path, camera_frame: str) -> RigidTransform:
     return found[0]
 
 
-def _frame(image: Path, cloud: Path, start: RigidTransform) -> AlignedFrame:
-    points = read_scan(cloud, stamp_ns=0)
+def _frame(image: Path, cloud: Path, start: RigidTransform, turn_s: float | None) -> AlignedFrame:
+    points = replace(read_scan(cloud, stamp_ns=0), frame_id=start.source)
+    if turn_s is not None:
+        ahead = start.rotation[2]  # the optical axis in the LiDAR's frame
+        ahead_rad = float(np.arctan2(ahead[1], ahead[0]))
+        points = timed_by_azimuth(points, turn_s=turn_s, ahead_rad=ahead_rad)
     return AlignedFrame(
         name=image.name,
         image=ColorImage(frame_id=start.target, stamp_ns=0, bgr=read_image(image)),
-        cloud=type(points)(
-            frame_id=start.source, stamp_ns=0, xyz_m=points.xyz_m, intensity=points.intensity
-        ),
+        cloud=points,
     )

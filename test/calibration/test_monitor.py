@@ -21,6 +21,7 @@ from perception_stack.calibration.monitor.monitor import CAMERA_LIDAR, GROUND, S
 from perception_stack.datatypes import ColorImage, PointCloud
 from perception_stack.errors import CalibrationError
 from perception_stack.geometry.transforms import RigidTransform
+from perception_stack.lidar.deskew import timed_by_azimuth
 from perception_stack.simulation.rig import Mount
 from perception_stack.simulation.scene import BASE_FRAME
 
@@ -119,6 +120,15 @@ def test_target_free_reads_a_turned_camera(road_rig, road_mount, road_camera, ax
         values.append(off.values - straight.values)
     # what turns the camera one way turns the scan in it the other
     np.testing.assert_allclose(np.mean(values, axis=0)[:3], -turn[:3], atol=np.deg2rad(0.2))
+
+
+def test_target_free_reads_a_scan_with_times_as_of_one_moment(
+    road_rig, road_mount, road_camera
+) -> None:
+    watch = AlignmentWatch(road_camera, road_mount.camera_from_lidar)
+    image, cloud = road_rig.picture(2.0, road_mount), road_rig.turn(2.0, road_mount)
+    timed = timed_by_azimuth(cloud, turn_s=0.1)
+    np.testing.assert_array_equal(watch.read(image, timed).values, watch.read(image, cloud).values)
 
 
 def test_target_free_cannot_judge_without_structure(road_rig, road_mount, road_camera) -> None:

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from perception_stack.datatypes import FloatArray, PointCloud
 from perception_stack.errors import DecodeError
 from perception_stack.geometry.transforms import RigidTransform, matrix_from_quat, quat_multiply
-from perception_stack.lidar.deskew import SensorMotion, deskew, pose_stamps_ns
+from perception_stack.lidar.deskew import (
+    SensorMotion,
+    deskew,
+    pose_stamps_ns,
+    timed_by_azimuth,
+)
 
 STAMP_NS = 1_700_000_000_000_000_000
 # walls, floor and ceiling of a hall: unit normal and distance from the origin
@@ -166,3 +171,14 @@ def test_times_that_are_not_those_of_a_scan(offset_s: list[float]) -> None:
     )
     with pytest.raises(DecodeError, match="a scan takes at most"):
         pose_stamps_ns(cloud)
+
+
+@pytest.mark.parametrize("turn_s", [0.1, -0.05])
+@pytest.mark.parametrize("ahead_rad", [0.0, 2.0, -3.0])
+def test_times_by_azimuth_are_those_of_a_scanner_that_spins(turn_s, ahead_rad) -> None:
+    offset_s = np.linspace(-0.499, 0.499, 37) * abs(turn_s)
+    azimuth_rad = ahead_rad - 2 * np.pi * offset_s / turn_s  # clockwise: from left to right
+    points = np.stack([np.cos(azimuth_rad), np.sin(azimuth_rad), 0.3 * azimuth_rad], axis=1)
+    cloud = PointCloud(frame_id="lidar", stamp_ns=STAMP_NS, xyz_m=(5 * points).astype(np.float32))
+    timed = timed_by_azimuth(cloud, turn_s=turn_s, ahead_rad=ahead_rad)
+    np.testing.assert_allclose(timed.time_offset_s, offset_s, atol=1e-7)

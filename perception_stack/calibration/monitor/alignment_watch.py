@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from perception_stack.calibration.monitor.reading import Reading
@@ -49,7 +51,9 @@ class AlignmentWatch:
         view = self._resampler.look(image)
         if not view.inside.any():
             return Reading.none("the image is empty")
-        edges = edges_in_view(cloud, view, self._pose, margin_rad=_MARGIN_RAD)
+        # one frame does not tell a speed beside the pose
+        at_once = replace(cloud, time_offset_s=None)
+        edges = edges_in_view(at_once, view, self._pose, margin_rad=_MARGIN_RAD)
         if len(edges) < _FEWEST:
             return Reading.none(f"{len(edges)} edges in the scan, {_FEWEST} are needed")
         frame = EdgeFrame(image=ImageEdges(view), edges=edges)

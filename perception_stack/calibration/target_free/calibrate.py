@@ -42,12 +42,14 @@ _FLOOR_RAD, _FLOOR_M = np.deg2rad(0.02), 0.003
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AlignedFrame:
-    """An image and a scan of the same moment, the motion within the scan undone.
+    """An image and a scan of the same moment.
 
     Attributes:
         name: For the report.
         image: Raw, as the camera model describes it.
-        cloud: In the LiDAR's frame, all points or those in the camera's view.
+        cloud: In the LiDAR's frame, all points or those in the camera's view. Without times the
+            motion within it is undone, see ``lidar/deskew.py``; with times it is that of a steady
+            speed along the LiDAR's x axis since the image was taken, which is found.
     """
 
     name: str
@@ -95,7 +97,9 @@ def calibrate(
         FrameMismatchError: images or clouds in other frames than the start says.
     """
     resampler = Resampler(camera)
-    seen = [_reduced(one, resampler, camera, start, config) for one in frames]
+    # as of one moment; how fast each frame moved is asked about the result only
+    at_once = [replace(one, cloud=replace(one.cloud, time_offset_s=None)) for one in frames]
+    seen = [_reduced(one, resampler, camera, start, config) for one in at_once]
     if not seen:
         raise CalibrationError("no frames; give an image and a scan at least")
     num_edges = sum(len(one.edges) for one in seen)
@@ -110,7 +114,7 @@ def calibrate(
     # which edges lie in view, and how large sums are by chance, depends on where one begins
     centre = rough[-1].pose(guesses[0].place)
     about = [
-        replace(one, edges=_edges(one.image.view, frame.cloud, centre, config))
+        replace(one, edges=_edges(one.image.view, frame, centre, config))
         for one, frame in zip(seen, frames, strict=True)
     ]
     scores = _scores(about, centre, units, NUM_FINE)
@@ -164,14 +168,18 @@ def _reduced(
         text = f"image '{frame.name}' is {frame.image.bgr.shape[1]}x{frame.image.bgr.shape[0]} px"
         raise CalibrationError(f"{text}, its camera {size[1]}x{size[0]}")
     view = resampler.look(frame.image)
-    return EdgeFrame(image=ImageEdges(view), edges=_edges(view, frame.cloud, start, config))
+    return EdgeFrame(image=ImageEdges(view), edges=_edges(view, frame, start, config))
 
 
 def _edges(
-    view: View, cloud: PointCloud, camera_from_lidar: RigidTransform, config: AlignmentConfig
+    view: View, frame: AlignedFrame, camera_from_lidar: RigidTransform, config: AlignmentConfig
 ) -> ScanEdges:
     margin_rad = _REACH_SIGMAS * 2 * config.start_rotation_rad
-    return edges_in_view(cloud, view, camera_from_lidar, margin_rad=margin_rad)
+    edges = edges_in_view(frame.cloud, view, camera_from_lidar, margin_rad=margin_rad)
+    if frame.cloud.time_offset_s is None:
+        return edges
+    after_s = (frame.cloud.stamp_ns - frame.image.stamp_ns) * 1e-9
+    return replace(edges, time_s=edges.time_s + after_s)
 
 
 def _mirrored(frame: EdgeFrame) -> EdgeFrame:

@@ -144,7 +144,7 @@ def _offsets(
     Returns:
         float64 [patches counted]; float64 [frames].
     """
-    z = score.sums(place)[..., -1].sum(axis=1) / score.spread
+    z = sum(part[..., -1].sum(axis=1) for part in score.each(place)) / score.spread
     strength = np.maximum(z, 0) / score.spread
     shifts = np.array([(a, b) for a in _SHIFTS_RAD for b in _SHIFTS_RAD])
     values = np.array(

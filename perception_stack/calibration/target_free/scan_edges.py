@@ -45,6 +45,8 @@ class ScanEdges:
         weight: float64 [N], in (0, 1].
         kind: int64 [N], below :data:`NUM_KINDS`.
         gap_rad: float64 [N], between the two points, across the edge.
+        time_s: float64 [N], when they were measured, from the cloud's stamp; zero where it has no
+            times.
     """
 
     position_m: FloatArray
@@ -53,6 +55,7 @@ class ScanEdges:
     weight: FloatArray
     kind: NDArray[np.int64]
     gap_rad: FloatArray
+    time_s: FloatArray
 
     def __len__(self) -> int:
         return len(self.position_m)
@@ -66,6 +69,7 @@ class ScanEdges:
             weight=self.weight[picked],
             kind=self.kind[picked],
             gap_rad=self.gap_rad[picked],
+            time_s=self.time_s[picked],
         )
 
 
@@ -91,17 +95,20 @@ def find_edges(cloud: PointCloud) -> ScanEdges:
     range_m = np.linalg.norm(points, axis=1)
     ray = points / range_m[:, None]
     sides = _neighbours(ray)
-    found = [_ends(ray, range_m, sides, side) for side in range(4)]
+    time_s = np.zeros(len(ray))
+    if cloud.time_offset_s is not None:
+        time_s += cloud.time_offset_s
+    found = [_ends(ray, range_m, time_s, sides, side) for side in range(4)]
     if cloud.intensity is not None:
         # ranks: sensors differ in unit and law
         order = np.argsort(np.argsort(cloud.intensity, kind="stable"), kind="stable")
         rank = order / len(order)
-        found += [_steps(ray, range_m, rank, sides, side) for side in (0, 2)]
+        found += [_steps(ray, range_m, time_s, rank, sides, side) for side in (0, 2)]
     return _as_edges(found)
 
 
-_Found = tuple[FloatArray, FloatArray, FloatArray, FloatArray, NDArray[np.int64]]
-"""Direction, range, step, sign, label of what may lie on one line."""
+_Found = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, NDArray[np.int64]]
+"""Direction, range, time, step, sign, label of what may lie on one line."""
 
 
 def _neighbours(ray: FloatArray) -> NDArray[np.int64]:
@@ -114,7 +121,9 @@ def _neighbours(ray: FloatArray) -> NDArray[np.int64]:
     return nearest_sides(across, elevation, near)
 
 
-def _ends(ray: FloatArray, range_m: FloatArray, sides: NDArray[np.int64], side: int) -> _Found:
+def _ends(
+    ray: FloatArray, range_m: FloatArray, time_s: FloatArray, sides: NDArray[np.int64], side: int
+) -> _Found:
     """Where a surface ends towards one side and something farther follows."""
     i, j, back = _triples(sides, side)
     least_m = _JUMP_SHARE * range_m[i]
@@ -128,11 +137,17 @@ def _ends(ray: FloatArray, range_m: FloatArray, sides: NDArray[np.int64], side: 
     widest = _WIDEST_RAD[side]
     picked = beyond & (plane > 0) & (gap < widest) & (gap_back < widest)
     i, j = i[picked], j[picked]
-    return ray[i] + ray[j], range_m[i], ray[j] - ray[i], np.zeros(len(i)), np.full(len(i), side)
+    middle_s, sign, label = (time_s[i] + time_s[j]) / 2, np.zeros(len(i)), np.full(len(i), side)
+    return ray[i] + ray[j], range_m[i], middle_s, ray[j] - ray[i], sign, label
 
 
-def _steps(
-    ray: FloatArray, range_m: FloatArray, rank: FloatArray, sides: NDArray[np.int64], side: int
+def _steps(  # noqa: PLR0917
+    ray: FloatArray,
+    range_m: FloatArray,
+    time_s: FloatArray,
+    rank: FloatArray,
+    sides: NDArray[np.int64],
+    side: int,
 ) -> _Found:
     """Where the brightness of one surface changes by more than it does on either hand."""
     i, j, back = _triples(sides, side)
@@ -148,7 +163,8 @@ def _steps(
     near = (_angle(ray[i], ray[j]) < widest) & (_angle(ray[i], ray[back]) < widest)
     i, j, sign = i[near], j[near], np.sign(rise[near])
     label = (10 + 2 * side + sign).astype(np.int64)
-    return ray[i] + ray[j], (range_m[i] + range_m[j]) / 2, ray[j] - ray[i], sign, label
+    middle_m, middle_s = (range_m[i] + range_m[j]) / 2, (time_s[i] + time_s[j]) / 2
+    return ray[i] + ray[j], middle_m, middle_s, ray[j] - ray[i], sign, label
 
 
 def _triples(
@@ -175,8 +191,11 @@ def _as_edges(found: list[_Found]) -> ScanEdges:
             weight=none,
             kind=np.empty(0, dtype=np.int64),
             gap_rad=none,
+            time_s=none,
         )
-    ray, range_m, step, sign, label = (np.concatenate(part) for part in zip(*found, strict=True))
+    ray, range_m, time_s, step, sign, label = (
+        np.concatenate(part) for part in zip(*found, strict=True)
+    )
     ray /= np.linalg.norm(ray, axis=1, keepdims=True)
     gap_rad = np.linalg.norm(step, axis=1)
     step /= gap_rad[:, None]
@@ -191,6 +210,7 @@ def _as_edges(found: list[_Found]) -> ScanEdges:
         weight=np.maximum(weight, _LEAST_WEIGHT),
         kind=np.where(label < 4, label // 2, np.where(label < 13, 2, 3)),
         gap_rad=gap_rad * np.where(on_line, np.abs(cosine), 1),
+        time_s=time_s,
     )
 
 

@@ -9,6 +9,9 @@ A beam is wider than a ray (2 mrad and more): it still returns from a surface th
 its border only, so surfaces look larger to a scan than they are, and by how much differs between
 sensors, along and across beams. Two numbers beside the pose say how far ends of surfaces really
 lie from the middle of the gap; they are found with it.
+
+A scanner that spins on a moving vehicle meets what is left and right at other times than the image
+was taken. Where points have times, the speed of each frame is found with the pose too.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ from perception_stack.geometry.transforms import RigidTransform
 NUM_POSE, NUM_NUMBERS = 6, 8
 """Of a place: the pose; and with it how far ends across and along beams lie beyond their gap."""
 _BEAM_RAD = np.deg2rad(0.1)
+_SPEED_MPS = 15.0
+_SLOPES = NUM_POSE + 2  # and by the end of surfaces and the speed
 _TILE_RAD = np.deg2rad(4.0)
 _MANY = 1000  # more than there are patches one above the other
 _FINE_RAD = np.deg2rad(0.1)
@@ -62,7 +67,8 @@ class Score:
 
     A place is eight numbers: rotation about the camera's x, y, z axes and shift along them, in
     ``units``, applied after ``start``; and how far ends of surfaces across and along beams lie
-    beyond the middle of their gap, in a tenth of a degree.
+    beyond the middle of their gap, in a tenth of a degree. Each frame whose points have times
+    adds one: the speed of the LiDAR along its own x axis, in 15 m/s.
 
     Args:
         frames: What is compared.
@@ -93,6 +99,8 @@ class Score:
             for one, tile in zip(frames, self.tiles, strict=True)
         ]
         self.spread = np.ones(NUM_KINDS)
+        self._timed = np.flatnonzero([one.edges.time_s.any() for one in frames])
+        self.num_numbers = NUM_NUMBERS + len(self._timed)
 
     def pose(self, place: FloatArray) -> RigidTransform:
         """Camera from LiDAR of a place."""
@@ -109,28 +117,16 @@ class Score:
         change = pose @ self._start.inverse()
         return np.concatenate([log(change.rotation), change.translation_m]) / self._units
 
-    def sums(self, place: FloatArray, times: FloatArray | None = None) -> FloatArray:
-        """Sum and its slopes by kind and tile, float64 [kinds, tiles, 8]: slopes, sum.
-
-        Slopes are with respect to a further small turn about the camera, a shift, and the place
-        of ends of surfaces of this kind; rad, m, rad.
-
-        Args:
-            place: float64 [8].
-            times: float64 [frames], how often each counts; None for once.
-        """
-        each = self.each(place)
-        if times is None:
-            return np.asarray(sum(each))
-        return np.asarray(sum(one * count for one, count in zip(each, times, strict=True)))
-
     def each(
         self, place: FloatArray, turn_rad: FloatArray | None = None, *, slopes: bool = True
     ) -> Iterator[FloatArray]:
-        """As :meth:`sums`, of each frame alone.
+        """Sum and its slopes by kind and tile of each frame, float64 [kinds, tiles, 9].
+
+        Slopes, then the sum. Slopes are with respect to a further small turn about the camera, a
+        shift, the place of ends of surfaces of this kind, and the speed; rad, m, rad, m/s.
 
         Args:
-            place: float64 [8].
+            place: float64 [numbers].
             turn_rad: float64 [2], of the camera about its x and y axes.
             slopes: Whether they are wanted; else zero, in half the time.
         """
@@ -139,19 +135,23 @@ class Score:
             turn = _turn(np.array([*turn_rad, 0.0]))
             rotation, translation_m = turn @ rotation, turn @ translation_m
         beyond_rad = np.zeros(NUM_KINDS)
-        beyond_rad[: NUM_NUMBERS - NUM_POSE] = place[NUM_POSE:] * _BEAM_RAD
-        for part in self._parts:
-            out = np.zeros((NUM_KINDS, self.num_tiles, NUM_NUMBERS))
+        beyond_rad[: NUM_NUMBERS - NUM_POSE] = place[NUM_POSE:NUM_NUMBERS] * _BEAM_RAD
+        speed_mps = np.zeros(len(self._parts))
+        speed_mps[self._timed] = place[NUM_NUMBERS:] * _SPEED_MPS
+        for part, speed in zip(self._parts, speed_mps, strict=True):
+            out = np.zeros((NUM_KINDS, self.num_tiles, _SLOPES + 1))
             _add(
                 part.edges.position_m,
                 part.edges.normal,
                 part.edges.sign,
                 part.weight,
                 part.edges.kind,
+                part.edges.time_s,
                 part.tile,
                 rotation,
                 translation_m,
                 beyond_rad,
+                speed,
                 part.maps,
                 part.view.azimuth_rad,
                 part.view.elevation_rad,
@@ -162,7 +162,7 @@ class Score:
             yield out
 
     def learn_spread(self, places: FloatArray) -> None:
-        """Take the size of each kind's sum over wrong places, float64 [N, 8], as its unit."""
+        """The size of each kind's sum over wrong places, float64 [N, numbers], is its unit."""
         sums = np.array([list(self.each(place, slopes=False)) for place in places])[..., -1]
         self.spread = np.sqrt(np.mean(sums.sum(axis=(1, 3)) ** 2, axis=0)) + 1e-9
 
@@ -176,18 +176,21 @@ class Score:
         """The score and its slope in units of the place.
 
         Args:
-            place: float64 [8].
+            place: float64 [numbers].
             resample: How often each part of the data counts; None for once.
         """
         if resample is None:
-            by_kind = self.sums(place).sum(axis=1)
+            by_frame = np.array([one.sum(axis=1) for one in self.each(place)])
         else:
-            by_kind = np.einsum("t,ktn->kn", resample.tiles, self.sums(place, resample.frames))
+            by_tile = (np.einsum("t,ktn->kn", resample.tiles, one) for one in self.each(place))
+            by_frame = np.array(list(by_tile)) * resample.frames[:, None, None]
+        by_kind = by_frame.sum(axis=0)
         z = np.maximum(by_kind[:, -1] / self.spread, 0)
         pull = z / self.spread
         beyond = (pull * by_kind[:, NUM_POSE])[: NUM_NUMBERS - NUM_POSE] * _BEAM_RAD
+        speed = by_frame[self._timed, :, NUM_POSE + 1] @ pull * _SPEED_MPS
         return float(z @ z) / 2, np.concatenate(
-            [self._pull(place, pull @ by_kind[:, :NUM_POSE]), beyond]
+            [self._pull(place, pull @ by_kind[:, :NUM_POSE]), beyond, speed]
         )
 
     def _motion(self, place: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -262,16 +265,18 @@ def _tiles(scans: Sequence[ScanEdges]) -> tuple[list[NDArray[np.int64]], int]:
 
 
 @compiled
-def _add(  # noqa: PLR0917
+def _add(  # noqa: PLR0915, PLR0917
     position_m: FloatArray,
     normal: FloatArray,
     sign: FloatArray,
     weight: FloatArray,
     kind: NDArray[np.int64],
+    time_s: FloatArray,
     tile: NDArray[np.int64],
     turn: FloatArray,
     shift_m: FloatArray,
     beyond_rad: FloatArray,
+    speed_mps: float,
     maps: NDArray[np.float32],
     azimuth_rad: float,
     elevation_rad: float,
@@ -288,6 +293,7 @@ def _add(  # noqa: PLR0917
         range_m = np.sqrt(px * px + py * py + pz * pz)
         beyond_m = beyond_rad[kind[i]] * range_m
         px, py, pz = px + beyond_m * nx, py + beyond_m * ny, pz + beyond_m * nz
+        px += speed_mps * time_s[i]
         x = turn[0, 0] * px + turn[0, 1] * py + turn[0, 2] * pz + shift_m[0]
         y = turn[1, 0] * px + turn[1, 1] * py + turn[1, 2] * pz + shift_m[1]
         z = turn[2, 0] * px + turn[2, 1] * py + turn[2, 2] * pz + shift_m[2]
@@ -324,7 +330,7 @@ def _add(  # noqa: PLR0917
             + fv * ((1 - fu) * value[2] + fu * value[3])
         )
         to = out[kind[i], tile[i]]
-        to[7] += e
+        to[8] += e
         if not slopes:
             continue
         eu = w * ((1 - fv) * (value[1] - value[0]) + fv * (value[3] - value[2]))
@@ -337,3 +343,4 @@ def _add(  # noqa: PLR0917
         to[4] += gy
         to[5] += gz
         to[6] += (gx * tx + gy * ty + gz * tz) * range_m
+        to[7] += (gx * turn[0, 0] + gy * turn[1, 0] + gz * turn[2, 0]) * time_s[i]

@@ -73,16 +73,20 @@ def settle(scores: Sequence[Score], guesses: Sequence[Found], rough: Score) -> l
     """Where guesses end that were found about another start, best first.
 
     Args:
-        scores: About the best guess, from the more blurred on; their spreads are learnt.
+        scores: About the best guess, from the more blurred on; their spreads are learnt. They may
+            have speeds beside the numbers of the guesses, and begin at rest.
         guesses: Best first.
         rough: Whose places they are.
     """
-    samples = wrong_places(_NUM_SPREAD, seed=0)
+    num_numbers = scores[-1].num_numbers
+    samples = wrong_places(_NUM_SPREAD, seed=0, num_numbers=num_numbers)
     for score in scores:
         score.learn_spread(samples)
     found = []
     for guess in guesses:
-        place = np.concatenate([scores[-1].place(rough.pose(guess.place)), guess.place[NUM_POSE:]])
+        place = np.zeros(num_numbers)
+        place[: len(guess.place)] = guess.place
+        place[:NUM_POSE] = scores[-1].place(rough.pose(guess.place))
         for score in scores:
             one = climb(score, place, small_gain=1e-8)
             place = one.place
@@ -90,12 +94,12 @@ def settle(scores: Sequence[Score], guesses: Sequence[Found], rough: Score) -> l
     return _best(found, len(found))
 
 
-def wrong_places(num: int, *, seed: int) -> FloatArray:
-    """Evenly spread poses within the range that is searched, float64 [num, 8]."""
+def wrong_places(num: int, *, seed: int, num_numbers: int = NUM_NUMBERS) -> FloatArray:
+    """Evenly spread poses within the range that is searched, float64 [num, num_numbers]."""
     from scipy.stats import qmc
 
     unit = qmc.Sobol(NUM_POSE, seed=seed).random(num)
-    return np.pad((2 * unit - 1) * _WITHIN, ((0, 0), (0, NUM_NUMBERS - NUM_POSE)))
+    return np.pad((2 * unit - 1) * _WITHIN, ((0, 0), (0, num_numbers - NUM_POSE)))
 
 
 def climb(
@@ -108,17 +112,17 @@ def climb(
 ) -> Found:
     """The highest place nearby, within the range that is searched.
 
-    The width of beams always has its prior of one unit, the pose that of ``prior``. It ends where
-    a step gains less than ``small_gain`` of the score.
+    The width of beams and the speeds always have their prior of one unit, the pose that of
+    ``prior``. It ends where a step gains less than ``small_gain`` of the score.
 
     BFGS with halved steps (Nocedal and Wright, algorithm 6.1). The one of SciPy spends ten times
     as long on its own bookkeeping as the score takes.
     """
-    prior_of = np.repeat([prior, 1.0], [NUM_POSE, NUM_NUMBERS - NUM_POSE])
+    prior_of = np.repeat([prior, 1.0], [NUM_POSE, len(place) - NUM_POSE])
     at = np.clip(place, -_WITHIN, _WITHIN)
     value, slope = score.value_and_slope(at, resample)
     value, slope = value - float(prior_of @ at**2) / 2, slope - prior_of * at
-    bend = np.eye(NUM_NUMBERS) * _FIRST_STEP / max(float(np.linalg.norm(slope)), 1e-12)
+    bend = np.eye(len(place)) * _FIRST_STEP / max(float(np.linalg.norm(slope)), 1e-12)
     for _ in range(_NUM_STEPS):
         way = bend @ slope
         way *= min(1.0, _LONGEST_STEP / max(float(np.linalg.norm(way)), 1e-12))
@@ -136,7 +140,7 @@ def climb(
         if gain < small_gain * (1 + value):
             break
         if (curved := float(step @ bent)) > 1e-12:
-            keep = np.eye(NUM_NUMBERS) - np.outer(step, bent) / curved
+            keep = np.eye(len(place)) - np.outer(step, bent) / curved
             bend = keep @ bend @ keep.T + np.outer(step, step) / curved
     return Found(place=at, value=value)
 
@@ -153,11 +157,12 @@ def refit(
         seed: Of the weights.
 
     Returns:
-        float64 [num, 8]; share of the refits in which another place of ``found`` scores higher.
+        float64 [num, numbers]; share of the refits in which another place of ``found`` scores
+        higher.
     """
     rng = np.random.default_rng(seed)
     sums = np.array([[part[..., -1] for part in scores[-1].each(one.place)] for one in found])
-    places, lost = np.empty((num, NUM_NUMBERS)), 0
+    places, lost = np.empty((num, len(found[0].place))), 0
     for i in range(num):
         resample = Resample(
             frames=rng.exponential(size=len(scores[-1].tiles)),
