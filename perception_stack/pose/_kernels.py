@@ -162,22 +162,29 @@ def glance_poses(  # noqa: PLR0917
     for h in range(len(poses)):
         p = poses[h]
         good = bad = total = 0.0
+        # where the camera is, as the model sees it
+        ex = -(p[0, 0] * p[0, 3] + p[1, 0] * p[1, 3] + p[2, 0] * p[2, 3])
+        ey = -(p[0, 1] * p[0, 3] + p[1, 1] * p[1, 3] + p[2, 1] * p[2, 3])
+        ez = -(p[0, 2] * p[0, 3] + p[1, 2] * p[1, 3] + p[2, 2] * p[2, 3])
         for m in range(len(points)):
-            a, b, c = normals[m]
-            nx = p[0, 0] * a + p[0, 1] * b + p[0, 2] * c
-            ny = p[1, 0] * a + p[1, 1] * b + p[1, 2] * c
-            nz = p[2, 0] * a + p[2, 1] * b + p[2, 2] * c
+            if m == _FIRST_LOOK and bad >= good:
+                total = 0.0
+                break
             a, b, c = points[m]
-            x = p[0, 0] * a + p[0, 1] * b + p[0, 2] * c + p[0, 3]
-            y = p[1, 0] * a + p[1, 1] * b + p[1, 2] * c + p[1, 3]
+            dx, dy, dz = ex - a, ey - b, ez - c
+            towards = normals[m, 0] * dx + normals[m, 1] * dy + normals[m, 2] * dz
+            if towards <= 0.0:
+                continue
             z = p[2, 0] * a + p[2, 1] * b + p[2, 2] * c + p[2, 3]
             if z <= 0.01:
                 bad += 1.0
                 total += 1.0
                 continue
-            cosine = -(nx * x + ny * y + nz * z) / np.sqrt(x * x + y * y + z * z)
+            cosine = towards / np.sqrt(dx * dx + dy * dy + dz * dz)
             if cosine < GRAZING:
                 continue
+            x = p[0, 0] * a + p[0, 1] * b + p[0, 2] * c + p[0, 3]
+            y = p[1, 0] * a + p[1, 1] * b + p[1, 2] * c + p[1, 3]
             u, v = int(fx * x / z + cx + 0.5), int(fy * y / z + cy + 0.5)
             total += cosine
             if u < 0 or v < 0 or u >= width or v >= height:
@@ -187,8 +194,5 @@ def glance_poses(  # noqa: PLR0917
                 bad += cosine
             elif gap > -tolerance_m:
                 good += cosine
-            if m == _FIRST_LOOK and bad >= good:
-                total = 0.0
-                break
         result[h] = (good - bad) / total if total > 0 else -1.0
     return result

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +14,7 @@ from perception_stack.pose.ambiguity import with_alternatives
 from perception_stack.pose.config import PoseEstimatorConfig
 from perception_stack.pose.estimates import Found, PoseEstimates, estimates_of
 from perception_stack.pose.models import PoseModel, load_models
+from perception_stack.pose.parallel import in_parallel, threads_for_each
 from perception_stack.pose.refinement import refined
 from perception_stack.pose.region import points_in_box, points_of_frame, region_of
 from perception_stack.pose.scene import Scene
@@ -116,12 +115,14 @@ class PoseEstimator:
         asked = range(len(detections)) if rows is None else rows
         jobs = [job for row in asked for job in self._jobs(detections.labels[row], row, scene)]
 
+        threads = threads_for_each(len(jobs))
+
         def one(job: tuple[PoseModel, int]) -> Found | Missed:
             model, row = job
-            return self._at_detection(model, detections, row, scene)
+            return self._at_detection(model, detections, row, scene, threads=threads)
 
         best: dict[int, Found | Missed] = {}
-        for (_, row), each in zip(jobs, _in_parallel(one, jobs), strict=True):
+        for (_, row), each in zip(jobs, in_parallel(one, jobs), strict=True):
             if row not in best or _score(each) > _score(best[row]):
                 best[row] = each
         found = []
@@ -158,10 +159,15 @@ class PoseEstimator:
             self._drop(scene, Reason.NO_DEPTH, detail)
             return []
 
-        def one(model: PoseModel) -> list[Claim]:
-            return claims_of(search_of_frame(model, scene, points, noise_m=config.depth_noise_m))
+        threads = threads_for_each(len(self.models))
 
-        claims = compatible([claim for some in _in_parallel(one, self.models) for claim in some])
+        def one(model: PoseModel) -> list[Claim]:
+            noise_m = config.depth_noise_m
+            return claims_of(
+                search_of_frame(model, scene, points, noise_m=noise_m, threads=threads)
+            )
+
+        claims = compatible([claim for some in in_parallel(one, self.models) for claim in some])
         sure = [one for one in claims if one.score >= config.min_score]
         sure.sort(key=lambda one: -one.score)
         return [with_alternatives(one.search, one.candidates, one.row) for one in sure]
@@ -197,7 +203,7 @@ class PoseEstimator:
         return found
 
     def _at_detection(
-        self, model: PoseModel, detections: Detections2D, row: int, scene: Scene
+        self, model: PoseModel, detections: Detections2D, row: int, scene: Scene, *, threads: int
     ) -> Found | Missed:
         """The object of one detection, or why there is none."""
         config = self._config
@@ -214,7 +220,7 @@ class PoseEstimator:
             detail = f"{model.name}: {len(points)} depth pixels, {config.min_points} needed"
             return Reason.NO_DEPTH, detail
         region = region_of(points, diameter_m=model.diameter_m, xyxy_px=xyxy_px)
-        search = Search(model, scene, region, noise_m=config.depth_noise_m)
+        search = Search(model, scene, region, noise_m=config.depth_noise_m, threads=threads)
         candidates = search.run()
         score = float(candidates.score[0]) if len(candidates) else 0.0
         if score < config.min_score_detected:
@@ -228,12 +234,3 @@ class PoseEstimator:
 
 def _score(one: Found | Missed) -> float:
     return one.score if isinstance(one, Found) else -1.0
-
-
-def _in_parallel(function: Callable[[JobT], ResultT], jobs: Sequence[JobT]) -> list[ResultT]:
-    """The results in the order of the jobs; the compiled loops let go of the interpreter."""
-    workers = min(len(jobs), os.cpu_count() or 1)
-    if workers < 2:
-        return [function(job) for job in jobs]
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(function, jobs))

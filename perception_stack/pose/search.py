@@ -18,6 +18,7 @@ from perception_stack.pose.hypotheses import (
     turned,
 )
 from perception_stack.pose.models import PoseModel
+from perception_stack.pose.parallel import by_parts, in_parallel
 from perception_stack.pose.region import Points, Region, region_of
 from perception_stack.pose.scene import Scene
 from perception_stack.pose.verification import Evidence, Tolerance, judge
@@ -73,17 +74,21 @@ class Search:
         scene: The frame.
         region: Where to look.
         noise_m: Standard deviation of a depth at 1 m.
+        threads: That it may use.
 
     Attributes:
         noise_m: Standard deviation of a depth at 1 m.
         tolerance: Depths that differ by more disagree.
     """
 
-    def __init__(self, model: PoseModel, scene: Scene, region: Region, *, noise_m: float) -> None:
+    def __init__(
+        self, model: PoseModel, scene: Scene, region: Region, *, noise_m: float, threads: int = 1
+    ) -> None:
         self.model = model
         self.scene = scene
         self.region = region
         self.noise_m = noise_m
+        self._threads = threads
         self.tolerance, self._closely = (
             Tolerance(least_m=share * model.diameter_m, noise_m=noises * noise_m)
             for share, noises in (_TOLERANCE, _CLOSE_TOLERANCE)
@@ -144,6 +149,7 @@ class Search:
             self.scene,
             self.region.xyxy_px,
             tolerance=self._closely if closely else self.tolerance,
+            threads=self._threads,
         )
 
     def _starts(self, least: float) -> FloatArray:
@@ -151,33 +157,37 @@ class Search:
         from perception_stack.pose._kernels import rows_within
 
         model, region = self.model, self.region
-        found = [np.empty((0, 4, 4))]
-        for seed, seed_m in enumerate(region.seeds_m):
-            around = rows_within(region.seen.points_m, seed_m, model.diameter_m)
+
+        def at(seed: int) -> FloatArray:
+            around = rows_within(region.seen.points_m, region.seeds_m[seed], model.diameter_m)
             few_m = region.seen.points_m[_some(around, _NUM_FEW)]
             poses = contacts_at(model, self.scene, region, seed, least=least)
             poses = model.even.aligned(few_m, poses, _FIRST_LIMITS * model.diameter_m)
-            found.append(
-                best_at_a_glance(
-                    model,
-                    self.scene,
-                    poses,
-                    num=_PER_SEED,
-                    tolerance=_GLANCE_TOLERANCE,
-                    least=least,
-                )
+            return best_at_a_glance(
+                model,
+                self.scene,
+                poses,
+                num=_PER_SEED,
+                tolerance=_GLANCE_TOLERANCE,
+                least=least,
             )
-        return np.concatenate(found)
+
+        found = in_parallel(at, range(len(region.seeds_m)), threads=self._threads)
+        return np.concatenate([np.empty((0, 4, 4)), *found])
 
     def _aligned(self, poses: FloatArray, limits: FloatArray, *, fine: bool = False) -> FloatArray:
-        if not self.region.is_whole_frame:
-            return self._aligned_to(np.arange(len(self.region.seen)), poses, limits, fine=fine)
-        better = poses.copy()
-        for row, pose in enumerate(poses):
-            around = self._rows_around(pose)
-            if len(around):
-                better[[row]] = self._aligned_to(around, pose[None], limits, fine=fine)
-        return better
+        def moved(poses: FloatArray) -> FloatArray:
+            if not self.region.is_whole_frame:
+                rows = np.arange(len(self.region.seen))
+                return self._aligned_to(rows, poses, limits, fine=fine)
+            better = poses.copy()
+            for row, pose in enumerate(poses):
+                around = self._rows_around(pose)
+                if len(around):
+                    better[[row]] = self._aligned_to(around, pose[None], limits, fine=fine)
+            return better
+
+        return by_parts(moved, poses, threads=self._threads)
 
     def _aligned_to(
         self, rows: NDArray[np.intp], poses: FloatArray, limits: FloatArray, *, fine: bool
@@ -219,7 +229,9 @@ class Search:
         return np.zeros(len(poses)) if about is None else log_prior(self.model, poses, about)
 
 
-def search_of_frame(model: PoseModel, scene: Scene, points: Points, *, noise_m: float) -> Search:
+def search_of_frame(
+    model: PoseModel, scene: Scene, points: Points, *, noise_m: float, threads: int = 1
+) -> Search:
     """The search for all of one object in a whole frame.
 
     Args:
@@ -227,10 +239,11 @@ def search_of_frame(model: PoseModel, scene: Scene, points: Points, *, noise_m: 
         scene: The frame.
         points: Of it, as of ``points_of_frame``; at least one.
         noise_m: Standard deviation of a depth at 1 m.
+        threads: That it may use.
     """
     region = region_of(points, diameter_m=model.diameter_m, xyxy_px=None)
     region = region.where_precise(model.diameter_m, noise_m=noise_m)
-    return Search(model, scene, region, noise_m=noise_m)
+    return Search(model, scene, region, noise_m=noise_m, threads=threads)
 
 
 def _some(rows: NDArray[np.intp], num: int) -> NDArray[np.intp]:

@@ -15,6 +15,7 @@ import numpy as np
 from perception_stack.datatypes import FloatArray
 from perception_stack.objects.surface import Surface
 from perception_stack.pose.models import PoseModel
+from perception_stack.pose.parallel import by_parts
 from perception_stack.pose.region import noise_at
 from perception_stack.pose.scene import STRIDE, Scene
 
@@ -92,6 +93,7 @@ def judge(
     xyxy_px: FloatArray,
     *,
     tolerance: Tolerance,
+    threads: int = 1,
 ) -> Evidence:
     """The evidence for and against poses.
 
@@ -102,17 +104,21 @@ def judge(
         scene: The frame.
         xyxy_px: float64 [4], box that the object is looked for in; NaN where there is none.
         tolerance: Depths that differ by more disagree; the nearer, the more they agree.
+        threads: That it may use.
     """
     from perception_stack.pose import _judging as k
 
+    def judged(poses: FloatArray) -> FloatArray:
+        return k.judge_poses(
+            poses,
+            (surface.points_m, surface.normals, surface.spacing_m, model.diameter_m),
+            (scene.depth_m, scene.pinhole, scene.normals, STRIDE),
+            tolerance.least_m,
+            tolerance.noise_m,
+        )
+
     poses = np.ascontiguousarray(poses)
-    sums = k.judge_poses(
-        poses,
-        (surface.points_m, surface.normals, surface.spacing_m, model.diameter_m),
-        (scene.depth_m, scene.pinhole, scene.normals, STRIDE),
-        tolerance.least_m,
-        tolerance.noise_m,
-    )
+    sums = by_parts(judged, poses, threads=threads)
     facing = np.maximum(sums[:, k.FACING], 1e-9)
     good = sums[:, k.CONFIRMED] - _UNLIKE_WEIGHT * sums[:, k.UNLIKE]
     expected = facing - (1 - _HIDDEN_WEIGHT) * sums[:, k.HIDDEN]

@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 from perception_stack.objects.rotations import even_rotations
 from perception_stack.pose._kernels import contact_poses, rows_within
 from perception_stack.pose.hypotheses import best_different, log_prior, nearby, turned
+from perception_stack.pose.parallel import by_parts
 from perception_stack.pose.region import Points, points_near, points_of_frame, region_of
 from perception_stack.pose.scene import Scene
 from perception_stack.pose.search import Candidates, Search
@@ -387,3 +388,32 @@ def test_what_explains_more_of_the_frame_claims_it_first(
         )
         claims.append(Claim(search=search, candidates=candidates, row=0))
     assert [one.search.model.name for one in compatible(claims)] == names
+
+
+@pytest.mark.parametrize("whole_frame", [True, False])
+def test_threads_change_nothing(models, table, whole_frame: bool) -> None:
+    view, model = table(1), models["wedge"]
+    points = points_of_frame(view.scene, largest_m=model.diameter_m, noise_m=0.003)
+    xyxy_px = np.full(4, np.nan)
+    if not whole_frame:
+        pose = view.pose("wedge")
+        middle_m = pose[:3, :3] @ model.known.middle_m + pose[:3, 3]
+        points = points_near(view.scene, middle_m, diameter_m=model.diameter_m, noise_m=0.003)
+        xyxy_px = view.scene.project(middle_m).repeat(2)[[0, 2, 1, 3]] + [-80.0, -80, 80, 80]
+    box = None if whole_frame else xyxy_px
+    region = region_of(points, diameter_m=model.diameter_m, xyxy_px=box)
+    assert region.is_whole_frame == whole_frame
+    alone, together = (
+        Search(model, view.scene, region, noise_m=0.003, threads=threads).run()
+        for threads in (1, 3)
+    )
+    assert len(alone) > 0
+    assert alone.poses.tobytes() == together.poses.tobytes()
+    assert alone.score.tobytes() == together.score.tobytes()
+
+
+@given(num=st.integers(0, 9), threads=st.integers(1, 4))
+def test_parts_come_back_in_order(num: int, threads: int) -> None:
+    rows = np.arange(3.0 * num).reshape(num, 3)
+    found = by_parts(lambda part: part.sum(axis=1), rows, threads=threads)
+    assert found.tolist() == rows.sum(axis=1).tolist()
