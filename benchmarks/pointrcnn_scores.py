@@ -14,16 +14,15 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import minimize
+from tracking import as_tracks
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.evaluation.kitti.evaluate import CLASSES, SequencePair
 from perception_stack.evaluation.matching import assign
-from perception_stack.geometry.boxes import project_boxes, transform_boxes
 from perception_stack.io.kitti.detections import read_detections_3d
 from perception_stack.io.kitti.labels import read_tracking_labels
 from perception_stack.io.kitti.pointrcnn import FOLDERS
 from perception_stack.io.kitti.sequences import read_sequence
-from perception_stack.io.kitti.tracks import KittiTracks
 
 _IOU = 0.25
 
@@ -35,12 +34,8 @@ def read_pair(root: Path, name: str) -> SequencePair:
     found = read_detections_3d(*(path for path in paths if path.exists()))
     tracks = {}
     for frame, (boxes, logits) in found.items():
-        in_camera = transform_boxes(boxes, sequence.camera_from_rect)
-        xyxy_px, shown = project_boxes(in_camera, sequence.camera)
-        ids = np.arange(int(shown.sum()), dtype=np.int64)
-        tracks[frame] = KittiTracks(
-            boxes=boxes.rows(shown), ids=ids, xyxy_px=xyxy_px[shown], score=logits[shown]
-        )
+        ids = np.arange(len(boxes), dtype=np.int64)
+        tracks[frame] = as_tracks(sequence, boxes, ids=ids, score=logits)
     return SequencePair(
         labels=read_tracking_labels(root / "label_02" / f"{name}.txt"), tracks=tracks
     )

@@ -26,9 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tracking_disturbances import DISTURBANCES, Inputs
 from tracking_growth import growth
 
+from perception_stack.datatypes import Boxes3D, FloatArray
 from perception_stack.evaluation.kitti.evaluate import (
     CLASSES,
     CLEAR_THRESHOLD,
@@ -93,6 +95,17 @@ def track(drive: Drive, config: TrackerConfig, inputs: Inputs) -> tuple[Sequence
     ), seconds
 
 
+def as_tracks(
+    sequence: TrackingSequence, boxes: Boxes3D, *, ids: NDArray[np.int64], score: FloatArray
+) -> KittiTracks:
+    """Detections of a frame that the camera sees, as if a tracker had named them."""
+    in_camera = transform_boxes(boxes, sequence.camera_from_rect)
+    xyxy_px, shown = project_boxes(in_camera, sequence.camera)
+    return KittiTracks(
+        boxes=boxes.rows(shown), ids=ids[shown], xyxy_px=xyxy_px[shown], score=score[shown]
+    )
+
+
 def right_detections(drive: Drive) -> SequencePair:
     """Of all detections, weak ones too, those that the labels choose, under the labels' names."""
     sequence, tracks = drive.sequence, {}
@@ -103,15 +116,8 @@ def right_detections(drive: Drive) -> SequencePair:
         alike = iou_3d(label.boxes, found)
         alike *= np.array(label.boxes.labels)[:, None] == np.array(found.labels)[None]
         rows, cols = assign(alike, threshold=_LEAST_ALIKE)
-        boxes = found.rows(cols)
-        in_camera = transform_boxes(boxes, sequence.camera_from_rect)
-        xyxy_px, shown = project_boxes(in_camera, sequence.camera)
-        tracks[frame] = KittiTracks(
-            boxes=boxes.rows(shown),
-            ids=np.array(label.ids, dtype=np.int64)[rows[shown]],
-            xyxy_px=xyxy_px[shown],
-            score=boxes.score[shown],
-        )
+        ids, boxes = np.array(label.ids, dtype=np.int64)[rows], found.rows(cols)
+        tracks[frame] = as_tracks(sequence, boxes, ids=ids, score=boxes.score)
     return SequencePair(labels=drive.labels, tracks=tracks)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 from perception_stack.datatypes import Detections2D, FloatArray
 from perception_stack.errors import ConfigError, FrameMismatchError
@@ -21,8 +20,6 @@ from perception_stack.pose.scene import Scene
 from perception_stack.pose.search import Search, search_of_frame
 from perception_stack.pose.selection import Claim, claims_of, compatible
 
-JobT = TypeVar("JobT")
-ResultT = TypeVar("ResultT")
 Missed = tuple[Reason, str]
 
 

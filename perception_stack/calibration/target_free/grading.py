@@ -144,12 +144,16 @@ def _offsets(
     Returns:
         float64 [patches counted]; float64 [frames].
     """
-    z = sum(part[..., -1].sum(axis=1) for part in score.each(place)) / score.spread
+    each = score.each(place, slopes=False)
+    z = sum(part[..., -1].sum(axis=1) for part in each) / score.spread
     strength = np.maximum(z, 0) / score.spread
     shifts = np.array([(a, b) for a in _SHIFTS_RAD for b in _SHIFTS_RAD])
     values = np.array(
         [
-            [np.einsum("k,kt->t", strength, part[..., -1]) for part in score.each(place, shift)]
+            [
+                np.einsum("k,kt->t", strength, part[..., -1])
+                for part in score.each(place, shift, slopes=False)
+            ]
             for shift in shifts
         ]
     )  # [shifts, frames, tiles]

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_stack.datatypes import FloatArray
 from perception_stack.pose.models import PoseModel
@@ -192,14 +193,7 @@ class OutlineFit:
             # (by an odd number of pixels, or it would move, too)
             odds[:] = cv2.blur(odds, (2 * round(step_px / 2) + 1,) * 2)
             odds[hidden] = _drawing.UNKNOWN
-        matrix, right, lines = _sums.outline_sums(
-            (contour.uv_px, contour.outward, contour.points_m),
-            odds,
-            view.pinhole,
-            step_px,
-            _EDGE_PX * self._zoom,
-            middle_m,
-        )
+        matrix, right, lines = self._line_sums(contour, odds, step_px, middle_m)
         of_depths, right_of_depths, depths = _sums.depth_sums(
             self._drawn,
             view.depth_m,
@@ -211,16 +205,36 @@ class OutlineFit:
             (self._depth_share, self._bias_m),
         )
         of_creases, right_of_creases, fit = self._crease_sums(step_px, middle_m)
-        share = self._line_share(contour)
-        matrix = share * matrix + of_depths + of_creases
-        right = share * right + right_of_depths + right_of_creases
+        matrix = matrix + of_depths + of_creases
+        right = right + right_of_depths + right_of_creases
         return matrix, right, np.append(lines, fit), depths
+
+    def _line_sums(
+        self,
+        contour: Contour,
+        odds: NDArray[np.float32],
+        step_px: float,
+        middle_m: FloatArray,
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Normal equations of the lines across an edge that say something new; sums of all."""
+        from perception_stack.pose.outline import _sums
+
+        matrix, right, lines = _sums.outline_sums(
+            (contour.uv_px, contour.outward, contour.points_m),
+            odds,
+            self._view.pinhole,
+            step_px,
+            _EDGE_PX * self._zoom,
+            middle_m,
+        )
+        share = self._line_share(contour)
+        return share * matrix, share * right, lines
 
     def _crease_sums(
         self, step_px: float, middle_m: FloatArray
     ) -> tuple[FloatArray, FloatArray, float]:
         """The same of where parts of other colours or light meet within the outline."""
-        from perception_stack.pose.outline import _drawing, _sums
+        from perception_stack.pose.outline import _drawing
 
         view, matrix, right, fit = self._view, np.zeros((6, 6)), np.zeros(6), 0.0
         for contour, side in creases_of(self._part, self._drawn, view.pinhole):
@@ -229,17 +243,9 @@ class OutlineFit:
             )
             if fewest < _LEAST_PART_PX:
                 continue
-            of_one, right_of_one, lines = _sums.outline_sums(
-                (contour.uv_px, contour.outward, contour.points_m),
-                self._odds,
-                view.pinhole,
-                step_px,
-                _EDGE_PX * self._zoom,
-                middle_m,
-            )
-            share = self._line_share(contour)
-            matrix, right = matrix + share * of_one, right + share * right_of_one
-            fit += share * float(lines[1])
+            of_one, right_of_one, lines = self._line_sums(contour, self._odds, step_px, middle_m)
+            matrix, right = matrix + of_one, right + right_of_one
+            fit += self._line_share(contour) * float(lines[1])
         return matrix, right, fit
 
     def _solved(self, matrix: FloatArray, right: FloatArray) -> FloatArray:
